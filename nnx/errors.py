@@ -1,0 +1,71 @@
+"""Every error nnx raises on purpose: one clear sentence naming the argument, what was expected, what was given."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class NnxError(Exception):
+    """Base of all errors raised by nnx; catch it to catch them all."""
+
+
+class ShapeError(NnxError, ValueError):
+    """An array has a shape that the operation cannot take."""
+
+
+class DtypeError(NnxError, TypeError):
+    """An array has an element type that the operation cannot take."""
+
+
+class DataError(NnxError, ValueError):
+    """Training data are empty, hold NaN, or carry labels outside the expected range."""
+
+
+class OptionError(NnxError, ValueError):
+    """An option has a value outside its range, or two options exclude each other."""
+
+
+class UnknownNameError(NnxError, ValueError):
+    """A name is not one of the known ones; the nearest valid name is suggested."""
+
+    def __init__(self, kind: str, name: object, known: Iterable[str]) -> None:
+        """Build the sentence for `kind` ("activation", "backend", ...), the `name` given and all `known` ones."""
+        names = sorted(known)
+        nearest = difflib.get_close_matches(str(name), names, n=1)
+        hint = f" Did you mean {nearest[0]!r}?" if nearest else ""
+        super().__init__(f"Unknown {kind} {name!r}.{hint} Known: {', '.join(names)}.")
+
+
+class BackendError(NnxError, RuntimeError):
+    """A backend cannot do what was asked, or arrays of two backends were mixed."""
+
+
+class BackendUnavailableError(BackendError):
+    """A backend is known but cannot run here.
+
+    Attributes:
+        reason: why, in a sentence ("No CUDA device was found.").
+        hint: what to install or do, in a sentence; may be empty.
+    """
+
+    def __init__(self, name: str, reason: str, hint: str = "") -> None:
+        """Name the backend, the reason and what to do about it."""
+        super().__init__(f"Backend {name!r} is not available: {reason} {hint}".rstrip())
+        self.reason, self.hint = reason, hint
+
+
+class NotBuiltError(NnxError, RuntimeError):
+    """A model was used before it knew its input shape, loss or optimizer."""
+
+
+class DivergenceError(NnxError, ArithmeticError):
+    """The loss became NaN or infinite during training."""
+
+
+class FileFormatError(NnxError, ValueError):
+    """A file is not what it claims to be: truncated, foreign, of another version, or missing a dataset."""
+
+
+class DatasetUnavailableError(NnxError, RuntimeError):
+    """A data set is neither in NNX_DATA nor in the cache, and could not be downloaded."""

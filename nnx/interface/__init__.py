@@ -1,0 +1,43 @@
+"""The contract between nnx and an engine: arrays, and the kernels that a training step is made of.
+
+A backend is a subclass of `Backend`. It must supply the array part (`arrays.py`); every kernel has a default
+that calls the reference in `nnx.reference`, so a backend overrides only what it can do faster. The meaning
+of each kernel is documented here and nowhere else, in the file of its family.
+
+Rules that hold for every kernel:
+
+* Destinations are arguments: a kernel writes every element of them and returns nothing. They are
+  C-contiguous, hold garbage on entry unless the kernel is said to work in place, and never overlap an input.
+* A destination documented as "or None" may be None, and is then not computed.
+* Inputs may be strided and read-only, and are left as they were.
+* Floating arrays of one call share one dtype, float32 or float64; labels, indices and counters are int64.
+* A quantity that changes from step to step (learning rate, step, batch number) is a 0-d array, never a
+  Python number; Python numbers are attributes, fixed for the life of a recording.
+* Shapes are checked by `nnx.ops` before the call; a kernel need not check them again. Any extent may be 0,
+  unless the kernel says otherwise.
+* Floating-point special values follow IEEE 754: a NaN that enters a result comes out as NaN.
+"""
+
+from __future__ import annotations
+
+from nnx.interface.activations import ELEMENTWISE
+from nnx.interface.arrays import Array, Memory, aligned_empty, host_memory
+from nnx.interface.backend import Backend
+from nnx.interface.dropout import LANES
+from nnx.interface.linear import FUSED
+from nnx.tape import Call, Program, ReplayLoop, Tape
+
+__all__ = [
+    "ELEMENTWISE",
+    "FUSED",
+    "LANES",
+    "Array",
+    "Backend",
+    "Call",
+    "Memory",
+    "Program",
+    "ReplayLoop",
+    "Tape",
+    "aligned_empty",
+    "host_memory",
+]

@@ -1,0 +1,179 @@
+// One fiber per CUDA thread and the scheduler of one block.
+//
+// A thread runs until it waits (barrier, warp operation) or ends, and a warp runs as far as it can
+// before the next one starts: the most uneven progress CUDA allows, so that a missing barrier shows.
+// Threads that never wait run one after the other on a single stack, with no switch between them.
+// All state is static: module.py lets one launch at a time into a library.
+#pragma once
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include <vector>
+
+#if !defined(__x86_64__) || !defined(__linux__)
+#error "hostcuda switches stacks with x86-64 Linux code only"
+#endif
+
+extern "C" __attribute__((visibility("hidden"))) void hostcuda_switch(void** save, void* load);
+asm(R"(
+.text
+.local hostcuda_switch
+.type hostcuda_switch, @function
+hostcuda_switch:
+    pushq %rbp; pushq %rbx; pushq %r12; pushq %r13; pushq %r14; pushq %r15
+    movq %rsp, (%rdi)
+    movq %rsi, %rsp
+    popq %r15; popq %r14; popq %r13; popq %r12; popq %rbx; popq %rbp
+    ret
+)");
+
+namespace hostcuda {
+
+constexpr unsigned warp_size = 32;
+constexpr size_t stack_bytes = 256 << 10, page_bytes = 4096;
+constexpr size_t largest_shared = 227 << 10, guard_bytes = 256;
+constexpr int poison = 0xff;  // every float that was never written reads as NaN
+
+enum class State : unsigned char { fresh, ready, barrier, warp, done };
+enum class Vote : int { shuffle, ballot, sync };
+
+struct Thread {
+    uint3 index;
+    unsigned linear;
+    State state;
+    int line;          // of the call it waits in
+    void* stack;       // where it continues
+    unsigned mask, predicate;
+    Vote vote;
+    int source;        // lane a shuffle reads
+    uint64_t value, result;
+};
+
+struct Fiber {
+    char* base;
+    void* stack;
+};
+
+static std::vector<Thread> threads;
+static Thread* current;
+static uint3 block_index;
+static dim3 block_size, grid_size;
+alignas(128) static char dynamic_shared[largest_shared + guard_bytes];
+static size_t dynamic_bytes;
+
+static void (*body)();
+static void* scheduler;
+static std::vector<Fiber*> fibers, idle;
+static unsigned live, waiting, cursor, warp_begin, lanes[warp_size];
+static int barrier_votes;  // threads that voted yes at the last barrier
+static char error[512];
+
+struct Shared { void* address; size_t bytes; };
+static std::vector<Shared> static_shared;
+
+__attribute__((format(printf, 1, 2))) inline void report(const char* format, ...) {
+    if (error[0]) return;  // the first fault is the cause
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(error, sizeof error, format, arguments);
+    va_end(arguments);
+}
+
+inline void wait(State state, int line) {
+    Thread* self = current;
+    self->state = state;
+    self->line = line;
+    waiting += state == State::barrier;
+    asm volatile("" ::: "memory");  // other threads write shared memory before this one continues
+    hostcuda_switch(&self->stack, scheduler);
+    asm volatile("" ::: "memory");
+}
+
+// Ends the launch from inside a thread.
+template <typename... Values> [[noreturn]] inline void fail(int line, const char* what, Values... values) {
+    char text[256];
+    snprintf(text, sizeof text, what, values...);
+    report("line %d, thread (%u,%u,%u) of block (%u,%u,%u): %s", line, current->index.x, current->index.y,
+           current->index.z, block_index.x, block_index.y, block_index.z, text);
+    for (;;) hostcuda_switch(&current->stack, scheduler);
+}
+
+inline Thread* next_fresh() {
+    while (cursor < warp_size) {
+        const unsigned linear = warp_begin + lanes[cursor++];
+        if (linear < threads.size()) return &threads[linear];
+    }
+    return nullptr;
+}
+
+// What a fiber does: run threads until one waits, which then owns the fiber until it ends.
+inline void work() {
+    Fiber* self = idle.back();
+    for (;;) {
+        idle.pop_back();
+        while ((current = next_fresh())) {
+            body();
+            current->state = State::done;
+            --live;
+        }
+        idle.push_back(self);
+        hostcuda_switch(&self->stack, scheduler);
+    }
+}
+
+inline void prepare(Fiber* fiber) {
+    void** top = reinterpret_cast<void**>(fiber->base + page_bytes + stack_bytes);
+    *--top = nullptr;  // keeps the stack aligned as the ABI wants it on entry
+    *--top = reinterpret_cast<void*>(&work);
+    for (int saved = 0; saved < 6; ++saved) *--top = nullptr;
+    fiber->stack = top;
+}
+
+inline bool add_fiber() {
+    void* base = mmap(nullptr, page_bytes + stack_bytes, PROT_READ | PROT_WRITE,
+                      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (base == MAP_FAILED) return report("no memory for another thread's stack"), false;
+    mprotect(base, page_bytes, PROT_NONE);  // an overflow stops here instead of in the next stack
+    fibers.push_back(new Fiber{static_cast<char*>(base), nullptr});
+    prepare(fibers.back());
+    idle.push_back(fibers.back());
+    return true;
+}
+
+// After a fault, threads stay suspended: forget them, their fibers are as good as new.
+inline void reset_fibers() {
+    idle = fibers;
+    for (Fiber* fiber : fibers) prepare(fiber);
+}
+
+inline bool start_warp() {
+    cursor = 0;
+    while (cursor < warp_size) {
+        if (idle.empty() && !add_fiber()) return false;
+        hostcuda_switch(&scheduler, idle.back()->stack);
+        if (error[0]) return false;
+    }
+    return true;
+}
+
+inline bool resume_warp(bool& progress) {
+    progress = false;
+    for (unsigned lane : lanes) {
+        const unsigned linear = warp_begin + lane;
+        if (linear >= threads.size() || threads[linear].state != State::ready) continue;
+        current = &threads[linear];
+        hostcuda_switch(&scheduler, current->stack);
+        if (error[0]) return false;
+        progress = true;
+    }
+    return true;
+}
+
+#include "schedule.h"
+
+}  // namespace hostcuda
