@@ -1,7 +1,57 @@
 """nnx: write a neural network once, run it on NumPy, Numba or a CUDA GPU, and see that all three agree."""
 
+from nnx import callbacks, datasets, errors, initializers, losses, optimizers, schedules
+from nnx.history import History
 from nnx.interface import Backend
+from nnx.layers import (
+    Activation,
+    BatchNorm,
+    Dense,
+    Dropout,
+    Flatten,
+    Layer,
+    LayerNorm,
+    Reshape,
+    Residual,
+)
+from nnx.model import Sequential
+from nnx.optimizers import SGD, Adam, AdamW, Momentum, Nesterov, RMSprop
+from nnx.registry import available_backends, set_backend, use_backend
+from nnx.registry import current as current_backend
+from nnx.registry import get as get_backend
 
 __version__ = "0.1.0"
 
-__all__ = ["Backend", "__version__"]
+__all__ = [
+    "SGD",
+    "Activation",
+    "Adam",
+    "AdamW",
+    "Backend",
+    "BatchNorm",
+    "Dense",
+    "Dropout",
+    "Flatten",
+    "History",
+    "Layer",
+    "LayerNorm",
+    "Momentum",
+    "Nesterov",
+    "RMSprop",
+    "Reshape",
+    "Residual",
+    "Sequential",
+    "__version__",
+    "available_backends",
+    "callbacks",
+    "current_backend",
+    "datasets",
+    "errors",
+    "get_backend",
+    "initializers",
+    "losses",
+    "optimizers",
+    "schedules",
+    "set_backend",
+    "use_backend",
+]

@@ -60,7 +60,7 @@ def download(file: DataFile, target: Path) -> None:
         try:
             _store(url, file, target)
         except (_RefusedError, OSError, HTTPException) as error:
-            failures.append(f"{url}: {error or type(error).__name__}")
+            failures.append(f"{url}: {str(error) or type(error).__name__}")
         else:
             return
     raise DatasetUnavailableError("; ".join(failures))

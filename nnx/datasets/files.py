@@ -61,11 +61,16 @@ def _obtain(entry: Entry, file: DataFile) -> Path:
         return path
     if place == "cache":
         return _download(entry, file, f" The copy in the cache is damaged: {wrong}.")
-    origin = f"the right one is at {file.urls[0]}" if file.urls else "nnx has no address for the right one"
     raise FileFormatError(
-        f"{path} is not the published file of data set {entry.name!r}: {wrong}. "
-        f"Replace it or remove it; {origin}."
+        f"{path} is not the published file of data set {entry.name!r}: {wrong}. {_remedy(entry, file)}"
     )
+
+
+def _remedy(entry: Entry, file: DataFile) -> str:
+    """Tell a person what to do about a foreign or damaged file that nnx may not replace."""
+    if entry.built_in:
+        return "Reinstall nnx."
+    return f"Remove it, or replace it by {file.urls[0]}." if file.urls else "Remove it, or replace it."
 
 
 def _locate(entry: Entry, file: DataFile) -> tuple[Place, Path] | None:
@@ -102,7 +107,7 @@ def _download(entry: Entry, file: DataFile, remark: str) -> Path:
     try:
         download(file, target)
     except DatasetUnavailableError as error:
-        raise _unavailable(entry, file, f"it could not be downloaded ({error}).{remark}") from error
+        raise _unavailable(entry, file, f"it could not be downloaded ({error}).{remark}") from None
     return target
 
 

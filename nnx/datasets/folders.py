@@ -47,8 +47,11 @@ def inside(root: Path, path: str) -> Path:
     """
     parts = PurePosixPath(path)
     full = root.joinpath(*parts.parts)
-    if parts.is_absolute() or ".." in parts.parts or not full.resolve().is_relative_to(root.resolve()):
-        raise OptionError(f"A data file must lie inside {root}, got {path!r}, which leads out of it.")
+    if ".." in parts.parts or not full.resolve().is_relative_to(root.resolve()):
+        raise OptionError(
+            f"A data file must lie inside {root}, got {path!r}, which leads to {full.resolve()}; "
+            "remove the link that leads out."
+        )
     return full
 
 

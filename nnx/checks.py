@@ -1,0 +1,51 @@
+"""Checks of layer options; each raises one sentence that names the option, what was expected and what was given."""
+
+from __future__ import annotations
+
+import math
+
+from nnx.errors import OptionError, UnknownNameError
+from nnx.interface import ELEMENTWISE
+
+ROWWISE = ("softmax", "log_softmax")
+ACTIVATIONS = ("identity", *ELEMENTWISE, *ROWWISE)
+
+DEFAULT_ALPHA = {"leaky_relu": 0.01, "elu": 1.0}
+"""Slope or scale for x <= 0 where none is given, as in the papers."""
+
+
+def check_count(option: str, value: object, least: int = 1) -> int:
+    """Return a whole number of at least `least`."""
+    if isinstance(value, bool) or not isinstance(value, int) or value < least:
+        raise OptionError(f"{option} must be a whole number of at least {least}, got {value!r}.")
+    return value
+
+
+def check_number(
+    option: str, value: object, low: float, high: float = math.inf, open_low: bool = False, open_high: bool = True
+) -> float:
+    """Return a finite number between low and high."""
+    good = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    if good and isinstance(value, int | float):
+        above = value > low if open_low else value >= low
+        below = value < high if open_high else value <= high
+        if above and below:
+            return float(value)
+    left, right = "(" if open_low else "[", ")" if open_high else "]"
+    raise OptionError(f"{option} must be a number in {left}{low:g}, {high:g}{right}, got {value!r}.")
+
+
+def check_activation(activation: object) -> str:
+    """Return the name of a known activation."""
+    if activation not in ACTIVATIONS:
+        raise UnknownNameError("activation", activation, ACTIVATIONS)
+    return str(activation)
+
+
+def check_alpha(activation: str, alpha: float | None) -> float:
+    """Return alpha, or the activation's usual one for None; 0 for activations that read none."""
+    if alpha is None:
+        return DEFAULT_ALPHA.get(activation, 0.0)
+    if activation not in DEFAULT_ALPHA:
+        raise OptionError(f"alpha is an option of {' and '.join(DEFAULT_ALPHA)}; {activation!r} takes none.")
+    return check_number("alpha", alpha, 0)

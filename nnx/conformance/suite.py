@@ -1,0 +1,75 @@
+"""All checks together, and the function that runs them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Collection, Iterator
+
+from nnx.conformance.cases import CASES
+from nnx.conformance.kernels import kernel_checks
+from nnx.conformance.report import Check, Failure, Report
+from nnx.errors import UnknownNameError
+from nnx.interface import Backend
+
+Progress = Callable[[str, int, int], None]
+
+
+def checks(kernels: Collection[str] | None = None) -> list[Check]:
+    """Return the checks that every backend must pass, or those about some kernels.
+
+    Args:
+        kernels: names of kernels (or other subjects, such as "arrays") to limit the checks to.
+
+    Raises:
+        UnknownNameError: if nothing is checked under one of the names.
+    """
+    everything = list(_everything())
+    if kernels is None:
+        return everything
+    subjects = {check.subject for check in everything}
+    for name in kernels:
+        if name not in subjects:
+            raise UnknownNameError("subject of a check", name, subjects)
+    return [check for check in everything if check.subject in kernels]
+
+
+def _everything() -> Iterator[Check]:
+    for case in CASES:
+        yield from kernel_checks(case)
+
+
+def check_backend(
+    backend: Backend, progress: Progress | None = None, kernels: Collection[str] | None = None
+) -> Report:
+    """Run all checks on a backend and collect what fails.
+
+    Args:
+        backend: the backend to check.
+        progress: called before each check with its name, how many were done, and how many there are.
+        kernels: limits the checks, as in `checks`.
+
+    Examples:
+        >>> import numpy, nnx, nnx.conformance
+        >>> backend = nnx.Backend.from_namespace(numpy)
+        >>> nnx.conformance.check_backend(backend, kernels=["increment"]).ok
+        True
+    """
+    selected = checks(kernels)
+    report = Report(backend.name)
+    start = time.perf_counter()
+    for done, check in enumerate(selected):
+        if progress is not None:
+            progress(check.name, done, len(selected))
+        try:
+            check.run(backend)
+            report.passed += 1
+        except Exception as error:  # whatever a backend raises is a failure of that check, not of the kit
+            report.failures.append(Failure(check.name, _describe(check, error)))
+    report.seconds = time.perf_counter() - start
+    return report
+
+
+def _describe(check: Check, error: Exception) -> str:
+    if isinstance(error, AssertionError):
+        return str(error)
+    return f"{check.name}: raised {type(error).__name__}: {error}"

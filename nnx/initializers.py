@@ -1,0 +1,110 @@
+"""Initial weights, drawn on the host so that they are the same on every backend.
+
+For a weight matrix (I, O), fan_in = I and fan_out = O. In the literature "Xavier" names two rules: `xavier`
+here is the one taught with hand-written networks, variance 1 / fan_in; `glorot_*` average both fans, as in the
+paper.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import TypeAlias
+
+import numpy as np
+
+from nnx import random
+from nnx.errors import OptionError, UnknownNameError
+from nnx.random import Floats
+
+Shape = tuple[int, ...]
+Initializer = Callable[[Shape, int, int], Floats]
+"""Maps (shape, seed, stream) to float64 values of that shape."""
+
+InitializerLike: TypeAlias = str | float | Initializer
+"""What layers accept: a name of `INITIALIZERS`, a number to fill with, or a function."""
+
+
+def fans(shape: Shape) -> tuple[int, int]:
+    """Return (fan_in, fan_out): inputs that reach an output, and outputs that an input reaches."""
+    if len(shape) < 2:
+        return max(math.prod(shape), 1), max(math.prod(shape), 1)
+    field = math.prod(shape[:-2])
+    return max(field * shape[-2], 1), max(field * shape[-1], 1)
+
+
+def constant(value: float) -> Initializer:
+    """Fill with one value."""
+    return lambda shape, _seed, _stream: np.full(shape, float(value))
+
+
+def scaled_normal(deviation: float) -> Initializer:
+    """Draw from a normal distribution of that standard deviation."""
+    return lambda shape, seed, stream: deviation * random.normal(shape, seed, stream)
+
+
+def scaled_uniform(low: float, high: float) -> Initializer:
+    """Draw uniformly from [low, high)."""
+    return lambda shape, seed, stream: low + (high - low) * random.uniform(shape, seed, stream)
+
+
+def _normal_by_fan(variance: Callable[[int, int], float]) -> Initializer:
+    def draw(shape: Shape, seed: int, stream: int) -> Floats:
+        return math.sqrt(variance(*fans(shape))) * random.normal(shape, seed, stream)
+
+    return draw
+
+
+def _uniform_by_fan(variance: Callable[[int, int], float]) -> Initializer:
+    def draw(shape: Shape, seed: int, stream: int) -> Floats:
+        limit = math.sqrt(3 * variance(*fans(shape)))  # a uniform on [-a, a] has the variance a^2 / 3
+        return limit * (2 * random.uniform(shape, seed, stream) - 1)
+
+    return draw
+
+
+def orthogonal(shape: Shape, seed: int, stream: int) -> Floats:
+    """Draw a matrix with orthonormal rows or columns, whichever are fewer.
+
+    Source: Saxe et al. 2014; the sign fix that makes the distribution uniform: Mezzadri 2007.
+    """
+    rows, columns = math.prod(shape[:-1]), shape[-1] if shape else 1
+    tall = random.normal((max(rows, columns), min(rows, columns)), seed, stream)
+    q, r = np.linalg.qr(tall)
+    q = q * np.where(np.diagonal(r) < 0, -1.0, 1.0)
+    return np.ascontiguousarray(q if rows >= columns else q.T).reshape(shape)
+
+
+INITIALIZERS: dict[str, Initializer] = {
+    "zeros": constant(0.0),
+    "ones": constant(1.0),
+    "normal": scaled_normal(0.01),
+    "standard_normal": scaled_normal(1.0),
+    "uniform": scaled_uniform(0.0, 1.0),
+    "xavier": _normal_by_fan(lambda fan_in, _: 1 / fan_in),
+    "glorot_normal": _normal_by_fan(lambda fan_in, fan_out: 2 / (fan_in + fan_out)),  # Glorot & Bengio 2010
+    "glorot_uniform": _uniform_by_fan(lambda fan_in, fan_out: 2 / (fan_in + fan_out)),
+    "he": _normal_by_fan(lambda fan_in, _: 2 / fan_in),  # He et al. 2015
+    "he_uniform": _uniform_by_fan(lambda fan_in, _: 2 / fan_in),
+    "lecun": _normal_by_fan(lambda fan_in, _: 1 / fan_in),  # LeCun et al. 1998
+    "lecun_uniform": _uniform_by_fan(lambda fan_in, _: 1 / fan_in),
+    "orthogonal": orthogonal,
+}
+
+
+def check_initializer(value: InitializerLike) -> Initializer:
+    """Return the initializer that a name, a number or a function stands for.
+
+    Raises:
+        UnknownNameError: no initializer has that name.
+        OptionError: none of the three.
+    """
+    if isinstance(value, str):
+        if value not in INITIALIZERS:
+            raise UnknownNameError("initializer", value, INITIALIZERS)
+        return INITIALIZERS[value]
+    if isinstance(value, int | float) and math.isfinite(value):
+        return constant(value)
+    if callable(value):
+        return value
+    raise OptionError(f"an initializer must be a name, a finite number or a function, got {value!r}.")

@@ -1,0 +1,108 @@
+"""Layers made of layers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from nnx.errors import OptionError, ShapeError
+from nnx.interface import Array
+from nnx.layers.base import Backward, Builder, Layer, Shape
+
+Observer = Callable[[int, Array], None]
+"""Called with the place and the output of every layer of a chain."""
+
+
+class Chain(Layer):
+    """One layer after another.
+
+    Attributes:
+        layers: what it consists of.
+        shapes: the output shape of each layer, known once built.
+    """
+
+    def __init__(self, layers: Sequence[Layer]) -> None:
+        """Take the layers, each of which may stand in one place only.
+
+        Raises:
+            OptionError: something is not a layer, or one layer stands in two places.
+        """
+        self.layers = list(layers)
+        for layer in self.layers:
+            if not isinstance(layer, Layer):
+                raise OptionError(f"layers must be nnx layers such as Dense(10), got {layer!r}.")
+        if len({id(layer) for layer in self.layers}) < len(self.layers):
+            raise OptionError("layers holds the same layer object twice; make one object for each place.")
+        self.shapes: list[Shape] = []
+
+    def setup(self, builder: Builder, shape: Shape) -> Shape:
+        """Build the layers, each on the output shape of the one before."""
+        outer, self.shapes = builder.path, []
+        for index, layer in enumerate(self.layers):
+            builder.path = f"{outer}.{index}" if outer else str(index)
+            shape = layer.build(builder, shape)
+            self.shapes.append(shape)
+        builder.path = outer
+        return shape
+
+    def forward(self, x: Array, train: bool) -> tuple[Array, Backward]:
+        """See `Layer.forward`."""
+        return self.observed_forward(x, train, lambda _index, _output: None)
+
+    def observed_forward(self, x: Array, train: bool, observer: Observer) -> tuple[Array, Backward]:
+        """Run `forward`, showing every layer's output to the observer."""
+        backwards: list[Backward] = []
+        for index, layer in enumerate(self.layers):
+            x, backward = layer.forward(x, train)
+            observer(index, x)
+            backwards.append(backward)
+
+        def backward_all(dy: Array) -> Array | None:
+            gradient: Array | None = dy
+            for backward in reversed(backwards):
+                if gradient is None:
+                    break
+                gradient = backward(gradient)
+            return gradient
+
+        return x, backward_all
+
+
+@dataclass(eq=False)
+class Residual(Layer):
+    """Add what some layers make of the input to the input itself: y = x + f(x).
+
+    Shapes: x (N, ...) -> y (N, ...), f keeping the shape.
+
+    Args:
+        layers: f, one layer after another.
+
+    Raises:
+        ShapeError: at build, if f changes the shape.
+    Source: He et al. 2016.
+    """
+
+    layers: Sequence[Layer]
+
+    def __post_init__(self) -> None:
+        """Make f."""
+        self._inner = Chain(self.layers)
+        self.layers = self._inner.layers
+
+    def setup(self, builder: Builder, shape: Shape) -> Shape:
+        """Build f."""
+        out = self._inner.build(builder, shape)
+        if out != shape:
+            raise ShapeError(f"Residual expects layers that keep the shape {shape}, got {out} out of them.")
+        return shape
+
+    def forward(self, x: Array, train: bool) -> tuple[Array, Backward]:
+        """See `Layer.forward`."""
+        ops = self.ops
+        f, inner_backward = self._inner.forward(x, train)
+
+        def backward(dy: Array) -> Array | None:
+            dx = inner_backward(dy)
+            return ops.add(dy, dx) if self.wants_dx and dx is not None else None
+
+        return ops.add(x, f), backward

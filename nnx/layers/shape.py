@@ -1,0 +1,63 @@
+"""Layers that only change the shape; they copy nothing."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from nnx.errors import ShapeError
+from nnx.interface import Array
+from nnx.layers.base import Backward, Builder, Layer, Shape
+
+
+class _View(Layer):
+    """Give the inputs another shape, and the gradients their former one."""
+
+    def forward(self, x: Array, train: bool) -> tuple[Array, Backward]:
+        """See `Layer.forward`."""
+        del train
+        ops, former = self.ops, tuple(x.shape)
+        return ops.reshape(x, (former[0], *self._target)), lambda dy: ops.reshape(dy, former)
+
+    _target: Shape
+
+
+@dataclass(eq=False)
+class Flatten(_View):
+    """Make one axis of all but the batch's: (N, ...) -> (N, F)."""
+
+    def setup(self, builder: Builder, shape: Shape) -> Shape:
+        """Compute the number of features."""
+        del builder
+        self._target = (math.prod(shape),)
+        return self._target
+
+
+@dataclass(eq=False)
+class Reshape(_View):
+    """Give each example another shape of as many elements: (N, ...) -> (N, *shape).
+
+    Args:
+        shape: the shape without the batch axis; one extent may be -1 and is then computed.
+
+    Raises:
+        ShapeError: at build, if the numbers of elements differ.
+    """
+
+    shape: tuple[int, ...]
+
+    def __post_init__(self) -> None:
+        """Check the option."""
+        self.shape = tuple(self.shape)
+        if sum(extent == -1 for extent in self.shape) > 1 or any(extent < -1 for extent in self.shape):
+            raise ShapeError(f"Reshape expects non-negative extents and at most one -1, got {self.shape}.")
+
+    def setup(self, builder: Builder, shape: Shape) -> Shape:
+        """Fill in an extent given as -1."""
+        del builder
+        known = math.prod(extent for extent in self.shape if extent != -1)
+        missing = math.prod(shape) // known if known else 0
+        self._target = tuple(missing if extent == -1 else extent for extent in self.shape)
+        if math.prod(self._target) != math.prod(shape):
+            raise ShapeError(f"Reshape{self.shape} cannot hold the {math.prod(shape)} elements of {shape}.")
+        return self._target

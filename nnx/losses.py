@@ -1,0 +1,215 @@
+"""Losses: what training makes small, the targets they take, and what outputs mean under them.
+
+Models end in plain outputs. The classification losses take logits and apply softmax or sigmoid themselves,
+which keeps them exact for extreme values; `probabilities` gives the softmax or sigmoid of the outputs.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import Any, ClassVar
+
+from nnx.errors import OptionError, UnknownNameError
+from nnx.interface import Array
+from nnx.checks import check_number
+from nnx.ops import Ops
+
+
+class Loss:
+    """Base of all losses.
+
+    Attributes:
+        name: what `Sequential.compile` takes.
+        targets: "labels" (integers 0..C-1, or one distribution over C classes per row), "binary" (0 to 1 per
+            output) or "values" (any numbers, one per output).
+        final_activations: activations that the last layer must not have, because the loss applies them itself.
+    """
+
+    name: ClassVar[str]
+    targets: ClassVar[str]
+    final_activations: ClassVar[tuple[str, ...]] = ()
+
+    def forward(
+        self, ops: Ops, outputs: Array, targets: Array, weight: Array | None, gradient: bool
+    ) -> tuple[Array, Array | None]:
+        """Return the loss, a 0-d array, and its gradient (N, ...) where that is wanted."""
+        raise NotImplementedError(f"{type(self).__name__} must supply forward")
+
+    def count_correct(self, ops: Ops, outputs: Array, targets: Array) -> Array | None:
+        """Return how many outputs are right, a 0-d int64 array; None where right and wrong make no sense."""
+        del ops, outputs, targets
+        return None
+
+    def decisions(self, outputs: int) -> int:
+        """Return how many right-or-wrong decisions one example with that many outputs holds."""
+        del outputs
+        return 1
+
+    def probabilities(self, ops: Ops, outputs: Array) -> Array:
+        """Return the probabilities that the outputs stand for.
+
+        Raises:
+            OptionError: the loss has no probabilities.
+        """
+        del ops, outputs
+        raise OptionError(f"probabilities exist for classification losses only; this model has {self.name!r}.")
+
+    def classes(self, ops: Ops, outputs: Array) -> Array:
+        """Return the predicted class of each row, (N,) int64.
+
+        Raises:
+            OptionError: the loss has no classes.
+        """
+        del ops, outputs
+        raise OptionError(f"classes exist for classification losses only; this model has {self.name!r}.")
+
+    def config(self) -> dict[str, Any]:
+        """Return the options, by field name."""
+        return {item.name: getattr(self, item.name) for item in fields(self)}  # type: ignore[arg-type]
+
+
+@dataclass(frozen=True)
+class SoftmaxCrossEntropy(Loss):
+    """Cross-entropy of softmax(outputs) with labels (N,) or distributions (N, C).
+
+    Args:
+        smoothing: share of the target that is spread over all classes, in [0, 1).
+
+    Raises:
+        OptionError: smoothing is out of its range.
+    """
+
+    smoothing: float = 0.0
+
+    name: ClassVar[str] = "softmax_cross_entropy"
+    targets: ClassVar[str] = "labels"
+    final_activations: ClassVar[tuple[str, ...]] = ("softmax", "log_softmax", "sigmoid")
+
+    def __post_init__(self) -> None:
+        """Check the option."""
+        check_number("smoothing", self.smoothing, 0, 1)
+
+    def forward(
+        self, ops: Ops, outputs: Array, targets: Array, weight: Array | None, gradient: bool
+    ) -> tuple[Array, Array | None]:
+        """See `Loss.forward`."""
+        return ops.softmax_cross_entropy(outputs, targets, weight, self.smoothing, gradient)
+
+    def count_correct(self, ops: Ops, outputs: Array, targets: Array) -> Array:
+        """See `Loss.count_correct`."""
+        return ops.count_correct(outputs, targets if targets.ndim == 1 else ops.argmax(targets))
+
+    def probabilities(self, ops: Ops, outputs: Array) -> Array:
+        """See `Loss.probabilities`."""
+        return ops.softmax(outputs)
+
+    def classes(self, ops: Ops, outputs: Array) -> Array:
+        """See `Loss.classes`."""
+        return ops.argmax(outputs)
+
+
+@dataclass(frozen=True)
+class SigmoidCrossEntropy(Loss):
+    """Binary cross-entropy of sigmoid(outputs) with targets from 0 to 1, each output on its own."""
+
+    name: ClassVar[str] = "sigmoid_cross_entropy"
+    targets: ClassVar[str] = "binary"
+    final_activations: ClassVar[tuple[str, ...]] = ("sigmoid", "softmax", "log_softmax")
+
+    def forward(
+        self, ops: Ops, outputs: Array, targets: Array, weight: Array | None, gradient: bool
+    ) -> tuple[Array, Array | None]:
+        """See `Loss.forward`."""
+        return ops.sigmoid_cross_entropy(outputs, targets, weight, gradient)
+
+    def count_correct(self, ops: Ops, outputs: Array, targets: Array) -> Array:
+        """See `Loss.count_correct`."""
+        return ops.count_correct_binary(outputs, targets)
+
+    def decisions(self, outputs: int) -> int:
+        """See `Loss.decisions`."""
+        return outputs
+
+    def probabilities(self, ops: Ops, outputs: Array) -> Array:
+        """See `Loss.probabilities`."""
+        return ops.activate(outputs, "sigmoid", 0.0)
+
+    def classes(self, ops: Ops, outputs: Array) -> Array:
+        """Return 1 where the logit is above 0, (N,) for one output and (N, O) for several."""
+        positive = ops.backend.xp.astype(outputs > 0, ops.backend.xp.int64)
+        return positive[:, 0] if outputs.shape[1] == 1 else positive
+
+
+@dataclass(frozen=True)
+class MeanSquaredError(Loss):
+    """Mean over batch and outputs of (output - target)^2."""
+
+    name: ClassVar[str] = "mean_squared_error"
+    targets: ClassVar[str] = "values"
+
+    def forward(
+        self, ops: Ops, outputs: Array, targets: Array, weight: Array | None, gradient: bool
+    ) -> tuple[Array, Array | None]:
+        """See `Loss.forward`."""
+        return ops.mean_squared_error(outputs, targets, weight, gradient)
+
+
+@dataclass(frozen=True)
+class MeanAbsoluteError(Loss):
+    """Mean over batch and outputs of |output - target|."""
+
+    name: ClassVar[str] = "mean_absolute_error"
+    targets: ClassVar[str] = "values"
+
+    def forward(
+        self, ops: Ops, outputs: Array, targets: Array, weight: Array | None, gradient: bool
+    ) -> tuple[Array, Array | None]:
+        """See `Loss.forward`."""
+        return ops.mean_absolute_error(outputs, targets, weight, gradient)
+
+
+@dataclass(frozen=True)
+class Huber(Loss):
+    """Squared error near zero, absolute error beyond delta.
+
+    Args:
+        delta: where the one becomes the other, > 0.
+
+    Raises:
+        OptionError: delta is out of its range.
+    """
+
+    delta: float = 1.0
+
+    name: ClassVar[str] = "huber"
+    targets: ClassVar[str] = "values"
+
+    def __post_init__(self) -> None:
+        """Check the option."""
+        check_number("delta", self.delta, 0, open_low=True)
+
+    def forward(
+        self, ops: Ops, outputs: Array, targets: Array, weight: Array | None, gradient: bool
+    ) -> tuple[Array, Array | None]:
+        """See `Loss.forward`."""
+        return ops.huber(outputs, targets, weight, self.delta, gradient)
+
+
+LOSSES: dict[str, type[Loss]] = {
+    loss.name: loss
+    for loss in (SoftmaxCrossEntropy, SigmoidCrossEntropy, MeanSquaredError, MeanAbsoluteError, Huber)
+}
+"""Every loss, by name."""
+
+
+def check_loss(loss: str | Loss) -> Loss:
+    """Return the loss that a name stands for, or the loss itself.
+
+    Raises:
+        UnknownNameError: no loss has that name.
+    """
+    if isinstance(loss, Loss):
+        return loss
+    if loss not in LOSSES:
+        raise UnknownNameError("loss", loss, LOSSES)
+    return LOSSES[loss]()

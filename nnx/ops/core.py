@@ -1,0 +1,101 @@
+"""Allocation, checks, dispatch and recording: what every operation is made of."""
+
+from __future__ import annotations
+
+import math
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+
+from nnx.errors import BackendError, ShapeError
+from nnx.interface import Array, Backend, Tape
+from nnx.tape import Kernel
+
+_PLAIN = (type(None), bool, int, float, str)
+
+
+class OpsCore:
+    """What all operations share: arrays and recording.
+
+    Attributes:
+        backend: where the arrays live and the kernels run.
+        dtype: the floating dtype of the model, "float32" or "float64".
+    """
+
+    def __init__(self, backend: Backend, dtype: str) -> None:
+        """Bind to a backend; recordings are kept per thread, so that threads may share an Ops."""
+        self.backend, self.dtype = backend, dtype
+        self._recording = threading.local()
+
+    @contextmanager
+    def recording(self) -> Iterator[Tape]:
+        """Record every kernel call that this thread makes inside the `with` block, while running it."""
+        tape = Tape()
+        self._recording.tape = tape
+        try:
+            yield tape
+        finally:
+            self._recording.tape = None
+
+    def call(self, kernel: Kernel, *arguments: Any) -> None:
+        """Run a kernel of this backend on finished arguments, and record the call.
+
+        Raises:
+            BackendError: an argument is an array of another backend.
+        """
+        for argument in arguments:
+            if not isinstance(argument, _PLAIN) and not self.backend.owns(argument):
+                raise BackendError(self._foreign(argument))
+        kernel(*arguments)
+        tape = getattr(self._recording, "tape", None)
+        if tape is not None:
+            tape.append(kernel, arguments)
+
+    def _foreign(self, value: object) -> str:
+        kind = f"{type(value).__module__}.{type(value).__qualname__}"
+        return (
+            f"Arrays of two backends were mixed: this model runs on {self.backend.name!r}, got a {kind}. "
+            "Move the model with model.to(...), or convert the array with its own backend's to_numpy."
+        )
+
+    def asarray(self, values: Any, dtype: str | None = None) -> Array:
+        """Copy host values to the device, in the model's dtype unless another is named."""
+        return self.backend.asarray(np.asarray(values), dtype or self.dtype)
+
+    def empty(self, *shape: int, dtype: str | None = None) -> Array:
+        """Allocate an array with undefined contents, in the model's dtype unless another is named."""
+        return self.backend.empty(shape, dtype or self.dtype)
+
+    def reshape(self, x: Array, shape: tuple[int, ...]) -> Array:
+        """Return a view of the same elements in another shape."""
+        if tuple(x.shape) == shape:
+            return x
+        if not self.backend.owns(x):
+            raise BackendError(self._foreign(x))
+        return self.backend.xp.reshape(x, shape)
+
+    def rows(self, x: Array) -> Array:
+        """Return a view with all axes but the last made one: (..., F) -> (N, F)."""
+        return self.reshape(x, (math.prod(x.shape[:-1]), x.shape[-1]))
+
+    def samples(self, x: Array) -> Array:
+        """Return a view with all axes but the first made one: (N, ...) -> (N, F)."""
+        return self.reshape(x, (x.shape[0], math.prod(x.shape[1:])))
+
+    def like(self, x: Array) -> Array:
+        """Allocate an array of the shape and dtype of another."""
+        return self.backend.empty(tuple(x.shape), self.backend.dtype_name(x))
+
+    def scalar(self, dtype: str | None = None) -> Array:
+        """Allocate a 0-d array, in the model's dtype unless another is named."""
+        return self.empty(dtype=dtype)
+
+    def same(self, operation: str, **arrays: Array) -> None:
+        """Raise ShapeError unless all named arrays have one shape."""
+        shapes = {name: tuple(array.shape) for name, array in arrays.items()}
+        if len(set(shapes.values())) > 1:
+            shown = ", ".join(f"{name} {shape}" for name, shape in shapes.items())
+            raise ShapeError(f"{operation} expects arrays of one shape, got {shown}.")

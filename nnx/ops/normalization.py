@@ -1,0 +1,79 @@
+"""Batch and layer normalisation, and dropout."""
+
+from __future__ import annotations
+
+from nnx.errors import ShapeError
+from nnx.interface import Array
+from nnx.ops.core import OpsCore
+
+Normalised = tuple[Array, Array, Array]
+"""(y, mean, rstd)."""
+
+Gradients = tuple[Array, Array]
+"""Destinations (dgamma, dbeta)."""
+
+
+class Normalization(OpsCore):
+    """Operations that centre, scale and drop."""
+
+    def batch_norm(
+        self,
+        x: Array,
+        gamma: Array,
+        beta: Array,
+        running_mean: Array,
+        running_var: Array,
+        momentum: float,
+        eps: float,
+    ) -> Normalised:
+        """Normalise the last axis by the batch's statistics and update the running ones."""
+        if x.shape[0] == 0:
+            raise ShapeError(f"batch_norm in training expects at least one row, got {tuple(x.shape)}.")
+        y, mean, rstd = self.like(x), self.like(gamma), self.like(gamma)
+        arrays = (self.rows(x), gamma, beta, running_mean, running_var, self.rows(y), mean, rstd)
+        self.call(self.backend.batch_norm, *arrays, momentum, eps)
+        return y, mean, rstd
+
+    def batch_norm_infer(
+        self, x: Array, gamma: Array, beta: Array, running_mean: Array, running_var: Array, eps: float
+    ) -> Array:
+        """Normalise the last axis by the running statistics."""
+        y = self.like(x)
+        arrays = (self.rows(x), gamma, beta, running_mean, running_var, self.rows(y))
+        self.call(self.backend.batch_norm_infer, *arrays, eps)
+        return y
+
+    def batch_norm_backward(
+        self, x: Array, gamma: Array, mean: Array, rstd: Array, dy: Array, into: Gradients, wants_dx: bool
+    ) -> Array | None:
+        """Write the gradients of gamma and beta into `into`; return dx if it is wanted."""
+        self.same("batch_norm_backward", x=x, dy=dy)
+        dx = self.like(x) if wants_dx else None
+        flat_dx = None if dx is None else self.rows(dx)
+        arrays = (self.rows(x), gamma, mean, rstd, self.rows(dy), flat_dx, *into)
+        self.call(self.backend.batch_norm_backward, *arrays)
+        return dx
+
+    def layer_norm(self, x: Array, gamma: Array, beta: Array, eps: float) -> Normalised:
+        """Normalise each row over the last axis."""
+        rows, y = self.rows(x), self.like(x)
+        mean, rstd = self.empty(rows.shape[0]), self.empty(rows.shape[0])
+        self.call(self.backend.layer_norm, rows, gamma, beta, self.rows(y), mean, rstd, eps)
+        return y, mean, rstd
+
+    def layer_norm_backward(
+        self, x: Array, gamma: Array, mean: Array, rstd: Array, dy: Array, into: Gradients, wants_dx: bool
+    ) -> Array | None:
+        """Write the gradients of gamma and beta into `into`; return dx if it is wanted."""
+        self.same("layer_norm_backward", x=x, dy=dy)
+        dx = self.like(x) if wants_dx else None
+        flat_dx = None if dx is None else self.rows(dx)
+        arrays = (self.rows(x), gamma, mean, rstd, self.rows(dy), flat_dx, *into)
+        self.call(self.backend.layer_norm_backward, *arrays)
+        return dx
+
+    def dropout(self, x: Array, step: Array, seed: int, stream: int, threshold: int) -> Array:
+        """Inverted dropout over all axes but the first; on a gradient, its own backward pass."""
+        y = self.like(x)
+        self.call(self.backend.dropout, self.samples(x), step, self.samples(y), seed, stream, threshold)
+        return y

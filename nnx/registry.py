@@ -1,0 +1,202 @@
+"""Finding, selecting and describing backends.
+
+Selection, strongest first: `use_backend` (a context variable), `set_backend` (the process), the environment
+variable NNX_BACKEND, and "numpy".
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Any
+
+from nnx.errors import BackendError, BackendUnavailableError, UnknownNameError
+from nnx.interface import Backend
+
+GROUP = "nnx.backends"
+GENERIC = "generic:"
+
+_BUNDLED = {"numpy": "nnx_numpy:NumpyBackend", "numba": "nnx_numba:NumbaBackend", "cupy": "nnx_cupy:CupyBackend"}
+_NAMESPACES = ("array_api_strict", "cupy", "numpy", "torch")
+
+Factory = Callable[[], Backend]
+
+_registered: dict[str, Factory] = {}
+_loaded: dict[str, Backend] = {}
+_lock = threading.RLock()
+_process_default: Backend | None = None
+_context: ContextVar[Backend | None] = ContextVar("nnx_backend", default=None)
+
+
+@dataclass(frozen=True)
+class BackendInfo:
+    """What `available_backends` tells about one backend.
+
+    Attributes:
+        name: what to pass to `set_backend`.
+        available: whether it can be used here and now.
+        reason: why not, and what to install or do; empty if available.
+        device: what it runs on; empty if not available.
+    """
+
+    name: str
+    available: bool
+    reason: str
+    device: str
+
+
+def register(name: str, factory: Factory) -> None:
+    """Make a backend known by name in this process, without an entry point.
+
+    Args:
+        name: what users will select it by.
+        factory: called without arguments on first use; raises BackendUnavailableError where it cannot run.
+    """
+    with _lock:
+        _registered[name] = factory
+        _loaded.pop(name, None)
+
+
+def names() -> list[str]:
+    """Return the names of all known backends, those bundled with nnx first."""
+    known = [*_BUNDLED, *_registered, *sorted(point.name for point in entry_points(group=GROUP))]
+    return list(dict.fromkeys(known))
+
+
+def get(name: str) -> Backend:
+    """Return the backend of that name, loading it on first use.
+
+    Besides the known names, "generic:MODULE" is the reference run on the arrays of numpy, torch, cupy or
+    array_api_strict.
+
+    Raises:
+        UnknownNameError: no backend has that name.
+        BackendUnavailableError: it is known but cannot run here.
+    """
+    with _lock:
+        if name not in _loaded:
+            _loaded[name] = _load(name)
+        return _loaded[name]
+
+
+def _load(name: str) -> Backend:
+    factory = _factory(name)
+    try:
+        backend = factory()
+    except BackendUnavailableError:
+        raise
+    except Exception as error:  # a plug-in's own failure, of any kind, must read as one sentence
+        raise BackendUnavailableError(name, f"loading it failed with {error!r}.") from error
+    if not isinstance(backend, Backend):
+        raise BackendUnavailableError(name, f"its entry point made {backend!r}, not an nnx.Backend.")
+    return backend
+
+
+def _factory(name: str) -> Factory:
+    if name in _registered:
+        return _registered[name]
+    if name.startswith(GENERIC):
+        return lambda: _generic(name.removeprefix(GENERIC))
+    for point in entry_points(group=GROUP, name=name):
+        return lambda: point.load()()
+    if name in _BUNDLED:
+        return lambda: _bundled(_BUNDLED[name])
+    raise UnknownNameError("backend", name, [*names(), *(GENERIC + module for module in _NAMESPACES)])
+
+
+def _generic(module: str) -> Backend:
+    if module not in _NAMESPACES:
+        raise UnknownNameError("array namespace", module, _NAMESPACES)
+    try:
+        namespace = importlib.import_module(module)
+    except ImportError as error:
+        hint = f"Install the package that provides {module!r}."
+        raise BackendUnavailableError(GENERIC + module, f"{module} is not installed.", hint) from error
+    return Backend.from_namespace(namespace)
+
+
+def _bundled(path: str) -> Backend:
+    """Load a bundled backend from a source checkout that has no installed metadata."""
+    module, attribute = path.split(":")
+    checkout = Path(__file__).resolve().parent.parent / "backends"
+    if (checkout / module).is_dir() and str(checkout) not in sys.path:
+        sys.path.append(str(checkout))
+    factory: Factory = getattr(importlib.import_module(module), attribute)
+    return factory()
+
+
+def loaded() -> list[Backend]:
+    """Return the backends that are in use in this process so far."""
+    with _lock:
+        return list(_loaded.values())
+
+
+def _resolve(backend: str | Backend) -> Backend:
+    if isinstance(backend, Backend):
+        return backend
+    if isinstance(backend, str):
+        return get(backend)
+    raise BackendError(f"backend must be a name or an nnx.Backend, got {backend!r}.")
+
+
+def set_backend(backend: str | Backend) -> None:
+    """Select the engine for all models built from now on in this process.
+
+    Args:
+        backend: a name ("numpy", "numba", "cupy", "generic:torch", a plug-in's) or a `Backend`.
+
+    Raises:
+        UnknownNameError: no backend has that name.
+        BackendUnavailableError: it is known but cannot run here.
+    """
+    global _process_default
+    _process_default = _resolve(backend)
+
+
+@contextmanager
+def use_backend(backend: str | Backend) -> Iterator[Backend]:
+    """Select the engine for the models built inside a `with` block; restores the former one afterwards.
+
+    Examples:
+        >>> with nnx.use_backend("numba"):
+        ...     model = nnx.Sequential([nnx.Dense(1)], input_shape=(3,))
+        >>> model.backend.name
+        'numba'
+    """
+    resolved = _resolve(backend)
+    token = _context.set(resolved)
+    try:
+        yield resolved
+    finally:
+        _context.reset(token)
+
+
+def current() -> Backend:
+    """Return the backend that a model built here and now would bind."""
+    return _context.get() or _process_default or get(os.environ.get("NNX_BACKEND") or "numpy")
+
+
+def describe(name: str) -> BackendInfo:
+    """Try to load a backend and say how that went; never raises for a known name."""
+    try:
+        return BackendInfo(name, True, "", get(name).device())
+    except BackendUnavailableError as error:
+        return BackendInfo(name, False, f"{error.reason} {error.hint}".strip(), "")
+
+
+def available_backends() -> list[BackendInfo]:
+    """Describe every known backend: usable or, where not, why and what to install."""
+    return [describe(name) for name in names()]
+
+
+def find_owner(value: Any) -> Backend | None:
+    """Return the loaded backend, if any, whose array `value` is."""
+    return next((backend for backend in loaded() if backend.owns(value)), None)

@@ -1,0 +1,210 @@
+"""One training step and one evaluation step, as recordings of kernel calls.
+
+Whatever changes from step to step is an array here: the batch number, the order of the examples, the learning
+rates of the epoch, the step counter, and the trace that receives each step's loss and number of correct answers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nnx.inputs import DeviceExamples
+from nnx.interface import Array, Program
+from nnx.ops import Ops
+
+if TYPE_CHECKING:
+    from nnx.model import Sequential
+
+
+class Batches:
+    """Examples on the device, handed out batch by batch in an order that the host may change between epochs.
+
+    Attributes:
+        count: number of examples.
+        size: examples per batch; the last batch may hold fewer.
+        steps: batches per epoch.
+        number: () int64 on the device, the batch that comes next.
+    """
+
+    def __init__(self, ops: Ops, examples: DeviceExamples, size: int) -> None:
+        """Begin with batch 0 in the given order."""
+        self.ops, self.examples = ops, examples
+        self.count: int = examples.x.shape[0]
+        self.size = min(size, self.count)
+        self.steps = -(-self.count // self.size)
+        self.number = ops.backend.zeros((), "int64")
+        self.order = ops.asarray(np.arange(self.count), "int64")
+
+    def rows_of(self, batch: int) -> int:
+        """Return how many examples a batch holds."""
+        return min(self.size, self.count - batch * self.size)
+
+    def restart(self, batch: int = 0) -> None:
+        """Go to a batch."""
+        self.number[...] = batch
+
+    def reorder(self, order: NDArray[np.int64]) -> None:
+        """Change the order; a full batch has none."""
+        if self.steps > 1:
+            self.order[...] = self.ops.asarray(order, "int64")
+
+    def gather(self, rows: int) -> DeviceExamples:
+        """Return the next batch; a batch of all examples is the data themselves."""
+        if rows == self.count:
+            return self.examples
+        x, targets = self._take(self.examples.x, rows), self._take(self.examples.targets, rows)
+        weight = self.examples.weight
+        return DeviceExamples(x, targets, None if weight is None else self._take(weight, rows))
+
+    def _take(self, source: Array, rows: int) -> Array:
+        return self.ops.take_rows(source, self.order, self.number, rows, self.size)
+
+
+class Trace:
+    """Loss and number of correct answers of every step of an epoch, collected on the device.
+
+    Attributes:
+        losses: (S,) float64; correct: (S,) int64, zeros where the loss knows no right and wrong.
+    """
+
+    def __init__(self, ops: Ops, steps: int) -> None:
+        """Make room for so many steps."""
+        self.ops = ops
+        self.losses = ops.backend.zeros((steps,), "float64")
+        self.correct = ops.backend.zeros((steps,), "int64")
+
+    def store(self, step: Array, loss: Array, correct: Array | None) -> None:
+        """Write the results of one step."""
+        self.ops.call(self.ops.backend.store_at, loss, step, self.losses)
+        if correct is not None:
+            self.ops.call(self.ops.backend.store_at, correct, step, self.correct)
+
+    def read(self) -> tuple[NDArray[Any], NDArray[Any]]:
+        """Wait for the device and return (losses, correct) on the host."""
+        return self.ops.backend.to_numpy(self.losses), self.ops.backend.to_numpy(self.correct)
+
+
+class Runner:
+    """Runs a step many times: recorded at its first run, once per number of rows, and replayed; or eagerly."""
+
+    def __init__(self, ops: Ops, step: Callable[[int], None], eager: bool = False) -> None:
+        """Take the step, a function of the number of rows."""
+        self.ops, self.step, self.eager = ops, step, eager
+        self._programs: dict[int, Program] = {}
+
+    def run(self, rows: int, times: int) -> None:
+        """Run the step on `times` batches of `rows` examples."""
+        if self.eager:
+            for _ in range(times):
+                self.step(rows)
+            return
+        if rows not in self._programs and times:
+            with self.ops.recording() as tape:
+                self.step(rows)
+            self._programs[rows] = self.ops.backend.compile(tape)
+            times -= 1
+        if times:
+            self._programs[rows].run(times)
+
+    def run_range(self, batches: Batches, start: int, stop: int) -> None:
+        """Run the step on the batches start to stop - 1, where `batches` stands at start."""
+        full = min(stop, batches.count // batches.size)
+        self.run(batches.size, max(full - start, 0))
+        if stop > max(full, start):
+            self.run(batches.rows_of(stop - 1), 1)
+
+
+class TrainingStep:
+    """Gather, forward, loss, backward, penalties, clipping, update, bookkeeping.
+
+    Attributes:
+        batches, trace: where the data come from and the results go.
+        rates: (S,) the learning rate of each step of the epoch.
+    """
+
+    def __init__(self, model: Sequential, batches: Batches) -> None:
+        """Train `model` on `batches`."""
+        self.model, self.batches = model, batches
+        self.trace = Trace(model.ops, batches.steps)
+        self.rates = model.ops.backend.zeros((batches.steps,), model.dtype)
+        self._rate = model.ops.empty()
+        self._norm = model.ops.empty()
+
+    def __call__(self, rows: int) -> None:
+        """Run one step on the next batch of `rows` examples."""
+        model, ops, batch = self.model, self.model.ops, self.batches.gather(rows)
+        number = self.batches.number
+        outputs, backward = model.chain.forward(batch.x, train=True)
+        loss, slope = model.loss.forward(ops, outputs, batch.targets, batch.weight, gradient=True)
+        correct = model.loss.count_correct(ops, outputs, batch.targets)
+        backward(slope)
+        self._penalise(loss, rows)
+        self._update(number)
+        self.trace.store(number, loss, correct)
+        ops.call(ops.backend.increment, model.step)
+        ops.call(ops.backend.increment, number)
+
+    def _penalise(self, loss: Array, rows: int) -> None:
+        ops = self.model.ops
+        for parameter in self.model.store.parameters:
+            l2 = self.model.l2 if parameter.l2 is None else parameter.l2
+            if parameter.decayed and l2:
+                ops.call(ops.backend.l2_penalty, parameter.value, parameter.grad, loss, l2 / rows)
+
+    def _update(self, number: Array) -> None:
+        model, ops = self.model, self.model.ops
+        ops.call(ops.backend.load_at, self.rates, number, self._rate)
+        limit = model.optimizer.clip_norm
+        if limit is not None:
+            ops.call(ops.backend.clip_by_global_norm, model.store.gradients, self._norm, limit)
+        model.optimizer.update(ops, model.store, model.moments, model.step, self._rate)
+
+
+class EvaluationStep:
+    """Gather, forward as in prediction, loss, bookkeeping."""
+
+    def __init__(self, model: Sequential, batches: Batches) -> None:
+        """Measure `model` on `batches`."""
+        self.model, self.batches = model, batches
+        self.trace = Trace(model.ops, batches.steps)
+
+    def __call__(self, rows: int) -> None:
+        """Measure the next batch of `rows` examples."""
+        model, ops, batch = self.model, self.model.ops, self.batches.gather(rows)
+        outputs, _ = model.chain.forward(batch.x, train=False)
+        loss, _ = model.loss.forward(ops, outputs, batch.targets, batch.weight, gradient=False)
+        correct = model.loss.count_correct(ops, outputs, batch.targets)
+        self.trace.store(self.batches.number, loss, correct)
+        ops.call(ops.backend.increment, self.batches.number)
+
+
+class Measurement:
+    """Loss and accuracy on one set of examples, recorded once and repeated whenever asked for."""
+
+    def __init__(self, model: Sequential, examples: DeviceExamples, batch_size: int, eager: bool = False) -> None:
+        """Prepare for these examples."""
+        self.model = model
+        self.batches = Batches(model.ops, examples, batch_size)
+        self._step = EvaluationStep(model, self.batches)
+        self._runner = Runner(model.ops, self._step, eager)
+
+    def measure(self) -> dict[str, float]:
+        """Return the mean loss and, for classification, the accuracy."""
+        self.batches.restart()
+        self._runner.run_range(self.batches, 0, self.batches.steps)
+        return summarise(self.model, self.batches, self._step.trace, 0, self.batches.steps)
+
+
+def summarise(model: Sequential, batches: Batches, trace: Trace, start: int, stop: int) -> dict[str, float]:
+    """Average the steps start to stop - 1 of a trace, each batch weighed by its number of examples."""
+    losses, correct = trace.read()
+    rows = np.array([batches.rows_of(batch) for batch in range(start, stop)])
+    logs = {"loss": float(losses[start:stop] @ rows / rows.sum())}
+    if model.loss.targets in ("labels", "binary"):
+        decisions = rows.sum() * model.loss.decisions(model.outputs)
+        logs["accuracy"] = float(correct[start:stop].sum() / decisions)
+    return logs

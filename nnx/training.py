@@ -1,0 +1,231 @@
+"""The training loop: epochs, batches, measurements, callbacks. No number is read back inside a step."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nnx import random
+from nnx.errors import DataError, DivergenceError
+from nnx.history import History
+from nnx.inputs import Examples, transfer
+from nnx.interface import Array
+from nnx.progress import Bar, open_bar
+from nnx.schedules import check_schedule
+from nnx.steps import Batches, Measurement, Runner, TrainingStep, summarise
+
+if TYPE_CHECKING:
+    from nnx.callbacks import Callback
+    from nnx.model import Sequential, Snapshot
+
+
+@dataclass(frozen=True)
+class Options:
+    """The options of one `Sequential.fit`, checked; their meaning stands there."""
+
+    epochs: int
+    batch_size: int | str
+    validation_split: float
+    shuffle: bool
+    eager: bool
+    progress: bool | None
+
+
+class Run:
+    """One call of `fit`, as callbacks see it.
+
+    Attributes:
+        model: the model in training.
+        history: what has been measured.
+        epochs: how many epochs were asked for.
+        rate_factor: what the schedule's learning rates are multiplied by; callbacks may change it.
+        rate_override: a learning rate in place of the schedule's, or None; callbacks may change it.
+    """
+
+    def __init__(self, model: Sequential, epochs: int) -> None:
+        """Begin with an empty history."""
+        self.model, self.epochs = model, epochs
+        self.history = History()
+        self.rate_factor = 1.0
+        self.rate_override: float | None = None
+
+    def stop(self, reason: str) -> None:
+        """End training after the step or epoch that is being reported."""
+        self.history.stopped = reason
+
+    @property
+    def stopped(self) -> bool:
+        """Whether a callback has ended training."""
+        return bool(self.history.stopped)
+
+
+def fit(
+    model: Sequential,
+    examples: Examples,
+    validation: Examples | None,
+    options: Options,
+    callbacks: Iterable[Callback],
+) -> History:
+    """Train a built and compiled model; see `Sequential.fit`."""
+    if options.validation_split:
+        examples, validation = split(examples, options.validation_split, model.seed)
+    run, watchers = Run(model, options.epochs), list(callbacks)
+    loop = Loop(run, examples, validation, options, watchers)
+    for callback in watchers:
+        callback.on_train_begin(run)
+    try:
+        loop.run_epochs()
+    finally:
+        for callback in watchers:
+            callback.on_train_end(run)
+    return run.history
+
+
+def split(examples: Examples, share: float, seed: int) -> tuple[Examples, Examples]:
+    """Set a share of the examples aside, drawn by the seed.
+
+    Raises:
+        DataError: one of the two parts would be empty.
+    """
+    count = examples.x.shape[0]
+    held_out = round(count * share)
+    if not 0 < held_out < count:
+        raise DataError(
+            f"validation_split={share:g} of {count} examples leaves {count - held_out} to train on "
+            f"and {held_out} to validate on; both must be at least 1."
+        )
+    order = random.permutation(count, seed, random.stream_of("validation_split"))
+    return examples.rows(np.sort(order[held_out:])), examples.rows(np.sort(order[:held_out]))
+
+
+class Loop:
+    """What one call of `fit` needs from its first epoch to its last."""
+
+    def __init__(
+        self,
+        run: Run,
+        examples: Examples,
+        validation: Examples | None,
+        options: Options,
+        callbacks: list[Callback],
+    ) -> None:
+        """Transfer the data once and prepare the step."""
+        self.run, self.model, self.options, self.callbacks = run, run.model, options, callbacks
+        ops, count = self.model.ops, examples.x.shape[0]
+        size = count if isinstance(options.batch_size, str) else options.batch_size
+        self.batches = Batches(ops, transfer(examples, ops), size)
+        self.step = TrainingStep(self.model, self.batches)
+        self.runner = Runner(ops, self.step, options.eager)
+        self.validation: Measurement | None = None
+        if validation is not None:
+            held_out = transfer(validation, ops)
+            self.validation = Measurement(self.model, held_out, max(size, 1024), options.eager)
+        self._interval = min((callback.every for callback in callbacks if callback.every), default=0)
+        self._steps_before = 0  # steps of the epochs finished so far
+        self._rates = np.zeros(self.batches.steps)
+
+    def run_epochs(self) -> None:
+        """Train until the last epoch, or until a callback stops it."""
+        with open_bar(self.options.progress, self.options.epochs, self.batches.steps) as bar:
+            for number in range(self.options.epochs):
+                began = time.perf_counter()
+                logs = self._run_epoch(bar)
+                logs["seconds"] = time.perf_counter() - began
+                self.run.history.append(logs)
+                bar.show(logs)
+                for callback in self.callbacks:
+                    callback.on_epoch_end(self.run, number, logs)
+                if self.run.stopped:
+                    return
+
+    def _run_epoch(self, bar: Bar) -> dict[str, float]:
+        before = self.model.snapshot()
+        self._begin_epoch()
+        start, measured = 0, {}
+        for stop in self._stops():
+            for first, last in bar.pieces(start, stop):
+                self.runner.run_range(self.batches, first, last)
+            self._check_losses(start, stop, before)
+            measured = self._measure_validation()
+            self._report_steps(start, stop, measured)
+            start = stop
+            if self.run.stopped:
+                break
+        self._steps_before += start
+        self.model.epoch += 1
+        logs = summarise(self.model, self.batches, self.step.trace, 0, start)
+        return {**logs, **measured, "learning_rate": float(self._rates[start - 1])}
+
+    def _begin_epoch(self) -> None:
+        """Send the order of the examples and the learning rates of all steps to the device."""
+        model, batches = self.model, self.batches
+        if self.options.shuffle and batches.steps > 1:
+            stream = random.stream_of("shuffle")
+            batches.reorder(random.permutation(batches.count, model.seed, stream, model.epoch))
+        batches.restart()
+        rates = self._epoch_rates()
+        if not np.array_equal(rates, self._rates):
+            self._rates = rates
+            self.step.rates[...] = model.ops.asarray(rates)
+
+    def _epoch_rates(self) -> NDArray[np.float64]:
+        steps, run = self.batches.steps, self.run
+        if run.rate_override is not None:
+            return np.full(steps, run.rate_override)
+        schedule = check_schedule(self.model.optimizer.learning_rate)
+        times = (self.model.epoch + batch / steps for batch in range(steps))
+        return run.rate_factor * np.array([schedule(time_) for time_ in times])
+
+    def _stops(self) -> Iterator[int]:
+        """Yield the steps of this epoch after which callbacks are asked, the last step among them."""
+        steps, interval = self.batches.steps, self._interval
+        if interval:
+            first = interval - self._steps_before % interval
+            yield from range(first, steps, interval)
+        yield steps
+
+    def _measure_validation(self) -> dict[str, float]:
+        if self.validation is None:
+            return {}
+        return {f"val_{name}": value for name, value in self.validation.measure().items()}
+
+    def _report_steps(self, start: int, stop: int, measured: dict[str, float]) -> None:
+        done = self._steps_before + stop
+        if not self._interval or done % self._interval:
+            return
+        logs = {**summarise(self.model, self.batches, self.step.trace, start, stop), **measured}
+        for callback in self.callbacks:
+            callback.on_steps(self.run, done, logs)
+
+    def _check_losses(self, start: int, stop: int, before: Snapshot) -> None:
+        """Raise DivergenceError if a loss is not finite, with the model as it was before that step."""
+        losses, _ = self.step.trace.read()
+        bad = np.flatnonzero(~np.isfinite(losses[start:stop]))
+        if not bad.size:
+            return
+        step = start + int(bad[0])
+        self.model.restore(before)
+        self.batches.restart()
+        self.runner.run_range(self.batches, 0, step)
+        where = self._first_infinite_output(self.batches.rows_of(step))
+        raise DivergenceError(
+            f"The loss became {losses[step]} in epoch {self.model.epoch + 1}, step {step + 1} of "
+            f"{self.batches.steps}: {where}. The model is left as it was before that step. "
+            "Lower the learning rate, scale the inputs, or set clip_norm in the optimizer."
+        )
+
+    def _first_infinite_output(self, rows: int) -> str:
+        model, found = self.model, []
+        batch = self.batches.gather(rows)
+
+        def look(index: int, output: Array) -> None:
+            if not found and not np.isfinite(model.backend.to_numpy(output)).all():
+                found.append(f"the first output that is not finite is that of layer {index}, {model.chain.layers[index]!r}")
+
+        model.chain.observed_forward(batch.x, True, look)
+        return found[0] if found else "all layers' outputs are finite, the loss itself overflows"
