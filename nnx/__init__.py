@@ -19,6 +19,7 @@ from nnx.optimizers import SGD, Adam, AdamW, Momentum, Nesterov, RMSprop
 from nnx.registry import available_backends, set_backend, use_backend
 from nnx.registry import current as current_backend
 from nnx.registry import get as get_backend
+from nnx.serialization import load
 
 __version__ = "0.1.0"
 
@@ -49,6 +50,7 @@ __all__ = [
     "errors",
     "get_backend",
     "initializers",
+    "load",
     "losses",
     "optimizers",
     "schedules",

@@ -12,7 +12,7 @@ from nnx.checks import check_count, check_number
 from nnx.errors import DataError, OptionError
 
 if TYPE_CHECKING:
-    from nnx.model import Snapshot
+    from nnx.network import Snapshot
     from nnx.training import Run
 
 Logs = Mapping[str, float]
@@ -261,4 +261,6 @@ class ReduceLROnPlateau(Callback):
 
 def _check_folder(path: Path) -> None:
     if not path.parent.is_dir():
-        raise OptionError(f"path must lie in a folder that exists, got {str(path)!r}; make {str(path.parent)!r} first.")
+        raise OptionError(
+            f"path must lie in a folder that exists, got {str(path)!r}; make {str(path.parent)!r} first."
+        )

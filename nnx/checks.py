@@ -22,7 +22,12 @@ def check_count(option: str, value: object, least: int = 1) -> int:
 
 
 def check_number(
-    option: str, value: object, low: float, high: float = math.inf, open_low: bool = False, open_high: bool = True
+    option: str,
+    value: object,
+    low: float,
+    high: float = math.inf,
+    open_low: bool = False,
+    open_high: bool = True,
 ) -> float:
     """Return a finite number between low and high."""
     good = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)

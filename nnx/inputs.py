@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nnx.errors import BackendError, DataError, DtypeError, ShapeError
+from nnx.errors import BackendError, DataError, DtypeError, ShapeError, UnknownNameError
 from nnx.interface import Array
 from nnx.losses import Loss
 from nnx.ops import Ops
@@ -96,6 +96,21 @@ def check_x(x: Any, input_shape: tuple[int, ...] | None, ops: Ops, argument: str
         raise ShapeError(f"{argument} must have shape ({expected}), got {array.shape}.{hint}")
     _finite(array, argument)
     return array.astype(ops.dtype, copy=False)
+
+
+def check_weight(name: str, values: Any, held: Mapping[str, Array], ops: Ops) -> Host:
+    """Return new values for one of the arrays that a model holds.
+
+    Raises:
+        UnknownNameError, ShapeError, DataError, DtypeError: they do not fit.
+    """
+    if name not in held:
+        raise UnknownNameError("weight", name, held)
+    array, shape = to_host(values, f"weight {name!r}", ops), tuple(held[name].shape)
+    if array.shape != shape:
+        raise ShapeError(f"weight {name!r} must have shape {shape}, got {array.shape}.")
+    _finite(array, f"weight {name!r}")
+    return array
 
 
 def check_examples(

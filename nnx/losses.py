@@ -9,9 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from typing import Any, ClassVar
 
+from nnx.checks import check_number
 from nnx.errors import OptionError, UnknownNameError
 from nnx.interface import Array
-from nnx.checks import check_number
 from nnx.ops import Ops
 
 

@@ -3,44 +3,33 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from nnx import registry, training
+from nnx import training
 from nnx.checks import check_count, check_number
 from nnx.errors import BackendError, NotBuiltError, OptionError, ShapeError
-from nnx.inputs import check_examples, check_x, transfer
+from nnx.inputs import Examples, check_examples, check_x, transfer
 from nnx.interface import Array, Backend
-from nnx.layers import Activation, Builder, Chain, Dense, Layer
+from nnx.layers import Activation, Dense, Layer
 from nnx.losses import Loss, check_loss
+from nnx.network import Network
 from nnx.ops import Ops
 from nnx.optimizers import Optimizer, check_optimizer
-from nnx.parameters import Store
-from nnx.random import check_seed
+from nnx.registry import resolve
 from nnx.steps import Measurement
 
 if TYPE_CHECKING:
     from nnx.callbacks import Callback
     from nnx.history import History
 
-DTYPES = ("float32", "float64")
 
-
-@dataclass(frozen=True)
-class Snapshot:
-    """Copies of all that training changes, on the device: restore it to go back."""
-
-    arrays: tuple[Array, ...]
-    epoch: int
-
-
-class Sequential:
+class Sequential(Network):
     """A network of layers, one after another.
 
     The model binds the backend that is selected when it is built: at once if `input_shape` is given, else by
@@ -63,12 +52,6 @@ class Sequential:
         (1, 1)
     """
 
-    backend: Backend
-    ops: Ops
-    store: Store
-    step: Array
-    input_shape: tuple[int, ...]
-
     def __init__(
         self,
         layers: Sequence[Layer],
@@ -79,60 +62,15 @@ class Sequential:
         backend: str | Backend | None = None,
     ) -> None:
         """Take the layers; build if the input shape is known."""
-        if dtype not in DTYPES:
-            raise OptionError(f"dtype must be 'float32' or 'float64', got {dtype!r}.")
-        self.chain, self.seed, self.dtype = Chain(layers), check_seed(seed), dtype
-        self.moments: list[Array] = []
+        super().__init__(layers, seed, dtype, backend)
         self.l2 = 0.0
-        self.epoch = 0
-        self.built = False
+        self.metadata: dict[str, Any] = {}
         self._loss: Loss | None = None
-        self._optimizer: Optimizer | None = None
-        self._requested = backend
         self._training = threading.Lock()
         if input_shape is not None:
             self.build(input_shape)
 
-    # Building
-
-    def build(self, input_shape: Sequence[int]) -> None:
-        """Bind the backend, infer all shapes and draw the initial weights.
-
-        Args:
-            input_shape: the shape of one example, without the batch axis.
-
-        Raises:
-            ShapeError: the layers do not fit together, or the model was built for another shape.
-        """
-        shape = tuple(check_count("input_shape", extent) for extent in input_shape)
-        if self.built:
-            if shape != self.input_shape:
-                raise ShapeError(f"The model was built for examples of shape {self.input_shape}, got {shape}.")
-            return
-        self._bind(self._resolve(self._requested), shape)
-        self._make_moments()
-
-    @staticmethod
-    def _resolve(backend: str | Backend | None) -> Backend:
-        if backend is None:
-            return registry.current()
-        return registry.get(backend) if isinstance(backend, str) else backend
-
-    def _bind(self, backend: Backend, shape: tuple[int, ...]) -> None:
-        ops, step = Ops(backend, self.dtype), backend.zeros((), "int64")
-        builder = Builder(ops, self.seed, step)
-        output_shape = self.chain.build(builder, shape)
-        self.store = Store(backend, self.dtype, builder.parameters, builder.states)
-        self.backend, self.ops, self.step = backend, ops, step
-        self.input_shape, self.output_shape, self.built = shape, output_shape, True
-
-    def _make_moments(self) -> None:
-        names = self._optimizer.moments if self._optimizer else ()
-        self.moments = [self.backend.zeros(tuple(self.store.values.shape), self.dtype) for _ in names]
-
-    def compile(
-        self, loss: str | Loss, optimizer: str | Optimizer = "adam", *, l2: float = 0.0
-    ) -> Sequential:
+    def compile(self, loss: str | Loss, optimizer: str | Optimizer = "adam", *, l2: float = 0.0) -> Self:
         """Choose what training makes small, and how; returns the model itself. Moments start again at zero.
 
         Args:
@@ -161,6 +99,11 @@ class Sequential:
             )
 
     @property
+    def compiled(self) -> bool:
+        """Whether `compile` has been called."""
+        return self._optimizer is not None
+
+    @property
     def loss(self) -> Loss:
         """The loss given to `compile`."""
         if self._loss is None:
@@ -183,12 +126,6 @@ class Sequential:
                 "Add Flatten() or a Dense layer."
             )
         return self.output_shape[0]
-
-    def _need_built(self) -> None:
-        if not self.built:
-            raise NotBuiltError("The model has no weights yet; call fit, or build(input_shape) first.")
-
-    # Training and measuring
 
     def fit(
         self,
@@ -238,15 +175,18 @@ class Sequential:
         )
         if validation_data is not None and validation_split:
             raise OptionError("validation_data and validation_split exclude each other; give one of them.")
-        with self._exclusively():
+        with (
+            self._exclusively(),
+            np.errstate(all="ignore"),
+        ):  # losses are checked for NaN and infinity instead
             examples = self._examples(x, y, sample_weight, class_weight)
             validation = None if validation_data is None else self._examples(*validation_data)
             return training.fit(self, examples, validation, options, callbacks)
 
-    def _examples(self, x: Any, y: Any, sample_weight: Any = None, class_weight: Any = None) -> Any:
+    def _examples(self, x: Any, y: Any, sample_weight: Any = None, class_weight: Any = None) -> Examples:
         loss, _ = self.loss, self.optimizer
         if not self.built:
-            backend = self._resolve(self._requested)
+            backend = resolve(self._requested)
             array = check_x(x, None, Ops(backend, self.dtype))
             self._requested = backend
             self.build(array.shape[1:])
@@ -256,7 +196,9 @@ class Sequential:
     @contextmanager
     def _exclusively(self) -> Iterator[None]:
         if not self._training.acquire(blocking=False):
-            raise BackendError("This model is being trained by another thread; give each thread a model of its own.")
+            raise BackendError(
+                "This model is being trained by another thread; give each thread a model of its own."
+            )
         try:
             yield
         finally:
@@ -268,11 +210,10 @@ class Sequential:
         Raises:
             DataError, ShapeError, DtypeError, BackendError: the data are not what the model takes.
         """
-        self._need_built()
+        self.need_built()
         examples = transfer(self._examples(x, y), self.ops)
-        return Measurement(self, examples, check_count("batch_size", batch_size)).measure()
-
-    # Predicting
+        with np.errstate(all="ignore"):
+            return Measurement(self, examples, check_count("batch_size", batch_size)).measure()
 
     def predict(self, x: Any, *, batch_size: int = 1024) -> NDArray[Any]:
         """Return the outputs, (N, *output shape): logits for a classifier, values for a regression.
@@ -300,83 +241,39 @@ class Sequential:
         loss = self.loss
         return self._map(x, batch_size, lambda outputs: loss.classes(self.ops, outputs))
 
-    def _map(self, x: Any, batch_size: int, function: Any) -> NDArray[Any]:
-        self._need_built()
+    def _map(self, x: Any, batch_size: int, function: Callable[[Array], Array]) -> NDArray[Any]:
+        self.need_built()
         size = check_count("batch_size", batch_size)
         host = check_x(x, self.input_shape, self.ops)
         pieces = []
         for start in range(0, max(host.shape[0], 1), size):
             piece = self.ops.asarray(host[start : start + size])
-            outputs, _ = self.chain.forward(piece, train=False)
-            pieces.append(self.backend.to_numpy(function(outputs)))
+            with np.errstate(all="ignore"):
+                outputs, _ = self.chain.forward(piece, train=False)
+                pieces.append(self.backend.to_numpy(function(outputs)))
         return np.concatenate(pieces)
 
-    # Moving and keeping
+    def save(self, path: str | Path, metadata: Mapping[str, Any] | None = None) -> None:
+        """Write configuration, weights and optimizer state to an HDF5 file, whole or not at all; see `nnx.load`.
 
-    def state_arrays(self) -> tuple[Array, ...]:
-        """Return every array that training changes: values, state, step and moments."""
-        return self.store.values, self.store.state, self.step, *self.moments
-
-    def snapshot(self) -> Snapshot:
-        """Copy all that training changes."""
-        copies = []
-        for array in self.state_arrays():
-            copy = self.backend.empty(tuple(array.shape), self.backend.dtype_name(array))
-            copy[...] = array
-            copies.append(copy)
-        return Snapshot(tuple(copies), self.epoch)
-
-    def restore(self, snapshot: Snapshot) -> None:
-        """Go back to a snapshot of this model."""
-        for array, copy in zip(self.state_arrays(), snapshot.arrays, strict=True):
-            array[...] = copy
-        self.epoch = snapshot.epoch
-
-    def to(self, backend: str | Backend) -> Sequential:
-        """Move the model, with all optimizer state, to another backend; returns the model itself.
+        Args:
+            path: the file; an existing one is replaced only once the new one is complete.
+            metadata: JSON values to keep with the model, such as class names; by default `model.metadata`.
 
         Raises:
-            UnknownNameError, BackendUnavailableError: there is no such backend here.
+            NotBuiltError: the model has no weights yet.
+            OptionError: the configuration holds a function, or the path cannot be written to.
         """
-        target = self._resolve(backend)
-        self._requested = target
-        if self.built and target is not self.backend:
-            host = [self.backend.to_numpy(array) for array in self.state_arrays()]
-            self._bind(target, self.input_shape)
-            self._make_moments()
-            for array, values in zip(self.state_arrays(), host, strict=True):
-                array[...] = target.asarray(values, target.dtype_name(array))
-        return self
-
-    def get_weights(self) -> dict[str, NDArray[Any]]:
-        """Return copies of all parameters and states on the host, by name ("0.weight", "1.running_mean", ...)."""
-        self._need_built()
-        held = [*self.store.parameters, *self.store.states]
-        return {item.name: self.backend.to_numpy(item.value) for item in held}
-
-    def set_weights(self, weights: Mapping[str, Any]) -> None:
-        """Replace parameters and states by name; those not named stay.
-
-        Raises:
-            UnknownNameError: the model has nothing of that name.
-            ShapeError: the values have another shape. Nothing is changed then.
-        """
-        from nnx.weights import assign
-
-        self._need_built()
-        assign(self, weights)
-
-    def save(self, path: str | Path) -> None:
-        """Write configuration, weights and optimizer state to an HDF5 file, whole or not at all; see `nnx.load`."""
         from nnx.serialization import save
 
-        save(self, path)
+        self.need_built()
+        save(self, path, metadata)
 
     def summary(self) -> str:
         """Return a table of the layers, their output shapes and numbers of parameters."""
         from nnx.summary import summarise
 
-        self._need_built()
+        self.need_built()
         return summarise(self)
 
     def __repr__(self) -> str:

@@ -26,7 +26,7 @@ class Optimizer:
         OptionError: an option is out of its range.
     """
 
-    learning_rate: float | Schedule
+    learning_rate: float | Schedule = 0.001
     _: KW_ONLY
     clip_norm: float | None = None
 

@@ -116,6 +116,11 @@ class Store:
         for held, slot in zip(self.states, self._state_slots, strict=True):
             held.value = slot.view(self.state, backend)
 
+    def named(self) -> dict[str, Array]:
+        """Return the values of all parameters and states by name, as views of the buffers."""
+        held: list[Parameter | State] = [*self.parameters, *self.states]
+        return {item.name: item.value for item in held}
+
     def count(self) -> int:
         """Return the number of trainable values, gaps not counted."""
         return sum(math.prod(slot.shape) for slot in self.slots)

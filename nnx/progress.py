@@ -56,6 +56,12 @@ def open_bar(wanted: bool | None, epochs: int, steps: int) -> Iterator[Bar]:
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-    columns = ("epoch", MofNCompleteColumn(), BarColumn(), TimeRemainingColumn(), TextColumn("{task.fields[logs]}"))
+    columns = (
+        "epoch",
+        MofNCompleteColumn(),
+        BarColumn(),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[logs]}"),
+    )
     with Progress(*columns, console=Console(stderr=True), transient=True, refresh_per_second=4) as progress:
         yield TerminalBar(progress, progress.add_task("training", total=epochs, logs=""), steps)

@@ -43,7 +43,8 @@ def raw_words(count: int, seed: int, stream: int, position: int = 0) -> NDArray[
 def uniform(shape: tuple[int, ...], seed: int, stream: int) -> Floats:
     """Draw from [0, 1) with 53 random bits each; float64 of the given shape."""
     words = raw_words(math.prod(shape), seed, stream)
-    return ((words >> np.uint64(11)) * 2.0**-53).reshape(shape)
+    unit: Floats = (words >> np.uint64(11)).astype(np.float64) * 2.0**-53
+    return unit.reshape(shape)
 
 
 def normal(shape: tuple[int, ...], seed: int, stream: int) -> Floats:

@@ -24,7 +24,11 @@ from nnx.interface import Backend
 GROUP = "nnx.backends"
 GENERIC = "generic:"
 
-_BUNDLED = {"numpy": "nnx_numpy:NumpyBackend", "numba": "nnx_numba:NumbaBackend", "cupy": "nnx_cupy:CupyBackend"}
+_BUNDLED = {
+    "numpy": "nnx_numpy:NumpyBackend",
+    "numba": "nnx_numba:NumbaBackend",
+    "cupy": "nnx_cupy:CupyBackend",
+}
 _NAMESPACES = ("array_api_strict", "cupy", "numpy", "torch")
 
 Factory = Callable[[], Backend]
@@ -139,7 +143,15 @@ def loaded() -> list[Backend]:
         return list(_loaded.values())
 
 
-def _resolve(backend: str | Backend) -> Backend:
+def resolve(backend: str | Backend | None) -> Backend:
+    """Return the backend that a name stands for, the backend itself, or the selected one for None.
+
+    Raises:
+        UnknownNameError, BackendUnavailableError: as `get` does.
+        BackendError: something else was given.
+    """
+    if backend is None:
+        return current()
     if isinstance(backend, Backend):
         return backend
     if isinstance(backend, str):
@@ -158,7 +170,7 @@ def set_backend(backend: str | Backend) -> None:
         BackendUnavailableError: it is known but cannot run here.
     """
     global _process_default
-    _process_default = _resolve(backend)
+    _process_default = resolve(backend)
 
 
 @contextmanager
@@ -171,7 +183,7 @@ def use_backend(backend: str | Backend) -> Iterator[Backend]:
         >>> model.backend.name
         'numba'
     """
-    resolved = _resolve(backend)
+    resolved = resolve(backend)
     token = _context.set(resolved)
     try:
         yield resolved

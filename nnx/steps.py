@@ -1,7 +1,7 @@
 """One training step and one evaluation step, as recordings of kernel calls.
 
 Whatever changes from step to step is an array here: the batch number, the order of the examples, the learning
-rates of the epoch, the step counter, and the trace that receives each step's loss and number of correct answers.
+rates of the epoch, the step counter, and the trace that receives each step's loss and correct answers.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class Batches:
     def __init__(self, ops: Ops, examples: DeviceExamples, size: int) -> None:
         """Begin with batch 0 in the given order."""
         self.ops, self.examples = ops, examples
-        self.count: int = examples.x.shape[0]
+        self.count = int(examples.x.shape[0])
         self.size = min(size, self.count)
         self.steps = -(-self.count // self.size)
         self.number = ops.backend.zeros((), "int64")
@@ -89,7 +89,7 @@ class Trace:
 
 
 class Runner:
-    """Runs a step many times: recorded at its first run, once per number of rows, and replayed; or eagerly."""
+    """Runs a step many times: recorded once per number of rows and then replayed; or eagerly."""
 
     def __init__(self, ops: Ops, step: Callable[[int], None], eager: bool = False) -> None:
         """Take the step, a function of the number of rows."""

@@ -21,7 +21,8 @@ from nnx.steps import Batches, Measurement, Runner, TrainingStep, summarise
 
 if TYPE_CHECKING:
     from nnx.callbacks import Callback
-    from nnx.model import Sequential, Snapshot
+    from nnx.model import Sequential
+    from nnx.network import Snapshot
 
 
 @dataclass(frozen=True)
@@ -220,12 +221,13 @@ class Loop:
         )
 
     def _first_infinite_output(self, rows: int) -> str:
-        model, found = self.model, []
+        model = self.model
+        found: list[str] = []
         batch = self.batches.gather(rows)
 
         def look(index: int, output: Array) -> None:
             if not found and not np.isfinite(model.backend.to_numpy(output)).all():
-                found.append(f"the first output that is not finite is that of layer {index}, {model.chain.layers[index]!r}")
+                found.append(f"layer {index}, {model.chain.layers[index]!r}, is the first with such an output")
 
         model.chain.observed_forward(batch.x, True, look)
         return found[0] if found else "all layers' outputs are finite, the loss itself overflows"

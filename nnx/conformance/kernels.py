@@ -73,20 +73,19 @@ class Trial:
         self._same_bits(first, second, "a second call with the same arguments gives other bits")
         replayed = self.attempt("replayed", {}, 0, replay=True)
         self._same_bits(first, replayed, "a replayed call gives other bits than a direct one")
-        if self.case.views and has_views(self.backend):
-            for turn in range(1, len(LAYOUTS) + 1):
-                self.attempt_views(turn)
+        if self.case.views and self.inputs and has_views(self.backend):
+            self._run_views()
 
-    def attempt_views(self, turn: int) -> None:
-        """Call with views: the inputs take the layouts in turn, so that all kinds are mixed with all others."""
-        layouts = {name: LAYOUTS[(place + turn) % len(LAYOUTS)] for place, name in enumerate(self.inputs)}
-        if turn == len(LAYOUTS):
-            layouts = dict.fromkeys(self.inputs, "read-only")
-        shown = ", ".join(f"{kind} {name}" for name, kind in layouts.items() if kind != "contiguous")
-        direct = self.attempt(f"with {shown}", layouts, turn)
-        if turn == 1:
-            replayed = self.attempt(f"replayed with {shown}", layouts, turn, replay=True)
-            self._same_bits(direct, replayed, f"with {shown}, a replayed call gives other bits")
+    def _run_views(self) -> None:
+        """Call with views: the inputs take the layouts in turn, so that every kind meets every other."""
+        for turn in range(len(LAYOUTS)):
+            layouts = {name: LAYOUTS[(place + turn) % len(LAYOUTS)] for place, name in enumerate(self.inputs)}
+            direct = self.attempt(_shown(layouts), layouts, turn)
+            if turn == 1:
+                replayed = self.attempt(f"replayed {_shown(layouts)}", layouts, turn, replay=True)
+                self._same_bits(direct, replayed, f"a replayed call {_shown(layouts)} gives other bits")
+        layouts = dict.fromkeys(self.inputs, "read-only")
+        self.attempt(_shown(layouts), layouts, 0)
 
     def attempt(
         self, how: str, layouts: dict[str, str], turn: int, *, replay: bool = False
@@ -121,3 +120,8 @@ class Trial:
     def _failure(self, how: str, message: str) -> NonconformanceError:
         title = f"{self.case.kernel} {self.dtype} {self.case.label} {how}".rstrip()
         return NonconformanceError(f"{title}: {message}")
+
+
+def _shown(layouts: dict[str, str]) -> str:
+    views = ", ".join(f"{kind} {name}" for name, kind in layouts.items() if kind != "contiguous")
+    return f"with {views}" if views else ""

@@ -90,7 +90,7 @@ class Destination:
     """A device array inside a larger one, whose margins must come out as they went in."""
 
     def __init__(self, backend: Backend, host: Values) -> None:
-        """Copy host values to the middle of a buffer, or to an array of their own where there are no views."""
+        """Copy host values to the middle of a buffer, or to an array of their own if there are no views."""
         self.backend, self.host = backend, host
         self._guarded = has_views(backend)
         if not self._guarded:

@@ -5,8 +5,12 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Collection, Iterator
 
+from nnx.conformance.arrays import array_checks
+from nnx.conformance.behaviour import behaviour_checks
 from nnx.conformance.cases import CASES
+from nnx.conformance.gradients import gradient_checks
 from nnx.conformance.kernels import kernel_checks
+from nnx.conformance.randomness import randomness_checks
 from nnx.conformance.report import Check, Failure, Report
 from nnx.errors import UnknownNameError
 from nnx.interface import Backend
@@ -34,8 +38,12 @@ def checks(kernels: Collection[str] | None = None) -> list[Check]:
 
 
 def _everything() -> Iterator[Check]:
+    yield from array_checks()
     for case in CASES:
         yield from kernel_checks(case)
+    yield from randomness_checks()
+    yield from gradient_checks()
+    yield from behaviour_checks()
 
 
 def check_backend(

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import sys
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from http.client import HTTPException, HTTPMessage
@@ -15,6 +13,7 @@ from urllib.request import HTTPRedirectHandler, Request, build_opener
 
 from nnx.datasets.catalogue import DataFile
 from nnx.errors import DatasetUnavailableError
+from nnx.files import replacing
 
 TIMEOUT = 30.0
 """Seconds without an answer after which an address is given up."""
@@ -67,18 +66,10 @@ def download(file: DataFile, target: Path) -> None:
 
 
 def _store(url: str, file: DataFile, target: Path) -> None:
-    """Write what `url` gives under a temporary name beside `target`, then rename it."""
+    """Write what `url` gives to `target`, which stays as it was if anything goes wrong."""
     target.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f".{target.name}.", suffix=".part", dir=target.parent)
-    part = Path(name)
-    try:
-        with os.fdopen(handle, "wb") as out:
-            _receive(url, file, out)
-            out.flush()
-            os.fsync(out.fileno())
-        part.replace(target)
-    finally:
-        part.unlink(missing_ok=True)
+    with replacing(target) as part, part.open("wb") as out:
+        _receive(url, file, out)
 
 
 def _receive(url: str, file: DataFile, out: BinaryIO) -> None:

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from nnx.datasets.catalogue import info
 from nnx.datasets.dataset import Dataset, Split
 from nnx.datasets.files import fetch
-from nnx.datasets.hdf5 import read_hdf5
 from nnx.datasets.idx import read_idx
+from nnx.hdf5 import read_hdf5
 
 
 def digits() -> Dataset:

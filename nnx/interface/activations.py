@@ -34,9 +34,7 @@ class Activations(Arrays):
         """
         reference.activate(self.xp, x, y, activation, alpha)
 
-    def activate_backward(
-        self, x: Array, y: Array, dy: Array, dx: Array, activation: str, alpha: float
-    ) -> None:
+    def activate_backward(self, x: Array, y: Array, dy: Array, dx: Array, activation: str, alpha: float) -> None:
         """Gradient of `activate`: dx = dy * f'(x), given both x and y = f(x).
 
         At the kink of relu, leaky_relu and elu (x = 0) the derivative from the left is taken: 0, alpha, alpha.

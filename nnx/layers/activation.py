@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from nnx.checks import ROWWISE, check_activation, check_alpha
 from nnx.interface import Array
 from nnx.layers.base import Backward, Layer
-from nnx.checks import ROWWISE, check_activation, check_alpha
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class Activation(Layer):
     """An activation by name: y = f(x); the formulas stand at `nnx.Backend.activate`.
 

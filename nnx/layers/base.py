@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, fields
+from dataclasses import Field, dataclass, field, fields, is_dataclass
 from typing import Any
 
 import numpy as np
@@ -98,4 +98,15 @@ class Layer:
 
     def config(self) -> dict[str, Any]:
         """Return the options, by field name; `type(self)(**config)` makes an equal, unbuilt layer."""
-        return {item.name: getattr(self, item.name) for item in fields(self) if item.init}  # type: ignore[arg-type]
+        return {item.name: getattr(self, item.name) for item in self._options()}
+
+    def _options(self) -> tuple[Field[Any], ...]:
+        return fields(self) if is_dataclass(self) else ()
+
+    def __repr__(self) -> str:
+        given = [
+            f"{item.name}={getattr(self, item.name)!r}"
+            for item in self._options()
+            if getattr(self, item.name) != item.default
+        ]
+        return f"{type(self).__name__}({', '.join(given)})"

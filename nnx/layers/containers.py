@@ -68,7 +68,7 @@ class Chain(Layer):
         return x, backward_all
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class Residual(Layer):
     """Add what some layers make of the input to the input itself: y = x + f(x).
 

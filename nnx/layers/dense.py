@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from nnx.checks import check_activation, check_alpha, check_count, check_number
 from nnx.errors import ShapeError
 from nnx.initializers import InitializerLike, check_initializer
 from nnx.interface import FUSED, Array
 from nnx.layers.activation import Activation
 from nnx.layers.base import Backward, Builder, Layer, Shape
-from nnx.checks import check_activation, check_alpha, check_count, check_number
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class Dense(Layer):
     """Affine map of the last axis: y = activation(x @ W + b).
 

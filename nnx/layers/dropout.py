@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from nnx.checks import check_number
 from nnx.interface import Array
 from nnx.layers.base import Backward, Builder, Layer, Shape
-from nnx.checks import check_number
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class Dropout(Layer):
     """Set each element to zero with probability `rate` in training and scale the others by 1 / (1 - rate).
 

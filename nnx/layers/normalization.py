@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from nnx.checks import check_number
 from nnx.errors import NnxError, ShapeError
 from nnx.interface import Array
 from nnx.layers.base import Backward, Builder, Layer, Shape
-from nnx.checks import check_number
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class BatchNorm(Layer):
     """Normalise each channel (the last axis) over all other axes of the batch, then scale and shift.
 
@@ -66,7 +66,7 @@ class BatchNorm(Layer):
         return self.ops.batch_norm_infer(x, self._gamma.value, self._beta.value, *running, self.eps)
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class LayerNorm(Layer):
     """Normalise each row over its last axis, then scale and shift; the same in training and prediction.
 

@@ -22,7 +22,7 @@ class _View(Layer):
     _target: Shape
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class Flatten(_View):
     """Make one axis of all but the batch's: (N, ...) -> (N, F)."""
 
@@ -33,7 +33,7 @@ class Flatten(_View):
         return self._target
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class Reshape(_View):
     """Give each example another shape of as many elements: (N, ...) -> (N, *shape).
 

@@ -16,7 +16,7 @@ class Activations(OpsCore):
         return y
 
     def activate_backward(self, x: Array, y: Array, dy: Array, activation: str, alpha: float) -> Array:
-        """dx = dy f'(x)."""
+        """Dx = dy f'(x)."""
         self.same("activate_backward", y=y, dy=dy)
         dx = self.like(x)
         self.call(self.backend.activate_backward, x, y, dy, dx, activation, alpha)

@@ -21,11 +21,10 @@ class Losses(OpsCore):
         """Cross-entropy of (N, C) logits and (N,) int64 labels, or (N, C) distributions."""
         if labels.ndim == 1:
             self._one_label_per_row(logits, labels)
-            kernel = self.backend.softmax_cross_entropy
-        else:
-            self.same("soft_cross_entropy", logits=logits, targets=labels)
-            kernel = self.backend.soft_cross_entropy
-        return self._loss(kernel, logits, labels, weight, gradient, smoothing)
+            hard = self.backend.softmax_cross_entropy
+            return self._loss(hard, logits, labels, weight, gradient, smoothing)
+        self.same("soft_cross_entropy", logits=logits, targets=labels)
+        return self._loss(self.backend.soft_cross_entropy, logits, labels, weight, gradient, smoothing)
 
     def sigmoid_cross_entropy(
         self, logits: Array, targets: Array, weight: Array | None, gradient: bool

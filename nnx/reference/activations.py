@@ -92,9 +92,7 @@ def activate(xp: Any, x: Array, y: Array, activation: str, alpha: float) -> None
     y[...] = function(xp, x, activation, alpha)
 
 
-def activate_backward(
-    xp: Any, x: Array, y: Array, dy: Array, dx: Array, activation: str, alpha: float
-) -> None:
+def activate_backward(xp: Any, x: Array, y: Array, dy: Array, dx: Array, activation: str, alpha: float) -> None:
     """dx = dy f'(x)."""
     dx[...] = dy * derivative(xp, x, y, activation, alpha)
 

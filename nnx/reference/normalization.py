@@ -32,7 +32,14 @@ def batch_norm(
 
 
 def batch_norm_infer(
-    xp: Any, x: Array, gamma: Array, beta: Array, running_mean: Array, running_var: Array, y: Array, eps: float
+    xp: Any,
+    x: Array,
+    gamma: Array,
+    beta: Array,
+    running_mean: Array,
+    running_var: Array,
+    y: Array,
+    eps: float,
 ) -> None:
     """Normalise by the running statistics."""
     y[...] = gamma * ((x - running_mean) / xp.sqrt(running_var + eps)) + beta

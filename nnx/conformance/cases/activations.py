@@ -51,7 +51,7 @@ def _value_bound(activation: str) -> Bound:
 
 
 def slope_terms(x: Values, y: Values, activation: str, alpha: float) -> Values:
-    """Return the sum of the absolute terms of f'(x); y counts as a rounded value where f' is computed from it."""
+    """Return the sum of the absolute terms of f'(x), where y may stand in for x and is rounded itself."""
     match activation:
         case "leaky_relu":
             return np.where(y > 0, 1.0, alpha)

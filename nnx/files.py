@@ -1,0 +1,50 @@
+"""Writing files whole or not at all."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+@contextmanager
+def replacing(target: Path) -> Iterator[Path]:
+    """Yield a temporary path beside `target` to write to; it takes target's place when the block ends well.
+
+    The contents are on the disk before the name changes, so a crash leaves the old file or the new one, never
+    a part. If the block raises, target is untouched and the temporary file is removed.
+
+    Raises:
+        OSError: the folder does not exist or cannot be written to.
+    """
+    handle, name = tempfile.mkstemp(prefix=f".{target.name}.", suffix=".part", dir=target.parent)
+    os.close(handle)
+    part = Path(name)
+    try:
+        yield part
+        part.chmod(0o666 & ~_umask())
+        _flush(part)
+        part.replace(target)
+    finally:
+        part.unlink(missing_ok=True)
+    _flush(target.parent)
+
+
+def _umask() -> int:
+    """Return the permissions that new files of this process lack; there is no way to ask but to set them."""
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def _flush(path: Path) -> None:
+    """Wait until a file, or a folder's list of names, is on the disk; not every system can do the latter."""
+    if path.is_dir() and os.name == "nt":
+        return
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -1,0 +1,156 @@
+"""Layers with their buffers on one backend: built, moved, copied and looked into."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Self
+
+from numpy.typing import NDArray
+
+from nnx.checks import check_count
+from nnx.errors import NotBuiltError, OptionError, ShapeError
+from nnx.inputs import check_weight
+from nnx.interface import Array, Backend
+from nnx.layers import Builder, Chain, Layer
+from nnx.ops import Ops
+from nnx.optimizers import Optimizer
+from nnx.parameters import Store
+from nnx.random import check_seed
+from nnx.registry import resolve
+
+DTYPES = ("float32", "float64")
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """Copies of all that training changes, on the device: restore it to go back."""
+
+    arrays: tuple[Array, ...]
+    epoch: int
+
+
+class Network:
+    """What a model is made of; `Sequential` adds what users do with it.
+
+    Attributes:
+        chain: the layers.
+        seed, dtype, input_shape, output_shape: as given and inferred; shapes without the batch axis.
+        backend, ops: where it runs.
+        store: parameters, gradients and state in flat buffers.
+        step: () int64 on the device, the number of training steps done.
+        moments: one flat array per moment of the optimizer.
+        epoch: the number of epochs done.
+        built: whether all of these exist yet.
+    """
+
+    backend: Backend
+    ops: Ops
+    store: Store
+    step: Array
+    input_shape: tuple[int, ...]
+    output_shape: tuple[int, ...]
+
+    def __init__(self, layers: Sequence[Layer], seed: int, dtype: str, backend: str | Backend | None) -> None:
+        """Take the layers, unbuilt."""
+        if dtype not in DTYPES:
+            raise OptionError(f"dtype must be 'float32' or 'float64', got {dtype!r}.")
+        self.chain, self.seed, self.dtype = Chain(layers), check_seed(seed), dtype
+        self.moments: list[Array] = []
+        self.epoch = 0
+        self.built = False
+        self._optimizer: Optimizer | None = None
+        self._requested = backend
+
+    def build(self, input_shape: Sequence[int]) -> None:
+        """Bind the backend, infer all shapes and draw the initial weights.
+
+        Args:
+            input_shape: the shape of one example, without the batch axis.
+
+        Raises:
+            ShapeError: the layers do not fit together, or the model was built for another shape.
+        """
+        shape = tuple(check_count("input_shape", extent) for extent in input_shape)
+        if self.built:
+            if shape != self.input_shape:
+                raise ShapeError(f"The model was built for examples of shape {self.input_shape}, got {shape}.")
+            return
+        self._bind(resolve(self._requested), shape)
+        self._make_moments()
+
+    def _bind(self, backend: Backend, shape: tuple[int, ...]) -> None:
+        ops, step = Ops(backend, self.dtype), backend.zeros((), "int64")
+        builder = Builder(ops, self.seed, step)
+        output_shape = self.chain.build(builder, shape)
+        self.store = Store(backend, self.dtype, builder.parameters, builder.states)
+        self.backend, self.ops, self.step = backend, ops, step
+        self.input_shape, self.output_shape, self.built = shape, output_shape, True
+
+    def _make_moments(self) -> None:
+        shape = tuple(self.store.values.shape)
+        self.moments = [self.backend.zeros(shape, self.dtype) for _ in self.moment_names]
+
+    @property
+    def moment_names(self) -> tuple[str, ...]:
+        """The names of the optimizer's moments, in the order of `moments`."""
+        return self._optimizer.moments if self._optimizer else ()
+
+    def need_built(self) -> None:
+        """Raise NotBuiltError unless the model has weights."""
+        if not self.built:
+            raise NotBuiltError("The model has no weights yet; call fit, or build(input_shape) first.")
+
+    def state_arrays(self) -> tuple[Array, ...]:
+        """Return every array that training changes: values, state, step and moments."""
+        return self.store.values, self.store.state, self.step, *self.moments
+
+    def snapshot(self) -> Snapshot:
+        """Copy all that training changes."""
+        copies = []
+        for array in self.state_arrays():
+            copy = self.backend.empty(tuple(array.shape), self.backend.dtype_name(array))
+            copy[...] = array
+            copies.append(copy)
+        return Snapshot(tuple(copies), self.epoch)
+
+    def restore(self, snapshot: Snapshot) -> None:
+        """Go back to a snapshot of this model."""
+        for array, copy in zip(self.state_arrays(), snapshot.arrays, strict=True):
+            array[...] = copy
+        self.epoch = snapshot.epoch
+
+    def to(self, backend: str | Backend) -> Self:
+        """Move the model, with all optimizer state, to another backend; returns the model itself.
+
+        Raises:
+            UnknownNameError, BackendUnavailableError: there is no such backend here.
+        """
+        target = resolve(backend)
+        self._requested = target
+        if self.built and target is not self.backend:
+            host = [self.backend.to_numpy(array) for array in self.state_arrays()]
+            self._bind(target, self.input_shape)
+            self._make_moments()
+            for array, values in zip(self.state_arrays(), host, strict=True):
+                array[...] = target.asarray(values, target.dtype_name(array))
+        return self
+
+    def get_weights(self) -> dict[str, NDArray[Any]]:
+        """Return copies of all parameters and states on the host, by name ("0.weight", "1.running_mean", ...)."""
+        self.need_built()
+        return {name: self.backend.to_numpy(value) for name, value in self.store.named().items()}
+
+    def set_weights(self, weights: Mapping[str, Any]) -> None:
+        """Replace parameters and states by name; those not named stay.
+
+        Raises:
+            UnknownNameError: the model has nothing of that name.
+            ShapeError, DataError, DtypeError: values of another shape, not finite, or not numbers. Nothing is
+                changed then.
+        """
+        self.need_built()
+        held = self.store.named()
+        checked = {name: check_weight(name, values, held, self.ops) for name, values in weights.items()}
+        for name, values in checked.items():
+            held[name][...] = self.ops.asarray(values)

@@ -1,0 +1,34 @@
+"""A model as a table."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from nnx.model import Sequential
+
+
+def summarise(model: Sequential) -> str:
+    """Return a table of the layers, their output shapes and numbers of parameters."""
+    counts = _parameters_by_layer(model)
+    rows = [("layer", "output shape", "parameters")]
+    for index, (layer, shape) in enumerate(zip(model.chain.layers, model.chain.shapes, strict=True)):
+        rows.append((f"{index} {layer!r}", f"(N, {', '.join(map(str, shape))})", f"{counts[index]:,}"))
+    total = f"{model.store.count():,} parameters, {model.dtype}, on {model.backend.name} ({model.backend.device()})"
+    return f"{_table(rows)}\n{total}"
+
+
+def _parameters_by_layer(model: Sequential) -> list[int]:
+    counts = [0] * len(model.chain.layers)
+    for parameter in model.store.parameters:
+        counts[int(parameter.name.split(".")[0])] += math.prod(parameter.shape)
+    return counts
+
+
+def _table(rows: Sequence[tuple[str, str, str]]) -> str:
+    widths = [max(len(row[column]) for row in rows) for column in range(3)]
+    lines = [f"{a:<{widths[0]}}  {b:<{widths[1]}}  {c:>{widths[2]}}" for a, b, c in rows]
+    rule = "-" * len(lines[0])
+    return "\n".join([lines[0], rule, *lines[1:], rule])
