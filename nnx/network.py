@@ -8,11 +8,12 @@ from typing import Any, Self
 
 from numpy.typing import NDArray
 
+from nnx.builder import Builder
 from nnx.checks import check_count
 from nnx.errors import NotBuiltError, OptionError, ShapeError
 from nnx.inputs import check_weight
 from nnx.interface import Array, Backend
-from nnx.layers import Builder, Chain, Layer
+from nnx.layers import Chain, Layer
 from nnx.ops import Ops
 from nnx.optimizers import Optimizer
 from nnx.parameters import Store

@@ -1,7 +1,7 @@
 """The layers, one family per file."""
 
 from nnx.layers.activation import Activation
-from nnx.layers.base import Backward, Builder, Layer
+from nnx.layers.base import Backward, Layer
 from nnx.layers.containers import Chain, Residual
 from nnx.layers.dense import Dense
 from nnx.layers.dropout import Dropout
@@ -19,7 +19,6 @@ __all__ = [
     "Activation",
     "Backward",
     "BatchNorm",
-    "Builder",
     "Chain",
     "Dense",
     "Dropout",

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from nnx.builder import Builder, Shape
 from nnx.errors import OptionError, ShapeError
 from nnx.interface import Array
-from nnx.layers.base import Backward, Builder, Layer, Shape
+from nnx.layers.base import Backward, Layer
 
 Observer = Callable[[int, Array], None]
 """Called with the place and the output of every layer of a chain."""

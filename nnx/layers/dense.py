@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from nnx.builder import Builder, Shape
 from nnx.checks import check_activation, check_alpha, check_count, check_number
 from nnx.errors import ShapeError
 from nnx.initializers import InitializerLike, check_initializer
 from nnx.interface import FUSED, Array
 from nnx.layers.activation import Activation
-from nnx.layers.base import Backward, Builder, Layer, Shape
+from nnx.layers.base import Backward, Layer
 
 
 @dataclass(eq=False, repr=False)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from nnx.builder import Builder, Shape
 from nnx.checks import check_number
 from nnx.interface import Array
-from nnx.layers.base import Backward, Builder, Layer, Shape
+from nnx.layers.base import Backward, Layer
 
 
 @dataclass(eq=False, repr=False)

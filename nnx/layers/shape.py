@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from nnx.builder import Builder, Shape
 from nnx.errors import ShapeError
 from nnx.interface import Array
-from nnx.layers.base import Backward, Builder, Layer, Shape
+from nnx.layers.base import Backward, Layer
 
 
 class _View(Layer):

@@ -1,0 +1,60 @@
+"""What a layer is given while it is built, and where what it declares is collected."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from nnx.initializers import InitializerLike, check_initializer
+from nnx.interface import Array
+from nnx.ops import Ops
+from nnx.parameters import Parameter, State
+from nnx.random import stream_of
+
+Shape = tuple[int, ...]
+
+
+@dataclass
+class Builder:
+    """Hands a layer all it needs while it is built, and collects what it declares.
+
+    Attributes:
+        ops: the operations of the model's backend.
+        seed: the model's seed.
+        step: () int64 on the device, the number of training steps done.
+        path: the place of the layer being built, such as "2" or "3.0".
+        parameters, states: what has been declared so far, in order.
+    """
+
+    ops: Ops
+    seed: int
+    step: Array
+    path: str = ""
+    parameters: list[Parameter] = field(default_factory=list)
+    states: list[State] = field(default_factory=list)
+
+    def parameter(
+        self,
+        name: str,
+        shape: Shape,
+        initializer: InitializerLike,
+        decayed: bool = False,
+        l2: float | None = None,
+    ) -> Parameter:
+        """Declare a trainable array; weights are `decayed`, biases and scales are not."""
+        path = f"{self.path}.{name}"
+        initial = check_initializer(initializer)(shape, self.seed, stream_of(path))
+        parameter = Parameter(path, shape, initial, decayed, l2)
+        self.parameters.append(parameter)
+        return parameter
+
+    def state(self, name: str, shape: Shape, fill: float) -> State:
+        """Declare an array that training changes without a gradient."""
+        state = State(f"{self.path}.{name}", shape, np.full(shape, fill))
+        self.states.append(state)
+        return state
+
+    def stream(self, name: str) -> int:
+        """Return the random stream of something in the layer being built."""
+        return stream_of(f"{self.path}.{name}")
