@@ -65,7 +65,7 @@ class StrictFile:
 
     def error(self, why: str) -> FileFormatError:
         """Return the error that says why this file is refused."""
-        return FileFormatError(f"{self._path}: {why}. {self._remedy}")
+        return FileFormatError(f"{self._path}: {why.rstrip('.')}. {self._remedy}")
 
     def _contents(self, name: str, dataset: Any) -> NDArray[Any]:
         try:

@@ -59,9 +59,7 @@ def _round_trip(backend: Backend) -> None:
             host = _sample(shape, dtype)
             back = backend.to_numpy(backend.asarray(host, dtype))
             _require(_identical(back, host), f"asarray and to_numpy change {dtype} {shape}: {back!r}")
-            _require(
-                not host.size or back.flags.writeable, f"to_numpy gives a read-only array for {dtype} {shape}"
-            )
+            _require(not host.size or back.flags.writeable, f"to_numpy gives a read-only array for {dtype} {shape}")
 
 
 def _strange_hosts(backend: Backend) -> None:
@@ -80,9 +78,7 @@ def _strange_hosts(backend: Backend) -> None:
         }
         for kind, host in hosts.items():
             back = backend.to_numpy(backend.asarray(host, dtype))
-            _require(
-                _identical(back, np.asarray(host, dtype)), f"asarray reads a {kind} {dtype} host wrongly"
-            )
+            _require(_identical(back, np.asarray(host, dtype)), f"asarray reads a {kind} {dtype} host wrongly")
 
 
 def _own_copy(backend: Backend) -> None:
@@ -116,15 +112,11 @@ def _empty(backend: Backend) -> None:
             _require(tuple(array.shape) == shape, f"empty gives the shape {array.shape} for {shape}")
             _require(backend.dtype_name(array) == dtype, f"empty gives {array.dtype} for {dtype}")
             array[...] = 3
-            _require(
-                np.all(backend.to_numpy(array) == 3), f"empty {dtype} {shape} does not keep what is assigned"
-            )
+            _require(np.all(backend.to_numpy(array) == 3), f"empty {dtype} {shape} does not keep what is assigned")
     first, second = backend.empty((64,), "float32"), backend.empty((64,), "float32")
     first[...], second[...] = 1, 2
     _require(np.all(backend.to_numpy(first) == 1), "two arrays from empty share memory")
-    _require(
-        not has_views(backend) or _is_contiguous(backend), "empty gives an array that is not C-contiguous"
-    )
+    _require(not has_views(backend) or _is_contiguous(backend), "empty gives an array that is not C-contiguous")
 
 
 def _is_contiguous(backend: Backend) -> bool:

@@ -111,9 +111,7 @@ def _compare(backend: Backend, cases: list[Case], alone: list[dict[str, Values]]
             for name, values in _run(backend, cases[place]).items():
                 if not np.array_equal(values, alone[place][name], equal_nan=values.dtype.kind == "f"):
                     case = f"{cases[place].kernel} {cases[place].label}"
-                    raise NonconformanceError(
-                        f"threads: {case}: {name} differs from the same call made alone"
-                    )
+                    raise NonconformanceError(f"threads: {case}: {name} differs from the same call made alone")
 
 
 def _largest_cases() -> list[Case]:

@@ -29,9 +29,7 @@ def _beyond(got: Values, expected: Values, rounded: Values, allowed: Values) -> 
     error = np.abs(got.astype("float64") - expected)
     fine = (error <= allowed) | _same(got, rounded)
     at_overflow = np.abs(expected) + allowed >= float(limits.max)  # either side of the largest number will do
-    fine |= (
-        at_overflow & (np.abs(got) >= np.abs(0.99 * float(limits.max))) & (np.sign(got) == np.sign(expected))
-    )
+    fine |= at_overflow & (np.abs(got) >= np.abs(0.99 * float(limits.max))) & (np.sign(got) == np.sign(expected))
     return _worst(~fine, error / allowed, got, expected)
 
 

@@ -78,9 +78,7 @@ def _smooth_slope(pair: Pair, backend: Backend, name: str, rng: np.random.Genera
         coarse, fine = (_slope(pair, backend, name, direction, h) for h in (STEP, STEP / 4))
         if abs(coarse - fine) <= 1e-6 * (abs(fine) + 1):
             return fine, direction
-    raise NonconformanceError(
-        f"{pair.name}: no direction without a kink by {name}; is the loss smooth at all?"
-    )
+    raise NonconformanceError(f"{pair.name}: no direction without a kink by {name}; is the loss smooth at all?")
 
 
 def _slope(pair: Pair, backend: Backend, name: str, direction: Values, h: float) -> float:
@@ -152,9 +150,7 @@ def _activation_pair(activation: str) -> Pair:
         return {"x": made["dx"]}
 
     name = f"activate_backward {activation}"
-    return Pair(
-        name, "activate_backward", {"x": _X}, lambda b, p: _inner(_SEED, forward(b, p["x"])), gradient
-    )
+    return Pair(name, "activate_backward", {"x": _X}, lambda b, p: _inner(_SEED, forward(b, p["x"])), gradient)
 
 
 def _row_pair(kernel: str) -> Pair:

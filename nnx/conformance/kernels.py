@@ -87,9 +87,7 @@ class Trial:
         layouts = dict.fromkeys(self.inputs, "read-only")
         self.attempt(_shown(layouts), layouts, 0)
 
-    def attempt(
-        self, how: str, layouts: dict[str, str], turn: int, *, replay: bool = False
-    ) -> dict[str, Values]:
+    def attempt(self, how: str, layouts: dict[str, str], turn: int, *, replay: bool = False) -> dict[str, Values]:
         """Call the kernel once, compare every destination, and return them all."""
         try:
             stage = Stage(self.backend, self.case.kernel, self.arguments, self.dtype, layouts, turn)

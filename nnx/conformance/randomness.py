@@ -1,4 +1,4 @@
-"""Checks of random bits and masks against `numpy.random.Philox`, an oracle that owes nothing to the reference."""
+"""Checks of random bits and masks against `numpy.random.Philox`, which owes nothing to the reference."""
 
 from __future__ import annotations
 
@@ -28,9 +28,7 @@ def randomness_checks() -> Iterator[Check]:
     yield Check("random_bits are those of numpy.random.Philox", "random_bits", _bits_follow_philox)
     yield Check("random_bits of a row do not depend on the number of rows", "random_bits", _rows_stand_alone)
     yield Check("dropout keeps what random_bits tell", "dropout", _masks_follow_bits)
-    yield Check(
-        "dropout of a row does not depend on the number of rows", "dropout", _dropout_rows_stand_alone
-    )
+    yield Check("dropout of a row does not depend on the number of rows", "dropout", _dropout_rows_stand_alone)
 
 
 def philox_bits(rows: int, features: int, seed: int, stream: int, step: int) -> Values:
@@ -48,9 +46,7 @@ def _block(seed: int, stream: int, counter: tuple[int, int, int, int]) -> Values
     position = sum(word << (64 * place) for place, word in enumerate(counter))
     before = (position - 1) % 2**256
     words = [before >> (64 * place) & (2**64 - 1) for place in range(4)]
-    generator = np.random.Philox(
-        counter=np.asarray(words, np.uint64), key=np.asarray([seed, stream], np.uint64)
-    )
+    generator = np.random.Philox(counter=np.asarray(words, np.uint64), key=np.asarray([seed, stream], np.uint64))
     return generator.random_raw(4).astype("<u8").view("<u2").astype(np.int64)
 
 
@@ -65,9 +61,7 @@ def _bits_follow_philox(backend: Backend) -> None:
         wrong = np.argwhere(_bits(backend, *place) != expected)
         if len(wrong):
             names = dict(zip(("rows", "features", "seed", "stream", "step"), place, strict=True))
-            raise NonconformanceError(
-                f"random_bits {names}: other bits than Philox first at {wrong[0].tolist()}"
-            )
+            raise NonconformanceError(f"random_bits {names}: other bits than Philox first at {wrong[0].tolist()}")
 
 
 def _rows_stand_alone(backend: Backend) -> None:

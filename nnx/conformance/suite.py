@@ -12,6 +12,7 @@ from nnx.conformance.gradients import gradient_checks
 from nnx.conformance.kernels import kernel_checks
 from nnx.conformance.randomness import randomness_checks
 from nnx.conformance.report import Check, Failure, Report
+from nnx.conformance.training import training_checks
 from nnx.errors import UnknownNameError
 from nnx.interface import Backend
 
@@ -44,6 +45,7 @@ def _everything() -> Iterator[Check]:
     yield from randomness_checks()
     yield from gradient_checks()
     yield from behaviour_checks()
+    yield from training_checks()
 
 
 def check_backend(

@@ -224,10 +224,7 @@ CASES: tuple[Case, ...] = (
         for f in ELEMENTWISE
         for shape in ((33, 31), (257,))
     ),
-    *(
-        Case("activate_backward", f"special x {f}", partial(_backward_special, activation=f))
-        for f in ELEMENTWISE
-    ),
+    *(Case("activate_backward", f"special x {f}", partial(_backward_special, activation=f)) for f in ELEMENTWISE),
     *(Case("activate_backward", f"NaN dy {f}", partial(_backward_nan, activation=f)) for f in ELEMENTWISE),
     *over("softmax", _ROWS, lambda draw, *shape: _softmax(_rows(draw, *shape))),
     Case("softmax", "(12, 33) extreme logits", lambda draw: _softmax(extreme_rows(draw))),

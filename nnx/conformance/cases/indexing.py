@@ -64,9 +64,7 @@ def _store_at(draw: Draw, size: int, index: int, value: str | None, out: str | N
     return {
         "value": Input(number, value),
         "index": Input(np.asarray(index), "int64"),
-        "out": InPlace(
-            start, elementwise() if value is None else elementwise(lambda c: 0 * c.after["out"]), out
-        ),
+        "out": InPlace(start, elementwise() if value is None else elementwise(lambda c: 0 * c.after["out"]), out),
     }
 
 
@@ -174,11 +172,7 @@ CASES: tuple[Case, ...] = (
     Case("argmax", "(9, 70) NaN and infinities", lambda draw: _argmax(_special_rows(draw))),
     *over("count_correct", _ROWS, lambda draw, *shape: _count_correct(draw, draw.normal(*shape))),
     Case("count_correct", "(257, 40) ties", lambda draw: _count_correct(draw, _ties(draw, 257, 40))),
-    Case(
-        "count_correct", "(9, 70) NaN and infinities", lambda draw: _count_correct(draw, _special_rows(draw))
-    ),
+    Case("count_correct", "(9, 70) NaN and infinities", lambda draw: _count_correct(draw, _special_rows(draw))),
     *over("count_correct_binary", _ROWS, lambda draw, *s: _count_correct_binary(draw, draw.normal(*s))),
-    Case(
-        "count_correct_binary", "(9, 70) NaN", lambda draw: _count_correct_binary(draw, _special_rows(draw))
-    ),
+    Case("count_correct_binary", "(9, 70) NaN", lambda draw: _count_correct_binary(draw, _special_rows(draw))),
 )

@@ -66,9 +66,7 @@ def _cross_entropy(
     }
 
 
-def _softmax_cross_entropy(
-    draw: Draw, logits: Values, weight: Values | None, s: float, grad: bool
-) -> Arguments:
+def _softmax_cross_entropy(draw: Draw, logits: Values, weight: Values | None, s: float, grad: bool) -> Arguments:
     labels = draw.integers(logits.shape[1], logits.shape[0])
     return _cross_entropy(logits, {"labels": Input(labels, "int64")}, weight, s, grad)
 
@@ -111,18 +109,14 @@ def _sigmoid_cross_entropy(draw: Draw, logits: Values, weight: Values | None, gr
         size = forward(context["logits"], "sigmoid", 0.0) + context["targets"]
         return size * _weights(context)[:, None] / logits.size
 
-    return _elementwise_loss(
-        ("logits", "dlogits", ""), (logits, targets, weight), grad, terms, elementwise(slope)
-    )
+    return _elementwise_loss(("logits", "dlogits", ""), (logits, targets, weight), grad, terms, elementwise(slope))
 
 
 def _residual_loss(terms: Terms, draw: Draw, outputs: Values, weight: Values | None, grad: bool) -> Arguments:
     """Losses of e = outputs - targets: the subtraction is rounded once, and nothing else cancels."""
     targets = draw.normal(*outputs.shape)
     targets[:, -1] = outputs[:, -1]  # ties: e = 0 exactly
-    return _elementwise_loss(
-        ("outputs", "doutputs", ""), (outputs, targets, weight), grad, terms, elementwise()
-    )
+    return _elementwise_loss(("outputs", "doutputs", ""), (outputs, targets, weight), grad, terms, elementwise())
 
 
 def _residual(context: Context) -> Values:

@@ -34,9 +34,7 @@ class Moments:
         self.rstd = 1 / np.sqrt(var + EPS)
         self.rstd_error = 0.5 * self.rstd**3 * self.var_error + ULPS * unit * self.rstd
         self.scaled = self.centred * self.rstd
-        self.scaled_error = (
-            self.centred * self.rstd_error + self.rstd * self.mean_error + ULPS * unit * self.scaled
-        )
+        self.scaled_error = self.centred * self.rstd_error + self.rstd * self.mean_error + ULPS * unit * self.scaled
 
     def output_error(self, context: Context) -> Values:
         """Error of gamma (x - mean) rstd + beta."""
@@ -189,17 +187,13 @@ CASES: tuple[Case, ...] = (
     Case("batch_norm", "(33, 35) NaN", lambda d: _batch_norm(d, _with_nan(d))),
     *over("batch_norm_infer", _INFER, _batch_norm_infer),
     *over("batch_norm_backward", _BATCHES, lambda d, *s: _backward(d, 0, d.normal(*s, mean=0.5))),
-    Case(
-        "batch_norm_backward", "(33, 31) no dx", lambda d: _backward(d, 0, d.normal(33, 31), wants_dx=False)
-    ),
+    Case("batch_norm_backward", "(33, 31) no dx", lambda d: _backward(d, 0, d.normal(33, 31), wants_dx=False)),
     Case("batch_norm_backward", "(257, 33) mean 1e4", lambda d: _backward(d, 0, _far_from_zero(d, 257, 33))),
     *over("layer_norm", _ROWS, lambda draw, *shape: _layer_norm(draw, draw.normal(*shape, mean=0.5))),
     Case("layer_norm", "(33, 257) mean 1e4, spread 1", lambda d: _layer_norm(d, _far_from_zero(d, 33, 257))),
     Case("layer_norm", "(33, 37) hard rows", lambda d: _layer_norm(d, _hard_columns(d, 1))),
     Case("layer_norm", "(33, 35) NaN", lambda d: _layer_norm(d, _with_nan(d))),
     *over("layer_norm_backward", _ROWS, lambda d, *s: _backward(d, 1, d.normal(*s, mean=0.5))),
-    Case(
-        "layer_norm_backward", "(33, 31) no dx", lambda d: _backward(d, 1, d.normal(33, 31), wants_dx=False)
-    ),
+    Case("layer_norm_backward", "(33, 31) no dx", lambda d: _backward(d, 1, d.normal(33, 31), wants_dx=False)),
     Case("layer_norm_backward", "(33, 257) mean 1e4", lambda d: _backward(d, 1, _far_from_zero(d, 33, 257))),
 )

@@ -1,0 +1,62 @@
+"""Files are written whole or not at all."""
+
+from __future__ import annotations
+
+import os
+import stat
+
+import pytest
+
+from nnx.files import replacing
+
+
+def test_the_new_contents_take_the_place_of_the_old_ones(tmp_path):
+    target = tmp_path / "file"
+    target.write_text("old")
+    with replacing(target) as part:
+        part.write_text("new")
+        assert target.read_text() == "old"
+    assert target.read_text() == "new"
+    assert list(tmp_path.iterdir()) == [target]
+
+
+def test_an_error_leaves_the_old_contents_and_no_other_file(tmp_path):
+    target = tmp_path / "file"
+    target.write_text("old")
+
+    def fail() -> None:
+        with replacing(target) as part:
+            part.write_text("half")
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        fail()
+    assert target.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [target]
+
+
+def test_a_rename_that_fails_leaves_the_old_contents(tmp_path, monkeypatch):
+    target = tmp_path / "file"
+    target.write_text("old")
+
+    def refuse(*_: object) -> None:
+        raise OSError("disk gone")
+
+    monkeypatch.setattr("pathlib.Path.replace", refuse)
+
+    def write() -> None:
+        with replacing(target) as part:
+            part.write_text("new")
+
+    with pytest.raises(OSError, match="disk gone"):
+        write()
+    assert target.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [target]
+
+
+def test_a_new_file_has_the_permissions_that_others_get(tmp_path):
+    with replacing(tmp_path / "file") as part:
+        part.write_text("new")
+    (tmp_path / "plain").write_text("")
+    modes = [stat.S_IMODE(os.stat(tmp_path / name).st_mode) for name in ("file", "plain")]
+    assert modes[0] == modes[1]
