@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Protocol
 
 import numpy as np
 
+from nnx.errors import OptionError, ShapeError
 from nnx.initializers import InitializerLike, check_initializer
 from nnx.interface import Array
 from nnx.ops import Ops
@@ -13,6 +15,12 @@ from nnx.parameters import Parameter, State
 from nnx.random import stream_of
 
 Shape = tuple[int, ...]
+
+
+class Claimable(Protocol):
+    """A layer, as far as a builder knows it."""
+
+    owner: object | None
 
 
 @dataclass
@@ -25,6 +33,8 @@ class Builder:
         step: () int64 on the device, the number of training steps done.
         path: the place of the layer being built, such as "2" or "3.0".
         parameters, states: what has been declared so far, in order.
+        owner: the model being built.
+        layers: the layers claimed so far, inner ones too.
     """
 
     ops: Ops
@@ -33,6 +43,20 @@ class Builder:
     path: str = ""
     parameters: list[Parameter] = field(default_factory=list)
     states: list[State] = field(default_factory=list)
+    owner: object | None = None
+    layers: list[Claimable] = field(default_factory=list)
+
+    def claim(self, layer: Claimable) -> None:
+        """Take a layer for the place being built: it uses one set of arrays, so it has one place in one model.
+
+        Raises:
+            OptionError: it has another place already.
+        """
+        if any(layer is other for other in self.layers):
+            raise OptionError(f"the same layer object {layer!r} stands in two places; make one for each place.")
+        if layer.owner is not None and layer.owner is not self.owner:
+            raise OptionError(f"the layer object {layer!r} belongs to another model; make one for each model.")
+        self.layers.append(layer)
 
     def parameter(
         self,
@@ -44,7 +68,9 @@ class Builder:
     ) -> Parameter:
         """Declare a trainable array; weights are `decayed`, biases and scales are not."""
         path = f"{self.path}.{name}"
-        initial = check_initializer(initializer)(shape, self.seed, stream_of(path))
+        initial = np.asarray(check_initializer(initializer)(shape, self.seed, stream_of(path)), np.float64)
+        if initial.shape != shape:
+            raise ShapeError(f"the initializer of {path!r} must return shape {shape}, got {initial.shape}.")
         parameter = Parameter(path, shape, initial, decayed, l2)
         self.parameters.append(parameter)
         return parameter

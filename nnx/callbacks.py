@@ -31,7 +31,9 @@ class Callback:
         """Called before the first epoch."""
 
     def on_steps(self, run: Run, step: int, logs: Logs) -> None:
-        """Called every `every` steps, with the steps done and the measurements since the last call."""
+        """Called every `every` steps, with the number of steps done in this `fit`, and the measurements of
+        those since the last call that belong to this epoch.
+        """
 
     def on_epoch_end(self, run: Run, epoch: int, logs: Logs) -> None:
         """Called after each epoch, counted from 0 in this `fit`, with its measurements."""
@@ -68,7 +70,7 @@ class Monitor:
             raise DataError(f"monitor {self.name!r} is not measured; there are {', '.join(sorted(logs))}.{hint}")
         value = logs[self.name]
         gain = value - self.best if self.name.endswith("accuracy") else self.best - value
-        if math.isnan(self.best) or gain > self.min_delta:
+        if not math.isnan(value) and (math.isnan(self.best) or gain > self.min_delta):
             self.best, self.waited = value, 0
             return True
         self.waited += 1
@@ -113,8 +115,7 @@ class EarlyStopping(Callback):
 
     def on_steps(self, run: Run, step: int, logs: Logs) -> None:
         """See `Callback`."""
-        if self.every is not None and step % self.every == 0:
-            self._look(run, f"step {step}", logs)
+        self._look(run, f"step {step}", logs)
 
     def on_epoch_end(self, run: Run, epoch: int, logs: Logs) -> None:
         """See `Callback`."""
@@ -218,7 +219,8 @@ class LearningRateScheduler(Callback):
     def on_epoch_end(self, run: Run, epoch: int, logs: Logs) -> None:
         """See `Callback`."""
         del logs
-        run.rate_override = check_number("learning rate", self.function(epoch + 1), 0)
+        if epoch + 1 < run.epochs:  # the function may know no more epochs than there are
+            run.rate_override = check_number("learning rate", self.function(epoch + 1), 0)
 
 
 class ReduceLROnPlateau(Callback):

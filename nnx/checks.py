@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from numbers import Integral, Real
 
 from nnx.errors import OptionError, UnknownNameError
 from nnx.interface import ELEMENTWISE
@@ -15,10 +16,10 @@ DEFAULT_ALPHA = {"leaky_relu": 0.01, "elu": 1.0}
 
 
 def check_count(option: str, value: object, least: int = 1) -> int:
-    """Return a whole number of at least `least`."""
-    if isinstance(value, bool) or not isinstance(value, int) or value < least:
+    """Return a whole number of at least `least`; NumPy's are taken like Python's."""
+    if isinstance(value, bool) or not isinstance(value, Integral) or int(value) < least:
         raise OptionError(f"{option} must be a whole number of at least {least}, got {value!r}.")
-    return value
+    return int(value)
 
 
 def check_number(
@@ -30,12 +31,12 @@ def check_number(
     open_high: bool = True,
 ) -> float:
     """Return a finite number between low and high."""
-    good = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-    if good and isinstance(value, int | float):
-        above = value > low if open_low else value >= low
-        below = value < high if open_high else value <= high
+    if isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value):
+        number = float(value)
+        above = number > low if open_low else number >= low
+        below = number < high if open_high else number <= high
         if above and below:
-            return float(value)
+            return number
     left, right = "(" if open_low else "[", ")" if open_high else "]"
     raise OptionError(f"{option} must be a number in {left}{low:g}, {high:g}{right}, got {value!r}.")
 

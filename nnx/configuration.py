@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
+
 from nnx.errors import OptionError, UnknownNameError
 from nnx.initializers import INITIALIZERS
 from nnx.interface import Backend
@@ -68,6 +70,8 @@ def _plain(value: Any) -> Any:
         return _pack(value)
     if isinstance(value, list | tuple):
         return [_plain(item) for item in value]
+    if isinstance(value, np.generic):
+        return value.item()
     if callable(value):
         raise OptionError(
             f"a model with the function {value!r} as an option cannot be saved; "

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from numbers import Real
 from typing import TypeAlias
 
 import numpy as np
@@ -103,8 +104,8 @@ def check_initializer(value: InitializerLike) -> Initializer:
         if value not in INITIALIZERS:
             raise UnknownNameError("initializer", value, INITIALIZERS)
         return INITIALIZERS[value]
-    if isinstance(value, int | float) and math.isfinite(value):
-        return constant(value)
+    if isinstance(value, Real) and math.isfinite(value):
+        return constant(float(value))
     if callable(value):
         return value
     raise OptionError(f"an initializer must be a name, a finite number or a function, got {value!r}.")

@@ -94,8 +94,10 @@ def check_x(x: Any, input_shape: tuple[int, ...] | None, ops: Ops, argument: str
         hint = " For a single example, add the batch axis: x[None]." if array.shape == input_shape else ""
         expected = ", ".join(map(str, ("N", *input_shape)))
         raise ShapeError(f"{argument} must have shape ({expected}), got {array.shape}.{hint}")
-    _finite(array, argument)
-    return array.astype(ops.dtype, copy=False)
+    with np.errstate(over="ignore"):  # what overflows in the model's dtype is found below
+        converted = array.astype(ops.dtype, copy=False)
+    _finite(converted, argument)
+    return converted
 
 
 def check_weight(name: str, values: Any, held: Mapping[str, Array], ops: Ops) -> Host:
@@ -135,7 +137,9 @@ def check_examples(
     if given.ndim == 0 or given.shape[0] != inputs.shape[0]:
         raise ShapeError(f"y must have one row per example of x ({inputs.shape[0]}), got shape {given.shape}.")
     _finite(given, "y")
-    targets = _TARGETS[loss.targets](given, outputs, ops.dtype)
+    with np.errstate(over="ignore"):
+        targets = _TARGETS[loss.targets](given, outputs, ops.dtype)
+    _finite(targets, "y")
     weight = _weights(sample_weight, class_weight, targets, ops)
     return Examples(inputs, targets, weight)
 
@@ -143,7 +147,9 @@ def check_examples(
 def _finite(array: Host, argument: str) -> None:
     if array.dtype.kind == "f" and not np.isfinite(array).all():
         row = int(np.argwhere(~np.isfinite(array))[0][0])
-        raise DataError(f"{argument} holds NaN or infinity, first in row {row}; replace or remove such values.")
+        raise DataError(
+            f"{argument} holds NaN or infinity as {array.dtype}, first in row {row}; replace or remove such values."
+        )
 
 
 def _labels(y: Host, outputs: int, dtype: str) -> Host:
@@ -154,7 +160,7 @@ def _labels(y: Host, outputs: int, dtype: str) -> Host:
     y = y.reshape(-1)
     if y.dtype.kind == "f" and (y != np.floor(y)).any():
         raise DataError(f"labels y must be whole numbers, got {y[y != np.floor(y)][0]:g}.")
-    low, high = y.min(), y.max()
+    low, high = float(y.min()), float(y.max())
     if low < 0 or high >= outputs:
         raise DataError(
             f"labels y must be 0 to {outputs - 1} for a model with {outputs} outputs, got {low:g} to {high:g}. "

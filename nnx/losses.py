@@ -87,7 +87,7 @@ class SoftmaxCrossEntropy(Loss):
 
     def __post_init__(self) -> None:
         """Check the option."""
-        check_number("smoothing", self.smoothing, 0, 1)
+        object.__setattr__(self, "smoothing", check_number("smoothing", self.smoothing, 0, 1))
 
     def forward(
         self, ops: Ops, outputs: Array, targets: Array, weight: Array | None, gradient: bool
@@ -186,7 +186,7 @@ class Huber(Loss):
 
     def __post_init__(self) -> None:
         """Check the option."""
-        check_number("delta", self.delta, 0, open_low=True)
+        object.__setattr__(self, "delta", check_number("delta", self.delta, 0, open_low=True))
 
     def forward(
         self, ops: Ops, outputs: Array, targets: Array, weight: Array | None, gradient: bool

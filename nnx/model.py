@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from nnx import training
 from nnx.checks import check_count, check_number
-from nnx.errors import BackendError, NotBuiltError, OptionError, ShapeError
+from nnx.errors import BackendError, NnxError, NotBuiltError, OptionError, ShapeError
 from nnx.inputs import Examples, check_examples, check_x, transfer
 from nnx.interface import Array, Backend
 from nnx.layers import Activation, Dense, Layer
@@ -71,7 +71,9 @@ class Sequential(Network):
             self.build(input_shape)
 
     def compile(self, loss: str | Loss, optimizer: str | Optimizer = "adam", *, l2: float = 0.0) -> Self:
-        """Choose what training makes small, and how; returns the model itself. Moments start again at zero.
+        """Choose what training makes small, and how; returns the model itself.
+
+        The optimizer starts anew: its moments and the number of steps done are zero again.
 
         Args:
             loss: a name such as "softmax_cross_entropy", or a `Loss`.
@@ -82,12 +84,15 @@ class Sequential(Network):
         Raises:
             UnknownNameError: no loss or optimizer has that name.
             OptionError: l2 is negative, or the last layer applies what the loss applies itself.
+            BackendError: the model is being trained.
         """
-        self._loss, self._optimizer = check_loss(loss), check_optimizer(optimizer)
-        self.l2 = check_number("l2", l2, 0)
-        self._check_last_layer(self._loss)
-        if self.built:
-            self._make_moments()
+        checked, rule, penalty = check_loss(loss), check_optimizer(optimizer), check_number("l2", l2, 0)
+        self._check_last_layer(checked)
+        with self._exclusively():
+            self._loss, self._optimizer, self.l2 = checked, rule, penalty
+            if self.built:
+                self._make_moments()
+                self.step[...] = 0
         return self
 
     def _check_last_layer(self, loss: Loss) -> None:
@@ -163,25 +168,33 @@ class Sequential(Network):
             DataError, ShapeError, DtypeError, BackendError: the data are not what the model takes.
             DivergenceError: the loss became NaN or infinite; the model is left as it was before that step.
             NotBuiltError: `compile` was not called.
-            BackendError: another thread is training this model.
+            BackendError: this model is being trained already.
         """
+        share = check_number("validation_split", validation_split, 0, 1)
         options = training.Options(
             epochs=check_count("epochs", epochs, 0),
             batch_size=batch_size if batch_size == "full" else check_count("batch_size", batch_size),
-            validation_split=check_number("validation_split", validation_split, 0, 1),
             shuffle=shuffle,
             eager=eager,
             progress=progress,
         )
-        if validation_data is not None and validation_split:
-            raise OptionError("validation_data and validation_split exclude each other; give one of them.")
-        with (
-            self._exclusively(),
-            np.errstate(all="ignore"),
-        ):  # losses are checked for NaN and infinity instead
-            examples = self._examples(x, y, sample_weight, class_weight)
-            validation = None if validation_data is None else self._examples(*validation_data)
+        # losses are checked for NaN and infinity instead of every operation
+        with self._exclusively(), np.errstate(all="ignore"):
+            with self._unbuilt_if_refused():
+                examples = self._examples(x, y, sample_weight, class_weight)
+                examples, validation = self._split(examples, validation_data, share)
             return training.fit(self, examples, validation, options, callbacks)
+
+    def _split(
+        self, examples: Examples, validation_data: tuple[Any, Any] | None, share: float
+    ) -> tuple[Examples, Examples | None]:
+        if validation_data is None:
+            return training.split(examples, share, self.seed) if share else (examples, None)
+        if share:
+            raise OptionError("validation_data and validation_split exclude each other; give one of them.")
+        if not isinstance(validation_data, tuple | list) or len(validation_data) != 2:
+            raise OptionError(f"validation_data must be a pair (x, y), got {type(validation_data).__name__}.")
+        return examples, self._examples(*validation_data)
 
     def _examples(self, x: Any, y: Any, sample_weight: Any = None, class_weight: Any = None) -> Examples:
         loss, _ = self.loss, self.optimizer
@@ -194,15 +207,36 @@ class Sequential(Network):
         return check_examples(x, y, sample_weight, class_weight, loss, shape, self.outputs, self.ops)
 
     @contextmanager
+    def _unbuilt_if_refused(self) -> Iterator[None]:
+        """Leave the model as unbuilt as it was if data are refused: the next ones may have another shape."""
+        built, requested = self.built, self._requested
+        try:
+            yield
+        except NnxError:
+            self.built, self._requested = built, requested
+            raise
+
+    @contextmanager
     def _exclusively(self) -> Iterator[None]:
         if not self._training.acquire(blocking=False):
             raise BackendError(
-                "This model is being trained by another thread; give each thread a model of its own."
+                "This model is being trained already; give each thread a model of its own, and do not train, "
+                "compile or move a model in a callback."
             )
         try:
             yield
         finally:
             self._training.release()
+
+    def to(self, backend: str | Backend) -> Self:
+        """Move the model, with all optimizer state, to another backend; returns the model itself.
+
+        Raises:
+            UnknownNameError, BackendUnavailableError: there is no such backend here.
+            BackendError: the model is being trained.
+        """
+        with self._exclusively():
+            return super().to(backend)
 
     def evaluate(self, x: Any, y: Any, *, batch_size: int = 1024) -> dict[str, float]:
         """Return {"loss": ..., "accuracy": ...} on examples; accuracy for classification only, loss without L2.

@@ -23,12 +23,12 @@ from nnx.registry import resolve
 DTYPES = ("float32", "float64")
 
 
-@dataclass(frozen=True)
+@dataclass
 class Snapshot:
     """Copies of all that training changes, on the device: restore it to go back."""
 
     arrays: tuple[Array, ...]
-    epoch: int
+    epoch: int = 0
 
 
 class Network:
@@ -71,7 +71,10 @@ class Network:
 
         Raises:
             ShapeError: the layers do not fit together, or the model was built for another shape.
+            OptionError: input_shape is not a shape, or a layer belongs to another model.
         """
+        if not isinstance(input_shape, Sequence):
+            raise OptionError(f"input_shape must be the shape of one example, such as (784,), got {input_shape!r}.")
         shape = tuple(check_count("input_shape", extent) for extent in input_shape)
         if self.built:
             if shape != self.input_shape:
@@ -82,9 +85,11 @@ class Network:
 
     def _bind(self, backend: Backend, shape: tuple[int, ...]) -> None:
         ops, step = Ops(backend, self.dtype), backend.zeros((), "int64")
-        builder = Builder(ops, self.seed, step)
+        builder = Builder(ops, self.seed, step, owner=self.chain)
         output_shape = self.chain.build(builder, shape)
         self.store = Store(backend, self.dtype, builder.parameters, builder.states)
+        for layer in builder.layers:
+            layer.owner = self.chain
         self.backend, self.ops, self.step = backend, ops, step
         self.input_shape, self.output_shape, self.built = shape, output_shape, True
 
@@ -108,12 +113,17 @@ class Network:
 
     def snapshot(self) -> Snapshot:
         """Copy all that training changes."""
-        copies = []
-        for array in self.state_arrays():
-            copy = self.backend.empty(tuple(array.shape), self.backend.dtype_name(array))
+        arrays = self.state_arrays()
+        copies = tuple(self.backend.empty(tuple(x.shape), self.backend.dtype_name(x)) for x in arrays)
+        kept = Snapshot(copies)
+        self.update_snapshot(kept)
+        return kept
+
+    def update_snapshot(self, snapshot: Snapshot) -> None:
+        """Copy all that training changes into a snapshot made before."""
+        for array, copy in zip(self.state_arrays(), snapshot.arrays, strict=True):
             copy[...] = array
-            copies.append(copy)
-        return Snapshot(tuple(copies), self.epoch)
+        snapshot.epoch = self.epoch
 
     def restore(self, snapshot: Snapshot) -> None:
         """Go back to a snapshot of this model."""

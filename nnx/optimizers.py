@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import KW_ONLY, dataclass, fields
 from typing import Any, ClassVar
@@ -36,16 +37,19 @@ class Optimizer:
     def __post_init__(self) -> None:
         """Check the options."""
         check_schedule(self.learning_rate)
-        if self.clip_norm is not None:
-            check_number("clip_norm", self.clip_norm, 0, open_low=True)
         for option in ("mu", "rho", "beta1", "beta2"):
-            if hasattr(self, option):
-                check_number(option, getattr(self, option), 0, 1)
+            self._check(option, 0, 1)
         for option in ("eps_root", "weight_decay"):
-            if hasattr(self, option):
-                check_number(option, getattr(self, option), 0)
-        if hasattr(self, "eps"):  # the padding of the flat buffers has g = 0 and must not become 0 / 0
-            check_number("eps", self.eps, 0, open_low=True)
+            self._check(option, 0)
+        self._check("eps", 0, open_low=True)  # the padding of the flat buffers has g = 0, not to become 0 / 0
+        if self.clip_norm is not None:
+            self._check("clip_norm", 0, open_low=True)
+
+    def _check(self, option: str, low: float, high: float = math.inf, open_low: bool = False) -> None:
+        """Check an option that there is, and keep it as the plain number that kernels take."""
+        if hasattr(self, option):
+            number = check_number(option, getattr(self, option), low, high, open_low)
+            object.__setattr__(self, option, number)
 
     def update(self, ops: Ops, store: Store, moments: Sequence[Array], step: Array, rate: Array) -> None:
         """Change the parameters, in place, by one step.

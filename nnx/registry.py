@@ -107,7 +107,7 @@ def _load(name: str) -> Backend:
 def _factory(name: str) -> Factory:
     if name in _registered:
         return _registered[name]
-    if name.startswith(GENERIC):
+    if name.removeprefix(GENERIC) in _NAMESPACES and name.startswith(GENERIC):
         return lambda: _generic(name.removeprefix(GENERIC))
     for point in entry_points(group=GROUP, name=name):
         return lambda: point.load()()
@@ -117,8 +117,6 @@ def _factory(name: str) -> Factory:
 
 
 def _generic(module: str) -> Backend:
-    if module not in _NAMESPACES:
-        raise UnknownNameError("array namespace", module, _NAMESPACES)
     try:
         namespace = importlib.import_module(module)
     except ImportError as error:
@@ -202,6 +200,10 @@ def describe(name: str) -> BackendInfo:
         return BackendInfo(name, True, "", get(name).device())
     except BackendUnavailableError as error:
         return BackendInfo(name, False, f"{error.reason} {error.hint}".strip(), "")
+    except UnknownNameError:
+        raise
+    except Exception as error:  # a plug-in that loads but cannot even describe its device
+        return BackendInfo(name, False, f"asking for its device failed with {error!r}.", "")
 
 
 def available_backends() -> list[BackendInfo]:

@@ -16,13 +16,12 @@ from nnx.history import History
 from nnx.inputs import Examples, transfer
 from nnx.interface import Array
 from nnx.progress import Bar, open_bar
-from nnx.schedules import check_schedule
+from nnx.schedules import Constant, check_schedule
 from nnx.steps import Batches, Measurement, Runner, TrainingStep, summarise
 
 if TYPE_CHECKING:
     from nnx.callbacks import Callback
     from nnx.model import Sequential
-    from nnx.network import Snapshot
 
 
 @dataclass(frozen=True)
@@ -31,7 +30,6 @@ class Options:
 
     epochs: int
     batch_size: int | str
-    validation_split: float
     shuffle: bool
     eager: bool
     progress: bool | None
@@ -73,13 +71,11 @@ def fit(
     callbacks: Iterable[Callback],
 ) -> History:
     """Train a built and compiled model; see `Sequential.fit`."""
-    if options.validation_split:
-        examples, validation = split(examples, options.validation_split, model.seed)
     run, watchers = Run(model, options.epochs), list(callbacks)
     loop = Loop(run, examples, validation, options, watchers)
-    for callback in watchers:
-        callback.on_train_begin(run)
     try:
+        for callback in watchers:
+            callback.on_train_begin(run)
         loop.run_epochs()
     finally:
         for callback in watchers:
@@ -126,9 +122,9 @@ class Loop:
         if validation is not None:
             held_out = transfer(validation, ops)
             self.validation = Measurement(self.model, held_out, max(size, 1024), options.eager)
-        self._interval = min((callback.every for callback in callbacks if callback.every), default=0)
         self._steps_before = 0  # steps of the epochs finished so far
         self._rates = np.zeros(self.batches.steps)
+        self._before = self.model.snapshot()
 
     def run_epochs(self) -> None:
         """Train until the last epoch, or until a callback stops it."""
@@ -145,15 +141,15 @@ class Loop:
                     return
 
     def _run_epoch(self, bar: Bar) -> dict[str, float]:
-        before = self.model.snapshot()
+        self.model.update_snapshot(self._before)
         self._begin_epoch()
         start, measured = 0, {}
         for stop in self._stops():
             for first, last in bar.pieces(start, stop):
                 self.runner.run_range(self.batches, first, last)
-            self._check_losses(start, stop, before)
+            self._check_losses(start, stop)
             measured = self._measure_validation()
-            self._report_steps(start, stop, measured)
+            self._report_steps(stop, measured)
             start = stop
             if self.run.stopped:
                 break
@@ -179,15 +175,17 @@ class Loop:
         if run.rate_override is not None:
             return np.full(steps, run.rate_override)
         schedule = check_schedule(self.model.optimizer.learning_rate)
+        if isinstance(schedule, Constant):
+            return np.full(steps, run.rate_factor * schedule.rate)
         times = (self.model.epoch + batch / steps for batch in range(steps))
         return run.rate_factor * np.array([schedule(time_) for time_ in times])
 
     def _stops(self) -> Iterator[int]:
         """Yield the steps of this epoch after which callbacks are asked, the last step among them."""
-        steps, interval = self.batches.steps, self._interval
-        if interval:
-            first = interval - self._steps_before % interval
-            yield from range(first, steps, interval)
+        steps, before = self.batches.steps, self._steps_before
+        intervals = {callback.every for callback in self.callbacks if callback.every}
+        due = (range(interval - before % interval, steps, interval) for interval in intervals)
+        yield from sorted(set().union(*due))
         yield steps
 
     def _measure_validation(self) -> dict[str, float]:
@@ -195,25 +193,27 @@ class Loop:
             return {}
         return {f"val_{name}": value for name, value in self.validation.measure().items()}
 
-    def _report_steps(self, start: int, stop: int, measured: dict[str, float]) -> None:
+    def _report_steps(self, stop: int, measured: dict[str, float]) -> None:
         done = self._steps_before + stop
-        if not self._interval or done % self._interval:
-            return
-        logs = {**summarise(self.model, self.batches, self.step.trace, start, stop), **measured}
         for callback in self.callbacks:
-            callback.on_steps(self.run, done, logs)
+            if callback.every and done % callback.every == 0:
+                start = max(stop - callback.every, 0)  # the trace goes back to the beginning of the epoch
+                logs = summarise(self.model, self.batches, self.step.trace, start, stop)
+                callback.on_steps(self.run, done, {**logs, **measured})
 
-    def _check_losses(self, start: int, stop: int, before: Snapshot) -> None:
+    def _check_losses(self, start: int, stop: int) -> None:
         """Raise DivergenceError if a loss is not finite, with the model as it was before that step."""
         losses, _ = self.step.trace.read()
         bad = np.flatnonzero(~np.isfinite(losses[start:stop]))
         if not bad.size:
             return
         step = start + int(bad[0])
-        self.model.restore(before)
+        self.model.restore(self._before)
         self.batches.restart()
         self.runner.run_range(self.batches, 0, step)
+        rewound = self.model.snapshot()
         where = self._first_infinite_output(self.batches.rows_of(step))
+        self.model.restore(rewound)  # looking for the layer has moved the running statistics
         raise DivergenceError(
             f"The loss became {losses[step]} in epoch {self.model.epoch + 1}, step {step + 1} of "
             f"{self.batches.steps}: {where}. The model is left as it was before that step. "

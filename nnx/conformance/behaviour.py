@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
@@ -95,32 +96,40 @@ def _pauses(backend: Backend) -> None:
 
 
 def _threads_agree(backend: Backend) -> None:
-    """Run the largest case of every kernel alone, then all of them in two threads, in opposite orders."""
-    cases = _largest_cases()
-    alone = [_run(backend, case) for case in cases]
-    forward, backward = range(len(cases)), range(len(cases) - 1, -1, -1)
+    """Run two cases of every kernel alone, and then at the same moment in two threads, several times over."""
     with ThreadPoolExecutor(2) as pool:
-        jobs = [pool.submit(_compare, backend, cases, alone, order) for order in (forward, backward)]
-        for job in jobs:
-            job.result()
+        for cases in _largest_pairs():
+            alone = [_stage(backend, case).call() for case in cases]
+            for _ in range(_ROUNDS):
+                gate = threading.Barrier(2)
+                jobs = [pool.submit(_call_at, gate, _stage(backend, case)) for case in cases]
+                for case, expected, job in zip(cases, alone, jobs, strict=True):
+                    _compare(case, expected, job.result())
 
 
-def _compare(backend: Backend, cases: list[Case], alone: list[dict[str, Values]], order: range) -> None:
-    for _ in range(_ROUNDS):
-        for place in order:
-            for name, values in _run(backend, cases[place]).items():
-                if not np.array_equal(values, alone[place][name], equal_nan=values.dtype.kind == "f"):
-                    case = f"{cases[place].kernel} {cases[place].label}"
-                    raise NonconformanceError(f"threads: {case}: {name} differs from the same call made alone")
+def _stage(backend: Backend, case: Case) -> Stage:
+    return Stage(backend, case.kernel, case.arguments(case.dtypes[0]), case.dtypes[0])
 
 
-def _largest_cases() -> list[Case]:
-    best: dict[str, tuple[int, Case]] = {}
-    for case in CASES:
-        size = _size(case)
-        if size > best.get(case.kernel, (-1, case))[0]:
-            best[case.kernel] = (size, case)
-    return [case for _, case in best.values()]
+def _call_at(gate: threading.Barrier, stage: Stage) -> dict[str, Values]:
+    gate.wait()
+    return stage.call()
+
+
+def _compare(case: Case, alone: dict[str, Values], together: dict[str, Values]) -> None:
+    for name, values in together.items():
+        if not np.array_equal(values, alone[name], equal_nan=values.dtype.kind == "f"):
+            raise NonconformanceError(
+                f"threads: {case.kernel} {case.label}: {name} differs from the same call made alone"
+            )
+
+
+def _largest_pairs() -> Iterator[list[Case]]:
+    """Yield the two largest cases of every kernel: enough work to overlap, and scratch memory of two sizes."""
+    kernels = dict.fromkeys(case.kernel for case in CASES)
+    for kernel in kernels:
+        cases = [case for case in CASES if case.kernel == kernel]
+        yield sorted(cases, key=_size)[-2:]
 
 
 def _size(case: Case) -> int:
@@ -130,7 +139,3 @@ def _size(case: Case) -> int:
         Output: lambda a: int(np.prod(a.shape)),
     }
     return sum(sizes[type(a)](a) for a in case.arguments("float32").values() if type(a) in sizes)
-
-
-def _run(backend: Backend, case: Case) -> dict[str, Values]:
-    return Stage(backend, case.kernel, case.arguments(case.dtypes[0]), case.dtypes[0]).call()

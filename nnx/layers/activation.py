@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from nnx.builder import Builder, Shape
 from nnx.checks import ROWWISE, check_activation, check_alpha
+from nnx.errors import ShapeError
 from nnx.interface import Array
 from nnx.layers.base import Backward, Layer
 
@@ -32,6 +34,13 @@ class Activation(Layer):
         """Check the options."""
         check_activation(self.activation)
         check_alpha(self.activation, self.alpha)
+
+    def setup(self, builder: Builder, shape: Shape) -> Shape:
+        """Check that there are features to normalise over."""
+        del builder
+        if self.activation in ROWWISE and not shape:
+            raise ShapeError(f"{self!r} expects inputs of at least one feature, got shape {shape}.")
+        return shape
 
     def forward(self, x: Array, train: bool) -> tuple[Array, Backward]:
         """See `Layer.forward`."""

@@ -23,17 +23,21 @@ class Layer:
     Attributes:
         ops: the operations of the model's backend, set when the layer is built.
         wants_dx: whether the gradient of the input is of use to anything before this layer.
+        owner: the model whose arrays the layer uses; None until one is built with it.
     """
 
     ops: Ops
     wants_dx: bool
+    owner: object | None = None
 
     def build(self, builder: Builder, shape: Shape) -> Shape:
         """Declare what the layer needs for inputs of `shape` (without the batch axis); return its output shape.
 
         Raises:
             ShapeError: the layer cannot take such inputs.
+            OptionError: it stands in another place or model already.
         """
+        builder.claim(self)
         self.ops, self.wants_dx = builder.ops, bool(builder.parameters)
         return self.setup(builder, shape)
 

@@ -28,6 +28,8 @@ class Chain(Layer):
         Raises:
             OptionError: something is not a layer, or one layer stands in two places.
         """
+        if not isinstance(layers, Sequence):
+            raise OptionError(f"layers must be a list of nnx layers, got {layers!r}.")
         self.layers = list(layers)
         for layer in self.layers:
             if not isinstance(layer, Layer):

@@ -41,12 +41,12 @@ class Dense(Layer):
 
     def __post_init__(self) -> None:
         """Check the options."""
-        check_count("units", self.units)
+        self.units = check_count("units", self.units)
         check_activation(self.activation)
         check_alpha(self.activation, self.alpha)
         check_initializer(self.init)
         if self.l2 is not None:
-            check_number("l2", self.l2, 0)
+            self.l2 = check_number("l2", self.l2, 0)
 
     def setup(self, builder: Builder, shape: Shape) -> Shape:
         """Declare W and b, and the activation where the kernel cannot fuse it."""

@@ -32,7 +32,7 @@ class Dropout(Layer):
 
     def __post_init__(self) -> None:
         """Check the option."""
-        check_number("rate", self.rate, 0, 1)
+        self.rate = check_number("rate", self.rate, 0, 1)
 
     def setup(self, builder: Builder, shape: Shape) -> Shape:
         """Remember where the random bits come from."""

@@ -35,8 +35,8 @@ class BatchNorm(Layer):
 
     def __post_init__(self) -> None:
         """Check the options."""
-        check_number("momentum", self.momentum, 0, 1, open_high=False)
-        check_number("eps", self.eps, 0, open_low=True)
+        self.momentum = check_number("momentum", self.momentum, 0, 1, open_high=False)
+        self.eps = check_number("eps", self.eps, 0, open_low=True)
 
     def setup(self, builder: Builder, shape: Shape) -> Shape:
         """Declare scale, offset and running statistics per channel."""
@@ -85,7 +85,7 @@ class LayerNorm(Layer):
 
     def __post_init__(self) -> None:
         """Check the options."""
-        check_number("eps", self.eps, 0, open_low=True)
+        self.eps = check_number("eps", self.eps, 0, open_low=True)
 
     def setup(self, builder: Builder, shape: Shape) -> Shape:
         """Declare scale and offset per feature."""

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
+from numbers import Integral
 
 from nnx.builder import Builder, Shape
 from nnx.errors import ShapeError
@@ -49,8 +51,10 @@ class Reshape(_View):
 
     def __post_init__(self) -> None:
         """Check the option."""
-        self.shape = tuple(self.shape)
-        if sum(extent == -1 for extent in self.shape) > 1 or any(extent < -1 for extent in self.shape):
+        if not isinstance(self.shape, Sequence) or not all(isinstance(extent, Integral) for extent in self.shape):
+            raise ShapeError(f"Reshape expects a shape of whole numbers, such as (28, 28), got {self.shape!r}.")
+        self.shape = tuple(int(extent) for extent in self.shape)
+        if self.shape.count(-1) > 1 or any(extent < -1 for extent in self.shape):
             raise ShapeError(f"Reshape expects non-negative extents and at most one -1, got {self.shape}.")
 
     def setup(self, builder: Builder, shape: Shape) -> Shape:

@@ -204,7 +204,19 @@ def _infinite_rows(draw: Draw) -> Values:
     return x
 
 
-_ROWS = ((0, 5), (1, 1), (4, 1), (31, 33), (33, 31), (257, 32), (2, 255), (5, 257), (1, 1000), (1000, 513))
+_ROWS = (
+    (32, 32),
+    (0, 5),
+    (1, 1),
+    (4, 1),
+    (31, 33),
+    (33, 31),
+    (257, 32),
+    (2, 255),
+    (5, 257),
+    (1, 1000),
+    (1000, 513),
+)
 
 CASES: tuple[Case, ...] = (
     *over("activate", _SHAPES, partial(_activate, activation="tanh")),

@@ -1,0 +1,61 @@
+"""The command `nnx`: a demonstration, training, prediction, and what is installed.
+
+Results go to stdout, everything else to stderr; --json leaves exactly one JSON value on stdout. Exit codes:
+0 done; 1 it could not be done, or a check failed; 2 the command line or an option is wrong; 130 interrupted.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from nnx.cli.backends import list_backends
+from nnx.cli.check import check
+from nnx.cli.data import data
+from nnx.cli.demo import demo
+from nnx.cli.group import Commands
+from nnx.cli.predict import predict
+from nnx.cli.train import train
+
+__all__ = ["app", "main"]
+
+app = typer.Typer(
+    name="nnx",
+    cls=Commands,
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command("demo")(demo)
+app.command("train")(train)
+app.command("predict")(predict)
+app.command("backends")(list_backends)
+app.command("check")(check)
+app.add_typer(data, name="data")
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        from nnx import __version__
+
+        typer.echo(f"nnx {__version__}")
+        raise typer.Exit
+
+
+@app.callback(
+    epilog="Examples:  nnx demo  |  nnx train mnist --optimizer adam --save mnist.h5  |  nnx predict mnist.h5 a.png"
+)
+def _nnx(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    """Write a neural network once; run it on NumPy, Numba or a CUDA GPU; see that all three agree."""
+    del version
+
+
+def main() -> None:
+    """Run the command line; the entry point of `nnx`."""
+    app()

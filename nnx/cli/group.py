@@ -1,0 +1,55 @@
+"""From exceptions to exit codes, in one place for all commands."""
+
+from __future__ import annotations
+
+import errno
+import sys
+from typing import Any
+
+import typer
+from typer.core import TyperGroup
+
+from nnx.cli.output import note
+from nnx.errors import NnxError, OptionError, UnknownNameError
+
+FAILED, USAGE, INTERRUPTED = 1, 2, 130
+
+# What a wrong command line raises. Its module depends on the version of typer, which carries click or imports it.
+_UsageError = next(kind for kind in typer.BadParameter.mro() if kind.__name__ == "UsageError")
+
+
+class Commands(TyperGroup):
+    """A group of commands whose mistakes read as one line on stderr, without a traceback."""
+
+    def main(self, *args: Any, **extra: Any) -> Any:
+        """Parse the command line, run the command and exit with its code."""
+        try:
+            code = super().main(*args, **{**extra, "standalone_mode": False})
+        except _UsageError as error:
+            _report_usage(error)
+            code = USAGE
+        sys.exit(code if isinstance(code, int) else 0)
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command; errors that nnx raises on purpose become exit codes."""
+        try:
+            return super().invoke(ctx)
+        except NnxError as error:
+            note(f"error: {error}")
+            raise typer.Exit(USAGE if isinstance(error, OptionError | UnknownNameError) else FAILED) from error
+        except OSError as error:
+            if error.errno == errno.EPIPE:  # the reader of our output has gone; typer ends silently
+                raise
+            note(f"error: {error}")
+            raise typer.Exit(FAILED) from error
+        except KeyboardInterrupt as error:
+            note("interrupted")
+            raise typer.Exit(INTERRUPTED) from error
+
+
+def _report_usage(error: Any) -> None:
+    if not error.format_message():  # nothing but `nnx` was typed: typer raises this to show the help
+        error.show()
+        return
+    hint = f" Try '{error.ctx.command_path} --help'." if error.ctx else ""
+    note(f"error: {error.format_message().rstrip('.')}.{hint}")

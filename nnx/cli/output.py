@@ -1,0 +1,105 @@
+"""What the commands print: results to stdout, notes to stderr, and files whole or not at all."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from nnx.errors import OptionError
+from nnx.files import replacing
+
+_WIDTH_OF_FILES = 160
+"""Columns of a table that is not shown on a terminal, which would tell its own width."""
+
+
+def note(text: str) -> None:
+    """Print a line for people to stderr."""
+    _print(text, to_stderr=True)
+
+
+def say(text: str) -> None:
+    """Print a line of results to stdout."""
+    _print(text, to_stderr=False)
+
+
+def _print(text: str, to_stderr: bool) -> None:
+    from rich.console import Console
+
+    Console(stderr=to_stderr, soft_wrap=True).print(text, markup=False, highlight=False, emoji=False)
+
+
+def print_json(value: Any) -> None:
+    """Print one JSON value, and nothing else, to stdout."""
+    print(json.dumps(value, indent=2, allow_nan=False))
+
+
+def print_table(headings: Sequence[str], rows: Iterable[Sequence[str]], numbers: Sequence[str] = ()) -> None:
+    """Print a table to stdout.
+
+    Args:
+        headings: one per column.
+        rows: cells, as many per row.
+        numbers: the headings of those columns that are aligned to the right.
+    """
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for heading in headings:
+        table.add_column(heading, justify="right" if heading in numbers else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*map(Text, row))
+    console = Console()
+    if not console.is_terminal and "COLUMNS" not in os.environ:
+        console.width = _WIDTH_OF_FILES
+    console.print(table)
+
+
+def check_writable(option: str, path: Path | None) -> None:
+    """Make sure, before any work is done, that a file can be written.
+
+    Raises:
+        OptionError: the path is a folder, or its folder does not exist or cannot be written to.
+    """
+    if path is None:
+        return
+    if path.is_dir():
+        raise OptionError(f"{option} must name a file, got the folder {str(path)!r}.")
+    if not path.parent.is_dir():
+        raise OptionError(
+            f"{option} must lie in a folder that exists, got {str(path)!r}; make {str(path.parent)!r} first."
+        )
+    _try_folder(option, path.parent)
+
+
+def make_folder(option: str, folder: Path) -> None:
+    """Make a folder, with those above it, unless it exists.
+
+    Raises:
+        OptionError: that is not possible, or nothing can be written into it.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OptionError(f"{option}: the folder {str(folder)!r} cannot be made: {error.strerror}.") from error
+    _try_folder(option, folder)
+
+
+def _try_folder(option: str, folder: Path) -> None:
+    try:
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise OptionError(f"{option}: nothing can be written to {str(folder)!r}: {error.strerror}.") from error
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file, whole or not at all."""
+    with replacing(path) as part:
+        part.write_text(text, encoding="utf-8", newline="")
