@@ -41,7 +41,7 @@ def _worst(wrong: Any, ratio: Values | None, got: Values, expected: Values) -> s
     """Describe the worst of the wrong elements; those without a ratio (NaN, infinity, exact) come first."""
     if not np.any(wrong):
         return None
-    rank = np.where(wrong, np.inf if ratio is None else np.nan_to_num(ratio, nan=np.inf), -1.0)
+    rank = np.where(wrong, np.inf if ratio is None else np.nan_to_num(ratio, nan=np.inf, posinf=np.inf), -1.0)
     where = np.unravel_index(int(np.argmax(rank)), got.shape)
     factor = float(rank[where])
     size = f" by {factor:.1e} times the tolerance" if np.isfinite(factor) else ""

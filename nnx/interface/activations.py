@@ -38,6 +38,8 @@ class Activations(Arrays):
         """Gradient of `activate`: dx = dy * f'(x), given both x and y = f(x).
 
         At the kink of relu, leaky_relu and elu (x = 0) the derivative from the left is taken: 0, alpha, alpha.
+        The product is formed even where f' is 0, so that a NaN in dy stays visible. Where x or y is NaN, the
+        result is NaN for smooth activations and unspecified for these three, whose derivative compares only.
         Shapes: x, y, dy, dx alike.
         """
         reference.activate_backward(self.xp, x, y, dy, dx, activation, alpha)

@@ -26,7 +26,8 @@ class Losses(Arrays):
         """Cross-entropy between softmax(logits) and integer labels, with label smoothing.
 
         l_i = -sum_c q_ic log softmax(logits_i)_c, q = (1 - smoothing) onehot(labels) + smoothing / C;
-        dlogits = weight (softmax(logits) - q) / N. Exact for any finite logits.
+        dlogits = weight (softmax(logits) - q) / N. Exact for any finite logits; a class with q = 0 may have
+        the logit -infinity and then counts for nothing.
 
         Shapes: logits, dlogits (N, C), C >= 1; labels (N,) int64 in 0..C-1; loss ().
         Attributes: smoothing in [0, 1). Source: Szegedy et al. 2016 (smoothing).

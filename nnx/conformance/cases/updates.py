@@ -22,13 +22,18 @@ def _rate(draw: Draw, value: float = 0.05) -> Input:
 def _gradients(draw: Draw, size: int) -> Values:
     """Gradients of sizes from 1e-12 to 1e3, zeros among them."""
     g = draw.normal(size) * 10.0 ** draw.generator.integers(-12, 4, size)
-    g[::5] = 0.0
+    g[4::5] = 0.0
     return draw.round(g)
 
 
 def _moved(draw: Draw, size: int, change: Callable[[Context], Values]) -> InPlace:
-    """Parameters: the change is rounded in proportion to its own terms, the difference to both."""
-    return InPlace(draw.normal(size), elementwise(lambda c: np.abs(c["p"]) + np.abs(c["lr"]) * change(c)))
+    """Parameters: the change is rounded in proportion to its own terms, the difference to both.
+
+    Some parameters are 0, where the digits of the change itself show.
+    """
+    p = draw.normal(size)
+    p[1::3] = 0.0
+    return InPlace(p, elementwise(lambda c: np.abs(c["p"]) + np.abs(c["lr"]) * change(c)))
 
 
 def _velocity(context: Context) -> Values:
@@ -82,12 +87,12 @@ def _adam(draw: Draw, size: int, *, step: int = 3, eps: float = 1e-8, eps_root: 
         root = np.sqrt(context.after["v"] / (1 - BETA2 ** (step + 1)) + eps_root)
         return first(context) / (1 - BETA1 ** (step + 1)) / (root + eps)
 
-    begun = step > 0
+    v = draw.round(_second_moments(draw, size) * (step > 0))  # nothing has been gathered before the first step
     return {
         "p": _moved(draw, size, change),
         "g": Input(_gradients(draw, size)),
-        "m": InPlace(draw.normal(size) if begun else np.zeros(size), elementwise(first)),
-        "v": InPlace(_second_moments(draw, size) if begun else np.zeros(size), elementwise()),
+        "m": InPlace(draw.round(np.sqrt(v) * draw.uniform(size, low=-1.0)), elementwise(first)),
+        "v": InPlace(v, elementwise()),
         "step": Input(np.asarray(step), "int64"),
         "lr": _rate(draw, 0.001),
         "beta1": BETA1,
