@@ -15,6 +15,7 @@ from nnx.cli.check import check
 from nnx.cli.data import data
 from nnx.cli.demo import demo
 from nnx.cli.group import Commands
+from nnx.cli.options import examples
 from nnx.cli.predict import predict
 from nnx.cli.train import train
 
@@ -44,9 +45,8 @@ def _print_version(wanted: bool) -> None:
         raise typer.Exit
 
 
-@app.callback(
-    epilog="Examples:  nnx demo  |  nnx train mnist --optimizer adam --save mnist.h5  |  nnx predict mnist.h5 a.png"
-)
+@app.callback()
+@examples("nnx demo", "nnx train mnist --optimizer adam --save mnist.h5", "nnx predict mnist.h5 picture.png")
 def _nnx(
     version: Annotated[
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Show the version and exit.")
@@ -58,4 +58,4 @@ def _nnx(
 
 def main() -> None:
     """Run the command line; the entry point of `nnx`."""
-    app()
+    app(prog_name="nnx")

@@ -4,19 +4,17 @@ from __future__ import annotations
 
 from dataclasses import asdict
 
-from nnx.cli.options import Json
+from nnx.cli.options import Json, examples
 from nnx.cli.output import print_json, print_table
 from nnx.registry import BackendInfo, available_backends
 
 
+@examples(
+    "nnx backends",
+    "nnx backends --json",
+)
 def list_backends(json: Json = False) -> None:
-    """Show which backends are usable here and, where not, why and what to install.
-
-    \b
-    Examples:
-      nnx backends
-      nnx backends --json
-    """
+    """Show which backends are usable here and, where not, why and what to install."""
     found = available_backends()
     if json:
         print_json([asdict(info) for info in found])

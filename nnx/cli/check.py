@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from nnx import registry
-from nnx.cli.options import Json
+from nnx.cli.options import Json, examples
 from nnx.cli.output import print_json, print_table, say
 
 if TYPE_CHECKING:
@@ -23,14 +23,12 @@ Kernel = Annotated[
 ]
 
 
+@examples(
+    "nnx check numba",
+    "nnx check numpy --kernel linear --kernel softmax",
+)
 def check(backend: Name, kernel: Kernel = None, json: Json = False) -> None:
-    """Check that a backend does what the interface says; exit code 1 if it does not.
-
-    \b
-    Examples:
-      nnx check numba
-      nnx check numpy --kernel linear --kernel softmax
-    """
+    """Check that a backend does what the interface says; exit code 1 if it does not."""
     from nnx.conformance import check_backend
 
     engine = registry.get(backend)

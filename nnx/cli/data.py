@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from nnx.cli.options import Json
+from nnx.cli.options import Json, examples
 from nnx.cli.output import print_json, print_table, say
 from nnx.datasets import fetch, info, names, status
 
@@ -14,13 +14,11 @@ data = typer.Typer(no_args_is_help=True, help="List data sets and download them.
 
 
 @data.command("list")
+@examples(
+    "nnx data list",
+)
 def list_data(json: Json = False) -> None:
-    """Show the data sets and where each is found.
-
-    \b
-    Example:
-      nnx data list
-    """
+    """Show the data sets and where each is found."""
     entries = [_describe(name) for name in names()]
     if json:
         print_json(entries)
@@ -30,15 +28,13 @@ def list_data(json: Json = False) -> None:
 
 
 @data.command("fetch")
+@examples(
+    "nnx data fetch mnist",
+)
 def fetch_data(
     name: Annotated[str, typer.Argument(metavar="NAME", help="A data set; see nnx data list.")], json: Json = False
 ) -> None:
-    """Make sure that a data set is here, downloading it if need be, and show its files.
-
-    \b
-    Example:
-      nnx data fetch mnist
-    """
+    """Make sure that a data set is here, downloading it if need be, and show its files."""
     known = name.replace("-", "_")
     paths = [str(path) for path in fetch(known)]
     if json:

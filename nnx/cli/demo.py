@@ -11,18 +11,19 @@ from typing import Annotated, Any
 import numpy as np
 import typer
 
-from nnx import Adam, Activation, BatchNorm, Dense, Dropout, Flatten, History, Sequential, datasets
-from nnx.cli.options import Json, Seed
+from nnx import Activation, Adam, BatchNorm, Dense, Dropout, Flatten, History, Sequential, datasets
+from nnx.cli.options import Json, Seed, examples
 from nnx.cli.output import make_folder, note, print_json, print_table, say, write_text
 from nnx.datasets import Dataset
-from nnx.learning_curve import Curve, draw_learning_curves
 from nnx.layers import Layer
+from nnx.learning_curve import Curve, draw_learning_curves
 from nnx.registry import BackendInfo, available_backends
-from nnx.serialization import save
 
 HIDDEN = (256, 128)
 
-Out = Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder for the picture and the model; made if needed.")]
+Out = Annotated[
+    Path, typer.Option("--out", metavar="DIR", help="Folder for the picture and the model; made if needed.")
+]
 Epochs = Annotated[int, typer.Option("--epochs", min=1, metavar="N", help="How often to go through the examples.")]
 
 
@@ -50,6 +51,10 @@ class Outcome:
         )
 
 
+@examples(
+    "nnx demo",
+    "nnx demo --json --epochs 20 --seed 7 --out runs/seven",
+)
 def demo(json: Json = False, out: Out = Path("runs/demo"), epochs: Epochs = 60, seed: Seed = 0) -> None:
     """Train a classifier of handwritten digits on every backend that is here, and compare the results.
 
@@ -57,11 +62,6 @@ def demo(json: Json = False, out: Out = Path("runs/demo"), epochs: Epochs = 60, 
     that ship with nnx. All backends see the same initial weights, batches and dropout masks. Each weight is
     compared with that of the first backend; seconds per epoch leave out the first epoch, in which kernels
     may be compiled.
-
-    \b
-    Examples:
-      nnx demo
-      nnx demo --json --epochs 20 --seed 7 --out runs/seven
     """
     make_folder("--out", out)
     digits, found = datasets.digits(), available_backends()
@@ -104,7 +104,7 @@ def _write(outcomes: Sequence[Outcome], digits: Dataset, out: Path) -> dict[str,
     """Write the picture and the first backend's model; return what is where."""
     picture, model = out / "learning_curves.svg", out / "digits.h5"
     write_text(picture, draw_learning_curves(list(_curves(outcomes)), "Digits: the same training on each backend"))
-    save(outcomes[0].model, model, metadata={"dataset": digits.name, "classes": list(digits.classes)})
+    outcomes[0].model.save(model, {"dataset": digits.name, "classes": list(digits.classes)})
     return {"Learning curves": picture, f"Model ({outcomes[0].name})": model}
 
 

@@ -15,7 +15,7 @@ from nnx.errors import NnxError, OptionError, UnknownNameError
 FAILED, USAGE, INTERRUPTED = 1, 2, 130
 
 # What a wrong command line raises. Its module depends on the version of typer, which carries click or imports it.
-_UsageError = next(kind for kind in typer.BadParameter.mro() if kind.__name__ == "UsageError")
+_UsageError: type[Exception] = next(kind for kind in typer.BadParameter.mro() if kind.__name__ == "UsageError")
 
 
 class Commands(TyperGroup):
@@ -51,5 +51,6 @@ def _report_usage(error: Any) -> None:
     if not error.format_message():  # nothing but `nnx` was typed: typer raises this to show the help
         error.show()
         return
+    text = error.format_message().strip()
     hint = f" Try '{error.ctx.command_path} --help'." if error.ctx else ""
-    note(f"error: {error.format_message().rstrip('.')}.{hint}")
+    note(f"error: {text}{'' if text.endswith(('.', '?')) else '.'}{hint}")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Callable
+from inspect import cleandoc
+from typing import Annotated, Any, TypeVar
 
 import typer
 
@@ -14,11 +16,28 @@ Json = Annotated[bool, typer.Option("--json", help="Print one JSON value to stdo
 BackendName = Annotated[
     str | None,
     typer.Option(
-        "--backend", metavar="NAME", help="The engine; see nnx backends. [default: $NNX_BACKEND, else numpy]"
+        "--backend", metavar="NAME", help="The engine; see nnx backends. By default $NNX_BACKEND, else numpy."
     ),
 ]
 
 Seed = Annotated[int, typer.Option("--seed", help="Decides initial weights, dropout masks and shuffles.")]
+
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+def examples(*lines: str) -> Callable[[Command], Command]:
+    """Show command lines at the end of a command's help."""
+
+    def add(command: Command) -> Command:
+        paragraphs = cleandoc(command.__doc__ or "").split("\n\n")
+        flowing = [paragraph.replace("\n", " ") for paragraph in paragraphs]
+        listed = [f"  {line}" for line in lines]
+        # The backspace tells typer to keep the line breaks of a paragraph.
+        command.__doc__ = "\n\n".join([*flowing, "\n".join(["\b", "Examples:", *listed])])
+        return command
+
+    return add
 
 
 def find_backend(name: str | None) -> Backend:

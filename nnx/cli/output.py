@@ -50,7 +50,7 @@ def print_table(headings: Sequence[str], rows: Iterable[Sequence[str]], numbers:
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
     for heading in headings:
         table.add_column(heading, justify="right" if heading in numbers else "left", overflow="fold")
     for row in rows:

@@ -4,22 +4,202 @@ from __future__ import annotations
 
 import csv
 import io
-import time
-from collections.abc import Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from nnx import datasets
-from nnx.callbacks import EarlyStopping
-from nnx.cli.configuration import read_configuration, resolve_length
-from nnx.cli.experiment import Experiment, Result, parse_batch_size, parse_layers
-from nnx.cli.options import BackendName, Json, Seed, find_backend
-from nnx.cli.output import check_writable, note, print_json, print_table, write_text
 from nnx.checks import ACTIVATIONS
+from nnx.cli.configuration import read_configuration, resolve_length
+from nnx.cli.experiment import DEFAULT_EPOCHS, Experiment, Result, parse_batch_size, parse_layers
+from nnx.cli.options import BackendName, Json, Seed, examples, find_backend
+from nnx.cli.output import check_writable, note, print_json, print_table, write_text
 from nnx.history import History
 from nnx.initializers import INITIALIZERS
 from nnx.learning_curve import Curve, draw_learning_curves
+from nnx.network import DTYPES
 from nnx.optimizers import OPTIMIZERS
-from nnx.serialization import save as save_model
+
+
+def _option(name: str, panel: str, text: str, metavar: str | None = None, **limits: Any) -> Any:
+    return typer.Option(f"--{name}", rich_help_panel=panel, help=text, metavar=metavar, **limits)
+
+
+def _one_of(names: Any) -> str:
+    return f"One of {', '.join(names)}."
+
+
+NAMES = ", ".join(datasets.names())
+RATES = ", ".join(f"{name} {kind().learning_rate:g}" for name, kind in OPTIMIZERS.items())
+
+Name = Annotated[str, typer.Argument(metavar="DATASET", help=f"One of {NAMES}.")]
+
+Layers = Annotated[
+    str,
+    _option(
+        "layers", "Network", "Units of the hidden layers; an empty text for none. The output is added.", "N,N,..."
+    ),
+]
+ActivationName = Annotated[str, _option("activation", "Network", _one_of(ACTIVATIONS), "NAME")]
+Init = Annotated[str, _option("init", "Network", "Initial weights. " + _one_of(INITIALIZERS), "NAME")]
+BatchNormFlag = Annotated[bool, _option("batch-norm", "Network", "Batch normalisation before each activation.")]
+DropoutRate = Annotated[float, _option("dropout", "Network", "Share dropped after each hidden layer.", "RATE")]
+
+OptimizerName = Annotated[str, _option("optimizer", "Training", _one_of(OPTIMIZERS), "NAME")]
+Rate = Annotated[
+    float | None, _option("learning-rate", "Training", f"By default the optimizer's own: {RATES}.", "RATE")
+]
+L2 = Annotated[float, _option("l2", "Training", "Lambda of the penalty lambda / (2 m) sum W^2.", "LAMBDA")]
+BatchSize = Annotated[str, _option("batch-size", "Training", "Examples per step, or full for all at once.", "N")]
+Epochs = Annotated[
+    int | None,
+    _option(
+        "epochs", "Training", f"How often to go through the examples. By default {DEFAULT_EPOCHS}.", "N", min=0
+    ),
+]
+Iterations = Annotated[
+    int | None,
+    _option("iterations", "Training", "Training steps instead of epochs, rounded up to whole epochs.", "N", min=0),
+]
+ValidationSplit = Annotated[
+    float, _option("validation-split", "Training", "Share of the training part to set aside and measure.", "SHARE")
+]
+Patience = Annotated[
+    int | None,
+    _option(
+        "patience",
+        "Training",
+        "End when the validation loss was not better for N epochs, with the best weights.",
+        "N",
+        min=1,
+    ),
+]
+Dtype = Annotated[str, _option("dtype", "Training", _one_of(DTYPES), "NAME")]
+
+Save = Annotated[Path | None, _option("save", "Output", "Write the model to this HDF5 file.", "PATH")]
+Csv = Annotated[Path | None, _option("csv", "Output", "Write a row of measurements per epoch.", "PATH")]
+CurvePath = Annotated[Path | None, _option("curve", "Output", "Write the learning curve as SVG.", "PATH.svg")]
+Config = Annotated[
+    Path | None,
+    typer.Option(
+        "--config",
+        metavar="FILE.toml",
+        callback=read_configuration,
+        is_eager=True,
+        help="Take options from a TOML file, named as here; those typed win.",
+    ),
+]
+
+
+@examples(
+    "nnx train cats --layers 20,7,5 --iterations 2500 --learning-rate 0.0075 --batch-size full",
+    "nnx train mnist --layers 20,7,5 --optimizer adam --batch-size 128 --epochs 20 --save mnist.h5",
+    "nnx train digits --batch-norm --dropout 0.2 --optimizer adam --validation-split 0.1 --patience 5",
+    "nnx train fashion-mnist --config fashion.toml --backend numba --json",
+)
+def train(
+    context: typer.Context,
+    dataset: Name,
+    layers: Layers = "64,32",
+    activation: ActivationName = "relu",
+    init: Init = "he",
+    batch_norm: BatchNormFlag = False,
+    dropout: DropoutRate = 0.0,
+    optimizer: OptimizerName = "sgd",
+    learning_rate: Rate = None,
+    l2: L2 = 0.0,
+    batch_size: BatchSize = "32",
+    epochs: Epochs = None,
+    iterations: Iterations = None,
+    validation_split: ValidationSplit = 0.0,
+    patience: Patience = None,
+    dtype: Dtype = "float32",
+    save: Save = None,
+    csv: Csv = None,
+    curve: CurvePath = None,
+    seed: Seed = 0,
+    backend: BackendName = None,
+    config: Config = None,
+    json: Json = False,
+) -> None:
+    """Train a fully connected network and measure it on the test part.
+
+    The output layer is one sigmoid unit for two classes, else one softmax unit per class. Costs are mean
+    cross-entropies on the training part, without the L2 penalty.
+    """
+    del config  # read before all other options, which it gives their defaults
+    for option, path in (("--save", save), ("--csv", csv), ("--curve", curve)):
+        check_writable(option, path)
+    experiment = Experiment(
+        layers=parse_layers(layers),
+        activation=activation,
+        init=init,
+        batch_norm=batch_norm,
+        dropout=dropout,
+        optimizer=optimizer,
+        learning_rate=learning_rate,
+        l2=l2,
+        batch_size=parse_batch_size(batch_size),
+        **resolve_length(context, epochs, iterations),
+        validation_split=validation_split,
+        patience=patience,
+        seed=seed,
+        dtype=dtype,
+    )
+    known = dataset.replace("-", "_")
+    model = experiment.network(len(datasets.info(known).classes), find_backend(backend))
+    result = experiment.run(model, datasets.load(known))
+    _write(known, result, save, csv, curve)
+    _report(known, result, json)
+
+
+def _write(dataset: str, result: Result, save: Path | None, csv: Path | None, curve: Path | None) -> None:
+    if save is not None:
+        result.model.save(save, {"dataset": dataset, "classes": list(datasets.info(dataset).classes)})
+    if csv is not None:
+        write_text(csv, _rows(result.history))
+    if curve is not None:
+        write_text(curve, draw_learning_curves(list(_curves(result.history)), f"Learning curve on {dataset}"))
+
+
+def _report(dataset: str, result: Result, json: bool) -> None:
+    if result.history.stopped:
+        note(f"Ended after {result.history.epochs} epochs: {result.history.stopped}.")
+    report = {
+        "dataset": dataset,
+        "backend": result.model.backend.name,
+        "device": result.model.backend.device(),
+        "train_accuracy": result.train_accuracy,
+        "test_accuracy": result.test_accuracy,
+        "cost_before": result.cost_before,
+        "cost_after": result.cost_after,
+        "epochs": result.history.epochs,
+        "iterations": result.iterations,
+        "seconds": result.seconds,
+    }
+    if json:
+        print_json(report)
+    else:
+        cells = ((name.replace("_", " "), _shown(value)) for name, value in report.items())
+        print_table(("", f"nnx train {dataset}"), cells)
+
+
+def _shown(value: Any) -> str:
+    return f"{value:.4f}" if isinstance(value, float) else str(value)
+
+
+def _curves(history: History) -> Iterator[Curve]:
+    yield Curve("training", history["loss"])
+    if "val_loss" in history:
+        yield Curve("validation", history["val_loss"], dashed=True)
+
+
+def _rows(history: History) -> str:
+    """Return the measurements as CSV, one row per epoch."""
+    text = io.StringIO(newline="")
+    writer = csv.writer(text)
+    writer.writerow(["epoch", *history])
+    writer.writerows(enumerate(zip(*history.values(), strict=True), start=1))
+    return text.getvalue()

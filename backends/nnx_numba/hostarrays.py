@@ -1,0 +1,53 @@
+"""Arrays on their way into a kernel: one layout and one mutability, so that nothing is compiled twice."""
+
+from __future__ import annotations
+
+import ctypes
+import threading
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+GRAIN = 32768
+"""Elements that one core works on for some ten microseconds: less is not worth waking another one."""
+
+_local = threading.local()
+
+
+def plain(array: NDArray[Any]) -> NDArray[Any]:
+    """Return the array itself if it is contiguous, aligned and writable; else a writable view or a copy."""
+    return array if array.flags.carray else _made_plain(array)
+
+
+def _made_plain(array: NDArray[Any]) -> NDArray[Any]:
+    """Numba takes read-only arrays for another type: no kernel writes to an input, so a view may pretend."""
+    if not (array.flags.c_contiguous and array.flags.aligned) or array.nbytes == 0:
+        return np.array(array, order="C")
+    memory = (ctypes.c_byte * array.nbytes).from_address(array.ctypes.data)
+    view: NDArray[Any] = np.ndarray(array.shape, array.dtype, buffer=memoryview(memory))
+    return view
+
+
+def flat(array: NDArray[Any]) -> NDArray[Any]:
+    """Return all elements as one plain row."""
+    array = plain(array)
+    return array if array.ndim == 1 else array.reshape(-1)
+
+
+def optional(array: NDArray[Any] | None) -> NDArray[Any] | None:
+    """Return a plain array, or None for None."""
+    return None if array is None else plain(array)
+
+
+def scratch(size: int) -> NDArray[np.float64]:
+    """Return this thread's working memory for `size` partial sums."""
+    memory: NDArray[np.float64] | None = getattr(_local, "scratch", None)
+    if memory is None or memory.size < size:
+        memory = _local.scratch = np.empty(max(size, 1024))
+    return memory[:size]
+
+
+def row_grain(columns: int) -> int:
+    """How many rows of this length make one grain."""
+    return max(1, GRAIN // max(columns, 1))

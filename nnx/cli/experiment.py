@@ -1,0 +1,160 @@
+"""What `nnx train` does once its options are understood."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+from nnx.callbacks import EarlyStopping
+from nnx.checks import check_number
+from nnx.datasets import Dataset
+from nnx.errors import OptionError
+from nnx.history import History
+from nnx.inputs import Examples
+from nnx.interface import Backend
+from nnx.layers import Activation, BatchNorm, Dense, Dropout, Flatten, Layer
+from nnx.model import Sequential
+from nnx.optimizers import Optimizer, check_optimizer
+from nnx.training import split
+
+DEFAULT_EPOCHS = 20
+
+
+def parse_layers(text: str) -> tuple[int, ...]:
+    """Read "20,7,5" as the units of the hidden layers; an empty text is no hidden layer.
+
+    Raises:
+        OptionError: a part is not a whole number of at least 1.
+    """
+    parts = [part.strip() for part in text.split(",")] if text.strip() else []
+    if not all(part.isascii() and part.isdigit() and int(part) > 0 for part in parts):
+        raise OptionError(f"--layers must be whole numbers separated by commas, such as 20,7,5, got {text!r}.")
+    return tuple(map(int, parts))
+
+
+def parse_batch_size(text: str) -> int | str:
+    """Read a number of examples, or "full".
+
+    Raises:
+        OptionError: it is neither.
+    """
+    if text == "full":
+        return text
+    if not (text.isascii() and text.isdigit() and int(text) > 0):
+        raise OptionError(f"--batch-size must be a whole number of at least 1, or full, got {text!r}.")
+    return int(text)
+
+
+@dataclass(frozen=True)
+class Result:
+    """A trained model and what was measured: accuracies in [0, 1], costs without the L2 penalty."""
+
+    model: Sequential
+    history: History
+    train_accuracy: float
+    test_accuracy: float
+    cost_before: float
+    cost_after: float
+    iterations: int
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """A fully connected network and how to train it; the attributes are the options of `nnx train`.
+
+    Exactly one of epochs and iterations is a number.
+
+    Raises:
+        OptionError: validation_split or patience is out of its range, or patience has nothing to watch.
+    """
+
+    layers: tuple[int, ...]
+    activation: str
+    init: str
+    batch_norm: bool
+    dropout: float
+    optimizer: str
+    learning_rate: float | None
+    l2: float
+    batch_size: int | str
+    epochs: int | None
+    iterations: int | None
+    validation_split: float
+    patience: int | None
+    seed: int
+    dtype: str
+
+    def __post_init__(self) -> None:
+        """Check what no layer or optimizer checks."""
+        check_number("--validation-split", self.validation_split, 0, 1)
+        if self.patience is not None and not self.validation_split:
+            raise OptionError("--patience watches the validation loss; give --validation-split too, such as 0.1.")
+
+    def network(self, classes: int, backend: Backend) -> Sequential:
+        """Return the model, untrained, for so many classes.
+
+        Raises:
+            OptionError, UnknownNameError: an option is out of its range.
+        """
+        outputs = 1 if classes == 2 else classes
+        layers = [*self._hidden(), Dense(outputs, init=self.init)]
+        model = Sequential(layers, seed=self.seed, dtype=self.dtype, backend=backend)
+        loss = "sigmoid_cross_entropy" if classes == 2 else "softmax_cross_entropy"
+        return model.compile(loss, self._optimizer(), l2=self.l2)
+
+    def _hidden(self) -> Iterator[Layer]:
+        yield Flatten()
+        for units in self.layers:
+            if self.batch_norm:
+                yield Dense(units, init=self.init, bias=False)
+                yield BatchNorm()
+                yield Activation(self.activation)
+            else:
+                yield Dense(units, self.activation, init=self.init)
+            if self.dropout:
+                yield Dropout(self.dropout)
+
+    def _optimizer(self) -> Optimizer:
+        optimizer = check_optimizer(self.optimizer)
+        return optimizer if self.learning_rate is None else replace(optimizer, learning_rate=self.learning_rate)
+
+    def run(self, model: Sequential, dataset: Dataset) -> Result:
+        """Train the model of `network` on a data set and measure it on both parts.
+
+        Raises:
+            DataError: the validation split leaves nothing to train or to validate on.
+            DivergenceError: the loss became NaN or infinite.
+        """
+        training, validation = self._split(dataset)
+        model.build(training.x.shape[1:])
+        steps = self._steps(training.x.shape[0])
+        epochs = self.epochs if self.iterations is None else -(-self.iterations // steps)
+        before = model.evaluate(training.x, training.targets)
+        start = time.perf_counter()
+        history = model.fit(
+            training.x,
+            training.targets,
+            epochs=epochs or 0,
+            batch_size=self.batch_size,
+            validation_data=validation,
+            callbacks=[] if self.patience is None else [EarlyStopping(patience=self.patience)],
+        )
+        seconds = time.perf_counter() - start
+        after, test = model.evaluate(training.x, training.targets), model.evaluate(*dataset.test)
+        costs = before["loss"], after["loss"]
+        iterations = history.epochs * steps
+        return Result(model, history, after["accuracy"], test["accuracy"], *costs, iterations, seconds)
+
+    def _split(self, dataset: Dataset) -> tuple[Examples, tuple[object, object] | None]:
+        examples = Examples(*dataset.train, weight=None)
+        if not self.validation_split:
+            return examples, None
+        training, held_out = split(examples, self.validation_split, self.seed)
+        return training, (held_out.x, held_out.targets)
+
+    def _steps(self, examples: int) -> int:
+        """Return how many batches an epoch has."""
+        size = examples if isinstance(self.batch_size, str) else self.batch_size
+        return -(-examples // size)

@@ -1,0 +1,85 @@
+"""Reading pictures, from files that may not be what they claim, into the shape that a model takes."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nnx.errors import DataError, FileFormatError
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+FORMATS = ("PNG", "JPEG", "GIF", "BMP", "WEBP", "TIFF", "PPM")
+"""What is opened: formats that Pillow reads by itself, without other programs."""
+
+PIXEL_LIMIT = 50_000_000
+
+_MODES = {1: "L", 3: "RGB"}
+
+
+def read_image(path: Path, shape: tuple[int, ...], invert: bool = False) -> NDArray[np.float32]:
+    """Read a picture as numbers in [0, 1], stretched to a model's input shape.
+
+    Args:
+        path: a picture; of several frames, the first is read. What is transparent becomes white.
+        shape: (height, width, channels); 1 channel is grey, 3 are red, green and blue.
+        invert: exchange dark and bright.
+
+    Raises:
+        DataError: the model does not take pictures.
+        FileFormatError: the file is missing, is no picture, is damaged, or has too many pixels.
+    """
+    if len(shape) != 3 or shape[2] not in _MODES:
+        raise DataError(f"predict needs a model of pictures (height, width, 1 or 3), got one for inputs {shape}.")
+    height, width, channels = shape
+    pixels = np.asarray(_open(path, _MODES[channels], (width, height)), np.float32) / np.float32(255)
+    return (1 - pixels if invert else pixels).reshape(shape)
+
+
+def _open(path: Path, mode: str, size: tuple[int, int]) -> Image:
+    from PIL import Image, UnidentifiedImageError
+
+    if not path.is_file():
+        raise FileFormatError(f"{path}: there is no such file.")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            with Image.open(path, formats=FORMATS) as image:
+                _check_size(path, image.size)
+                return _convert(image, mode).resize(size, Image.Resampling.BILINEAR)
+    except FileFormatError:
+        raise
+    except UnidentifiedImageError as error:
+        raise FileFormatError(f"{path}: expected a picture ({', '.join(FORMATS)}), got something else.") from error
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise _too_large(path) from error
+    except Exception as error:  # Pillow's decoders fail on damaged files with errors of many kinds
+        raise FileFormatError(f"{path}: the picture is damaged: {error}.") from error
+
+
+def _check_size(path: Path, size: tuple[int, int]) -> None:
+    if size[0] * size[1] > PIXEL_LIMIT:
+        raise _too_large(path, f", got {size[0]} x {size[1]}")
+
+
+def _too_large(path: Path, got: str = "") -> FileFormatError:
+    return FileFormatError(f"{path}: expected at most {PIXEL_LIMIT:,} pixels{got}; make the picture smaller.")
+
+
+def _convert(image: Image, mode: str) -> Image:
+    """Turn a picture as its camera was held, put it on white, and convert it to 8 bits per channel."""
+    from PIL import Image, ImageOps
+
+    upright = ImageOps.exif_transpose(image)
+    if upright.mode.startswith("I"):  # 16 bits of grey, which Pillow would cut off at 255
+        deep: NDArray[Any] = np.asarray(upright).clip(0, 65535)
+        upright = Image.fromarray((deep // 257).astype(np.uint8))
+    if upright.has_transparency_data:
+        layer = upright.convert("RGBA")
+        upright = Image.alpha_composite(Image.new("RGBA", layer.size, "white"), layer)
+    return upright.convert(mode)
