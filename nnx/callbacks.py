@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
@@ -259,6 +259,23 @@ class ReduceLROnPlateau(Callback):
         if not self.monitor.improved(logs) and self.monitor.waited >= self.patience:
             run.rate_factor = max(run.rate_factor * self.factor, self.min_factor)
             self.monitor.waited = 0
+
+
+def check_callbacks(callbacks: Iterable[Callback]) -> list[Callback]:
+    """Return the callbacks as a list.
+
+    Raises:
+        OptionError: one callback in place of a list of them, or something that is none.
+    """
+    if isinstance(callbacks, Callback):
+        raise OptionError(f"callbacks must be a list of nnx callbacks, got a single {type(callbacks).__name__}.")
+    checked = list(callbacks)
+    for callback in checked:
+        if not isinstance(callback, Callback):
+            raise OptionError(
+                f"callbacks must be nnx callbacks, got {callback!r}; subclass nnx.callbacks.Callback."
+            )
+    return checked
 
 
 def _check_folder(path: Path) -> None:

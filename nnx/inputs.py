@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from numbers import Real
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from nnx.errors import BackendError, DataError, DtypeError, ShapeError, UnknownNameError
+from nnx.errors import BackendError, DataError, DtypeError, OptionError, ShapeError, UnknownNameError
 from nnx.interface import Array
 from nnx.losses import Loss
 from nnx.ops import Ops
@@ -111,8 +112,10 @@ def check_weight(name: str, values: Any, held: Mapping[str, Array], ops: Ops) ->
     array, shape = to_host(values, f"weight {name!r}", ops), tuple(held[name].shape)
     if array.shape != shape:
         raise ShapeError(f"weight {name!r} must have shape {shape}, got {array.shape}.")
-    _finite(array, f"weight {name!r}")
-    return array
+    with np.errstate(over="ignore"):
+        converted = array.astype(ops.dtype)
+    _finite(converted, f"weight {name!r}")
+    return converted
 
 
 def check_examples(
@@ -211,13 +214,17 @@ def _weights(sample_weight: Any, class_weight: Mapping[int, float] | None, targe
 
 
 def _class_weights(class_weight: Mapping[int, float], targets: Host) -> Host:
+    if not isinstance(class_weight, Mapping):
+        raise OptionError(
+            f"class_weight must map labels to numbers, such as {{0: 1.0, 1: 5.0}}, got {class_weight!r}."
+        )
     labels = targets if targets.ndim == 1 else targets[:, 0]
     if targets.ndim == 2 and (targets.shape[1] > 1 or (labels != np.floor(labels)).any()):
         raise DataError("class_weight needs integer labels, one per example.")
     missing = sorted(set(np.unique(labels).astype(int).tolist()) - set(class_weight))
     if missing:
         raise DataError(f"class_weight must name every class in y; {missing[0]} is missing.")
-    if not all(np.isfinite(value) and value >= 0 for value in class_weight.values()):
+    if not all(isinstance(value, Real) and np.isfinite(value) and value >= 0 for value in class_weight.values()):
         raise DataError(f"class_weight must hold finite numbers of at least 0, got {dict(class_weight)}.")
     classes, place = np.unique(labels.astype(int), return_inverse=True)
     factors = np.array([float(class_weight[int(label)]) for label in classes])

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nnx import training
+from nnx.callbacks import Callback, check_callbacks
 from nnx.checks import check_count, check_number
 from nnx.errors import BackendError, NnxError, NotBuiltError, OptionError, ShapeError
 from nnx.inputs import Examples, check_examples, check_x, transfer
@@ -25,7 +26,6 @@ from nnx.registry import resolve
 from nnx.steps import Measurement
 
 if TYPE_CHECKING:
-    from nnx.callbacks import Callback
     from nnx.history import History
 
 
@@ -170,7 +170,7 @@ class Sequential(Network):
             NotBuiltError: `compile` was not called.
             BackendError: this model is being trained already.
         """
-        share = check_number("validation_split", validation_split, 0, 1)
+        watchers, share = check_callbacks(callbacks), check_number("validation_split", validation_split, 0, 1)
         options = training.Options(
             epochs=check_count("epochs", epochs, 0),
             batch_size=batch_size if batch_size == "full" else check_count("batch_size", batch_size),
@@ -183,7 +183,7 @@ class Sequential(Network):
             with self._unbuilt_if_refused():
                 examples = self._examples(x, y, sample_weight, class_weight)
                 examples, validation = self._split(examples, validation_data, share)
-            return training.fit(self, examples, validation, options, callbacks)
+            return training.fit(self, examples, validation, options, watchers)
 
     def _split(
         self, examples: Examples, validation_data: tuple[Any, Any] | None, share: float

@@ -113,7 +113,11 @@ def _factory(name: str) -> Factory:
         return lambda: point.load()()
     if name in _BUNDLED:
         return lambda: _bundled(_BUNDLED[name])
-    raise UnknownNameError("backend", name, [*names(), *(GENERIC + module for module in _NAMESPACES)])
+    raise UnknownNameError("backend", name, _selectable())
+
+
+def _selectable() -> list[str]:
+    return [*names(), *(GENERIC + module for module in _NAMESPACES)]
 
 
 def _generic(module: str) -> Backend:
@@ -148,8 +152,10 @@ def resolve(backend: str | Backend | None) -> Backend:
         UnknownNameError, BackendUnavailableError: as `get` does.
         BackendError: something else was given.
     """
-    if backend is None:
-        return current()
+    return current() if backend is None else _resolve_given(backend)
+
+
+def _resolve_given(backend: str | Backend) -> Backend:
     if isinstance(backend, Backend):
         return backend
     if isinstance(backend, str):
@@ -168,7 +174,7 @@ def set_backend(backend: str | Backend) -> None:
         BackendUnavailableError: it is known but cannot run here.
     """
     global _process_default
-    _process_default = resolve(backend)
+    _process_default = _resolve_given(backend)
 
 
 @contextmanager
@@ -181,7 +187,7 @@ def use_backend(backend: str | Backend) -> Iterator[Backend]:
         >>> model.backend.name
         'numba'
     """
-    resolved = resolve(backend)
+    resolved = _resolve_given(backend)
     token = _context.set(resolved)
     try:
         yield resolved
@@ -191,7 +197,15 @@ def use_backend(backend: str | Backend) -> Iterator[Backend]:
 
 def current() -> Backend:
     """Return the backend that a model built here and now would bind."""
-    return _context.get() or _process_default or get(os.environ.get("NNX_BACKEND") or "numpy")
+    return _context.get() or _process_default or _from_environment()
+
+
+def _from_environment() -> Backend:
+    name = os.environ.get("NNX_BACKEND") or "numpy"
+    try:
+        return get(name)
+    except UnknownNameError:
+        raise UnknownNameError("backend in NNX_BACKEND", name, _selectable()) from None
 
 
 def describe(name: str) -> BackendInfo:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -68,17 +68,17 @@ def fit(
     examples: Examples,
     validation: Examples | None,
     options: Options,
-    callbacks: Iterable[Callback],
+    callbacks: list[Callback],
 ) -> History:
     """Train a built and compiled model; see `Sequential.fit`."""
-    run, watchers = Run(model, options.epochs), list(callbacks)
-    loop = Loop(run, examples, validation, options, watchers)
+    run = Run(model, options.epochs)
+    loop = Loop(run, examples, validation, options, callbacks)
     try:
-        for callback in watchers:
+        for callback in callbacks:
             callback.on_train_begin(run)
         loop.run_epochs()
     finally:
-        for callback in watchers:
+        for callback in callbacks:
             callback.on_train_end(run)
     return run.history
 

@@ -25,8 +25,11 @@ inline double rsqrt(double x) { return 1.0 / sqrt(x); }
 inline float rsqrt(float x) { return rsqrtf(x); }
 inline float sinpif(float x) { return static_cast<float>(sin(M_PI * fmod(static_cast<double>(x), 2.0))); }
 inline float cospif(float x) { return static_cast<float>(cos(M_PI * fmod(static_cast<double>(x), 2.0))); }
-inline double sinpi(double x) { return static_cast<double>(sinl(3.14159265358979323846264338327950288L * fmod(x, 2.0))); }
-inline double cospi(double x) { return static_cast<double>(cosl(3.14159265358979323846264338327950288L * fmod(x, 2.0))); }
+namespace hostcuda {
+constexpr long double pi = 3.14159265358979323846264338327950288L;
+}
+inline double sinpi(double x) { return static_cast<double>(sinl(hostcuda::pi * fmod(x, 2.0))); }
+inline double cospi(double x) { return static_cast<double>(cosl(hostcuda::pi * fmod(x, 2.0))); }
 inline void sincospif(float x, float* s, float* c) { *s = sinpif(x), *c = cospif(x); }
 inline void sincospi(double x, double* s, double* c) { *s = sinpi(x), *c = cospi(x); }
 inline float __saturatef(float x) { return fminf(fmaxf(x, 0.0f), 1.0f); }
@@ -112,7 +115,9 @@ inline int __mulhi(int x, int y) { return static_cast<int>((int64_t(x) * y) >> 3
 inline unsigned long long __umul64hi(unsigned long long x, unsigned long long y) {
     return static_cast<unsigned long long>((static_cast<unsigned __int128>(x) * y) >> 64);
 }
-inline long long __mul64hi(long long x, long long y) { return static_cast<long long>((static_cast<__int128>(x) * y) >> 64); }
+inline long long __mul64hi(long long x, long long y) {
+    return static_cast<long long>((static_cast<__int128>(x) * y) >> 64);
+}
 inline int __popc(unsigned x) { return __builtin_popcount(x); }
 inline int __popcll(unsigned long long x) { return __builtin_popcountll(x); }
 inline int __clz(int x) { return x ? __builtin_clz(static_cast<unsigned>(x)) : 32; }

@@ -16,8 +16,11 @@ namespace hostcuda {
 // Registers a __shared__ variable (module.py adds the call behind each declaration): what an earlier
 // block or launch left in it is not there for the next one.
 template <typename T> inline bool watch(T& variable) {
+    const bool was_checking = checking;
+    checking = false;  // the list is the scheduler's memory
     static_shared.push_back({const_cast<void*>(static_cast<const volatile void*>(&variable)), sizeof variable});
     memset(static_shared.back().address, poison, sizeof variable);
+    checking = was_checking;
     return true;
 }
 
@@ -72,7 +75,9 @@ inline void __syncthreads(HOSTCUDA_LINE) { hostcuda::barrier(0, line); }
 inline int __syncthreads_count(int p, HOSTCUDA_LINE) { return hostcuda::barrier(p, line); }
 inline int __syncthreads_or(int p, HOSTCUDA_LINE) { return hostcuda::barrier(p, line) != 0; }
 inline int __syncthreads_and(int p, HOSTCUDA_LINE) { return hostcuda::barrier(!p, line) == 0; }
-inline void __syncwarp(unsigned mask = ~0u, HOSTCUDA_LINE) { hostcuda::meet(mask, hostcuda::Vote::sync, 0, 0, 0, line); }
+inline void __syncwarp(unsigned mask = ~0u, HOSTCUDA_LINE) {
+    hostcuda::meet(mask, hostcuda::Vote::sync, 0, 0, 0, line);
+}
 inline void __threadfence() {}
 inline void __threadfence_block() {}
 inline void __threadfence_system() {}
@@ -127,10 +132,16 @@ inline void __trap(HOSTCUDA_LINE) { hostcuda::fail(line, "__trap()"); }
 #undef assert
 #define assert(condition) ((condition) ? (void)0 : ::hostcuda::fail(__LINE__, "assertion failed: %s", #condition))
 
-// Called by code that g++ adds under -fsanitize=bounds,alignment; only the place is read of its record.
+// Called by code that g++ adds under -fsanitize=bounds,alignment; of its records only the place is read.
 namespace hostcuda {
 struct Place { const char* file; uint32_t line, column; };
 }  // namespace hostcuda
-extern "C" inline __attribute__((used)) void __ubsan_handle_out_of_bounds_abort(hostcuda::Place* at, uintptr_t index) {
+extern "C" {
+inline __attribute__((used)) void __ubsan_handle_out_of_bounds_abort(hostcuda::Place* at, uintptr_t index) {
     hostcuda::fail(static_cast<int>(at->line), "index %ld is outside of its array", static_cast<long>(index));
+}
+inline __attribute__((used)) void __ubsan_handle_type_mismatch_v1_abort(hostcuda::Place* at, uintptr_t address) {
+    hostcuda::fail(static_cast<int>(at->line), "address %#lx is not aligned for its type",
+                   static_cast<unsigned long>(address));
+}
 }

@@ -32,6 +32,8 @@ hostcuda_switch:
     ret
 )");
 
+#define HOSTCUDA_UNCHECKED __attribute__((no_sanitize_address))
+
 namespace hostcuda {
 
 constexpr unsigned warp_size = 32;
@@ -42,7 +44,13 @@ constexpr int poison = 0xff;  // every float that was never written reads as NaN
 enum class State : unsigned char { fresh, ready, barrier, warp, done };
 enum class Vote : int { shuffle, ballot, sync };
 
+struct Fiber {
+    char* base;
+    void* stack;
+};
+
 struct Thread {
+    Fiber* fiber;
     uint3 index;
     unsigned linear;
     State state;
@@ -54,16 +62,13 @@ struct Thread {
     uint64_t value, result;
 };
 
-struct Fiber {
-    char* base;
-    void* stack;
-};
-
 static std::vector<Thread> threads;
 static Thread* current;
 static uint3 block_index;
 static dim3 block_size, grid_size;
-alignas(128) static char dynamic_shared[largest_shared + guard_bytes];
+alignas(128) static char dynamic_storage[largest_shared + guard_bytes];
+// Not known to the compiler as the address of a variable, whose accesses it would not check.
+static char* const dynamic_shared = [](char* hidden) { asm("" : "+r"(hidden)); return hidden; }(dynamic_storage);
 static size_t dynamic_bytes;
 
 static void (*body)();
@@ -72,6 +77,7 @@ static std::vector<Fiber*> fibers, idle;
 static unsigned live, waiting, cursor, warp_begin, lanes[warp_size];
 static int barrier_votes;  // threads that voted yes at the last barrier
 static char error[512];
+static bool checking;      // whether a thread runs now: see memory.h
 
 struct Shared { void* address; size_t bytes; };
 static std::vector<Shared> static_shared;
@@ -85,6 +91,7 @@ __attribute__((format(printf, 1, 2))) inline void report(const char* format, ...
 }
 
 inline void wait(State state, int line) {
+    checking = false;
     Thread* self = current;
     self->state = state;
     self->line = line;
@@ -92,18 +99,21 @@ inline void wait(State state, int line) {
     asm volatile("" ::: "memory");  // other threads write shared memory before this one continues
     hostcuda_switch(&self->stack, scheduler);
     asm volatile("" ::: "memory");
+    checking = true;
 }
 
 // Ends the launch from inside a thread.
 template <typename... Values> [[noreturn]] inline void fail(int line, const char* what, Values... values) {
-    char text[256];
+    checking = false;
+    char text[256], place[32] = "";
+    if (line) snprintf(place, sizeof place, "line %d, ", line);
     snprintf(text, sizeof text, what, values...);
-    report("line %d, thread (%u,%u,%u) of block (%u,%u,%u): %s", line, current->index.x, current->index.y,
+    report("%sthread (%u,%u,%u) of block (%u,%u,%u): %s", place, current->index.x, current->index.y,
            current->index.z, block_index.x, block_index.y, block_index.z, text);
     for (;;) hostcuda_switch(&current->stack, scheduler);
 }
 
-inline Thread* next_fresh() {
+HOSTCUDA_UNCHECKED inline Thread* next_fresh() {
     while (cursor < warp_size) {
         const unsigned linear = warp_begin + lanes[cursor++];
         if (linear < threads.size()) return &threads[linear];
@@ -112,12 +122,15 @@ inline Thread* next_fresh() {
 }
 
 // What a fiber does: run threads until one waits, which then owns the fiber until it ends.
-inline void work() {
+HOSTCUDA_UNCHECKED inline void work() {
     Fiber* self = idle.back();
     for (;;) {
         idle.pop_back();
         while ((current = next_fresh())) {
+            current->fiber = self;
+            checking = true;
             body();
+            checking = false;
             current->state = State::done;
             --live;
         }

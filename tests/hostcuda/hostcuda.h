@@ -4,6 +4,7 @@
 //   fibers.h      one fiber per CUDA thread, the seeded scheduler, barriers, fault detection
 //   builtins.h    threadIdx and friends, barriers, warp operations, atomics
 //   arithmetic.h  math and bit functions that C++ lacks
+//   memory.h      faults for accesses outside of what a kernel was given
 //   launch.h      one entry point per kernel, called from module.py
 #pragma once
 #include "types.h"
@@ -13,6 +14,8 @@
 #include "builtins.h"
 
 #include "arithmetic.h"
+
+#include "memory.h"
 
 #include "launch.h"
 

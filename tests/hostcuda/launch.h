@@ -11,14 +11,15 @@
 
 namespace hostcuda {
 
-// What module.py compares an argument with: kind (f, i, b, V for anything else), size, * for a pointer.
+// What module.py compares an argument with: kind (f, i, u, b as in NumPy, V for anything else), size, * for a pointer.
 template <typename T> inline std::string describe() {
     if constexpr (std::is_pointer_v<T>) {
         using Item = std::remove_cv_t<std::remove_pointer_t<T>>;
         if constexpr (std::is_void_v<Item>) return "V0*";
         else return describe<Item>() + "*";
     } else {
-        const char* kind = std::is_same_v<T, bool> ? "b" : std::is_integral_v<T> ? "i" : std::is_floating_point_v<T> ? "f" : "V";
+        const char* integer = std::is_same_v<T, bool> ? "b" : std::is_signed_v<T> ? "i" : "u";
+        const char* kind = std::is_floating_point_v<T> ? "f" : std::is_integral_v<T> ? integer : "V";
         return kind + std::to_string(sizeof(T));
     }
 }
@@ -72,11 +73,12 @@ template <auto kernel, typename Type = decltype(kernel)> struct Entry;
 template <auto kernel, typename... Parameters> struct Entry<kernel, void (*)(Parameters...)> {
     static inline void** arguments;
 
-    template <size_t... i> static void call(std::index_sequence<i...>) {
+    template <size_t... i> HOSTCUDA_UNCHECKED static void call(std::index_sequence<i...>) {
         kernel(*static_cast<std::remove_cv_t<Parameters>*>(arguments[i])...);
     }
 
-    static const char* launch(void** values, const unsigned* grid, const unsigned* block, size_t shared, unsigned seed) {
+    static const char* launch(void** values, const unsigned* grid, const unsigned* block, size_t shared,
+                              unsigned seed) {
         arguments = values;
         body = [] { call(std::index_sequence_for<Parameters...>{}); };
         error[0] = 0;
@@ -97,9 +99,9 @@ template <auto kernel, typename... Parameters> struct Entry<kernel, void (*)(Par
 }  // namespace hostcuda
 
 #define HOSTCUDA_EXPORT extern "C" __attribute__((visibility("default")))
-#define HOSTCUDA_ENTRY(number, kernel)                                                                 \
-    HOSTCUDA_EXPORT const char* signature_##number() { return hostcuda::Entry<(kernel)>::signature(); } \
+#define HOSTCUDA_ENTRY(number, ...)                                                                    \
+    HOSTCUDA_EXPORT const char* signature_##number() { return hostcuda::Entry<(__VA_ARGS__)>::signature(); } \
     HOSTCUDA_EXPORT const char* launch_##number(void** values, const unsigned* grid, const unsigned* block, \
                                                 size_t shared, unsigned seed) {                        \
-        return hostcuda::Entry<(kernel)>::launch(values, grid, block, shared, seed);                   \
+        return hostcuda::Entry<(__VA_ARGS__)>::launch(values, grid, block, shared, seed);              \
     }

@@ -144,7 +144,7 @@ _CATEGORICAL: dict[str, Callable[..., Arguments]] = {
     "softmax_cross_entropy": _softmax_cross_entropy,
     "soft_cross_entropy": _soft_cross_entropy,
 }
-_SHAPES = ((1, 1), (1, 33), (31, 1), (32, 10), (33, 31), (257, 5), (3, 257), (1000, 513))
+_SHAPES = ((1, 1), (1, 33), (31, 1), (32, 10), (33, 31), (257, 5), (3, 257), (2, 2050), (1000, 513))
 _VARIANTS = ((None, True), ("weighted", True), (None, False), ("weighted", False))
 
 

@@ -1,0 +1,98 @@
+"""Finding CUDA, and the few calls in which CuPy and NumPy differ."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+from numpy.typing import NDArray
+
+from nnx.errors import BackendUnavailableError
+from nnx.interface import Array, Memory
+
+_HINT = (
+    "It needs an NVIDIA GPU with its driver, and CuPy for the driver's CUDA version (nvidia-smi shows it): "
+    "pip install 'nnx-framework[cuda13]', or 'nnx-framework[cuda12]' for CUDA 12."
+)
+
+
+class Runtime(Protocol):
+    """What a backend asks its device, apart from arrays and kernels."""
+
+    def place(self) -> tuple[int, int]:
+        """Return the current device and stream: work on one place runs in the order it was handed over."""
+
+    def to_numpy(self, array: Array) -> NDArray[Any]:
+        """Copy an array to a fresh NumPy array."""
+
+    def synchronize(self) -> None:
+        """Wait for all work on the current device."""
+
+    def describe(self) -> str:
+        """Name the current device."""
+
+    def memory(self) -> Memory:
+        """Return the free and total bytes of the current device."""
+
+
+class CudaRuntime:
+    """The runtime of CuPy."""
+
+    def __init__(self, cupy: Any) -> None:
+        """Keep the module, which is imported only where it is wanted."""
+        self._cupy = cupy
+
+    def place(self) -> tuple[int, int]:
+        """See `Runtime.place`."""
+        cuda = self._cupy.cuda
+        return cuda.runtime.getDevice(), cuda.get_current_stream().ptr
+
+    def to_numpy(self, array: Array) -> NDArray[Any]:
+        """See `Runtime.to_numpy`; blocks until the stream has filled the copy."""
+        host: NDArray[Any] = array.get()
+        return host
+
+    def synchronize(self) -> None:
+        """See `Runtime.synchronize`."""
+        self._cupy.cuda.Device().synchronize()
+
+    def describe(self) -> str:
+        """See `Runtime.describe`; for example "NVIDIA H200 (compute capability 9.0, 140 GiB)"."""
+        runtime = self._cupy.cuda.runtime
+        properties = runtime.getDeviceProperties(runtime.getDevice())
+        capability = f"{properties['major']}.{properties['minor']}"
+        gibibytes = round(properties["totalGlobalMem"] / 2**30)
+        return f"{properties['name'].decode()} (compute capability {capability}, {gibibytes} GiB)"
+
+    def memory(self) -> Memory:
+        """See `Runtime.memory`; what CuPy's pool holds for reuse counts as taken."""
+        return Memory(*self._cupy.cuda.runtime.memGetInfo())
+
+
+def load_cupy() -> Any:
+    """Import CuPy and make sure that it can compute.
+
+    Raises: BackendUnavailableError if CuPy, the driver, a device or a CUDA library is missing.
+    """
+    try:
+        import cupy
+    except ImportError as error:
+        raise _unavailable(f"CuPy cannot be imported ({_first_line(error)}).") from error
+    try:
+        if cupy.cuda.runtime.getDeviceCount() == 0:
+            raise _unavailable("No CUDA device was found.")
+    except cupy.cuda.runtime.CUDARuntimeError as error:
+        raise _unavailable(f"CUDA does not run here ({_first_line(error)}).") from error
+    try:
+        cupy.cuda.nvrtc.getVersion()
+        cupy.cuda.device.get_cublas_handle()
+    except (ImportError, RuntimeError) as error:
+        raise _unavailable(f"CUDA's compiler or cuBLAS cannot be loaded ({_first_line(error)}).") from error
+    return cupy
+
+
+def _unavailable(reason: str) -> BackendUnavailableError:
+    return BackendUnavailableError("cupy", reason, _HINT)
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().split("\n", 1)[0] or type(error).__name__

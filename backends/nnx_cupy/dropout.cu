@@ -1,0 +1,62 @@
+// Counter-based random bits: Philox4x64-10 (Salmon et al. 2011).
+
+constexpr int LANES = 16;  // of 16 bits, in the four words of a block of random bits
+
+struct Words { unsigned long long word[4]; };
+
+__device__ __forceinline__ Words philox(
+        unsigned long long block, unsigned long long sample, unsigned long long step, unsigned long long seed,
+        unsigned long long stream) {
+    constexpr unsigned long long even = 0xD2E7470EE14C6C93ULL, odd = 0xCA5A826395121157ULL;
+    unsigned long long c0 = block, c1 = sample, c2 = step, c3 = 0;
+#pragma unroll
+    for (int round = 0; round < 10; ++round) {
+        const unsigned long long high0 = __umul64hi(even, c0), low0 = even * c0;
+        const unsigned long long high1 = __umul64hi(odd, c2), low1 = odd * c2;
+        c0 = high1 ^ c1 ^ seed, c1 = low1, c2 = high0 ^ c3 ^ stream, c3 = low0;
+        seed += 0x9E3779B97F4A7C15ULL, stream += 0xBB67AE8584CAA73BULL;
+    }
+    return {{c0, c1, c2, c3}};
+}
+
+// Calls use(i, bits) for each element i of a (rows, features) matrix. Every thread computes one Philox block; the
+// words go through shared memory, so that neighbouring threads then handle neighbouring elements.
+template <typename Use>
+__device__ __forceinline__ void each_lane(const Index* step, Index rows, Index features, unsigned long long seed,
+                                          unsigned long long stream, Use use) {
+    __shared__ Words words[BLOCK];
+    __shared__ Index starts[BLOCK];
+    __shared__ int counts[BLOCK];
+    const int thread = static_cast<int>(threadIdx.x);
+    const Index blocks = (features + LANES - 1) / LANES, total = rows * blocks;
+    for (Index base = static_cast<Index>(blockIdx.x) * BLOCK; base < total; base += element_stride()) {
+        const Index mine = base + thread, row = quotient(mine, blocks), block = mine - row * blocks;
+        words[thread] = philox(block, row, *step, seed, stream);
+        starts[thread] = row * features + block * LANES;
+        counts[thread] = mine < total ? static_cast<int>(smaller(LANES, features - block * LANES)) : 0;
+        __syncthreads();
+#pragma unroll 2  // more at once would spill registers on some GPUs
+        for (int lane = thread; lane < BLOCK * LANES; lane += BLOCK) {
+            const int from = lane / LANES, place = lane % LANES;
+            const int bits = static_cast<int>(words[from].word[place / 4] >> 16 * (place % 4) & 0xffff);
+            if (place < counts[from]) use(starts[from] + place, bits);
+        }
+        __syncthreads();
+    }
+}
+
+template <typename T>
+__global__ void __launch_bounds__(BLOCK, RESIDENT) random_bits(
+        const Index* __restrict__ step, T* __restrict__ out, Index rows, Index features, unsigned long long seed,
+        unsigned long long stream) {
+    each_lane(step, rows, features, seed, stream, [&](Index i, int bits) { out[i] = bits; });
+}
+
+template <typename T>
+__global__ void __launch_bounds__(BLOCK, RESIDENT) dropout(
+        const T* __restrict__ x, const Index* __restrict__ step, T* __restrict__ y, Index rows, Index features,
+        unsigned long long seed, unsigned long long stream, int threshold, T scale) {
+    each_lane(step, rows, features, seed, stream, [&](Index i, int bits) {
+        y[i] = bits < threshold ? x[i] * scale : T(0);
+    });
+}

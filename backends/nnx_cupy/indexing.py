@@ -1,0 +1,67 @@
+"""Gathers, counters and counts."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from nnx.interface import Array
+from nnx_cupy.kernels import C_TYPES, Group, Instance
+from nnx_cupy.launch import Launcher
+
+ADD = Group("indexing", ("add",))
+TAKE_ROWS = Group("indexing", ("take_rows",))
+LOAD_AT = Group("indexing", ("load_at",))
+STORE_AT = Group("indexing", ("store_at",))
+INCREMENT = Group("indexing", ("increment",))
+ARGMAX = Group("indexing", ("argmax", "count_correct"))
+COUNT_BINARY = Group("indexing", ("count_correct_binary",))
+
+_ITEMS = {1: "uchar1", 2: "ushort1", 4: "uint1", 8: "uint2", 16: "uint4"}
+"""CUDA's vector types by size: what elements of any dtype are moved as."""
+
+
+class Indexing(Launcher):
+    """Kernels that gather, store and count."""
+
+    def add(self, a: Array, b: Array, out: Array) -> None:
+        """One grid-stride pass."""
+        kernel, size = ADD.of("add", out.dtype), np.int64(out.size)
+        self.launch_elements(kernel, out.size, self.contiguous(a), self.contiguous(b), out, size)
+
+    def take_rows(self, source: Array, order: Array, batch: Array, out: Array, batch_size: int) -> None:
+        """One thread per element; dtypes of one size share a kernel."""
+        kernel = Instance(TAKE_ROWS, "take_rows", _ITEMS[out.dtype.itemsize])
+        columns = out.size // max(out.shape[0], 1)
+        arrays = self.contiguous(source), self.contiguous(order), batch, out
+        numbers = np.int64(out.size), np.int64(columns), np.int64(batch_size)
+        self.launch_elements(kernel, out.size, *arrays, *numbers)
+
+    def load_at(self, source: Array, index: Array, out: Array) -> None:
+        """One thread."""
+        kernel = Instance(LOAD_AT, "load_at", _ITEMS[out.dtype.itemsize])
+        self.launch_elements(kernel, 1, self.contiguous(source), index, out)
+
+    def store_at(self, value: Array, index: Array, out: Array) -> None:
+        """One thread."""
+        kernel = STORE_AT.of("store_at", value.dtype, C_TYPES[out.dtype])
+        self.launch_elements(kernel, 1, value, index, out, np.int64(out.size))
+
+    def increment(self, counter: Array) -> None:
+        """One thread."""
+        self.launch_elements(INCREMENT.of("increment", counter.dtype), 1, counter)
+
+    def argmax(self, x: Array, out: Array) -> None:
+        """A team of threads per row."""
+        self.launch_rows(ARGMAX.of("argmax", x.dtype), x.shape, self.contiguous(x), out)
+
+    def count_correct(self, logits: Array, labels: Array, count: Array) -> None:
+        """A team of threads per row."""
+        kernel = ARGMAX.of("count_correct", logits.dtype)
+        arguments = self.contiguous(logits), self.contiguous(labels), count
+        self.sum_rows(kernel, logits.shape, *arguments, dtype=count.dtype)
+
+    def count_correct_binary(self, logits: Array, targets: Array, count: Array) -> None:
+        """One grid-stride pass."""
+        kernel = COUNT_BINARY.of("count_correct_binary", logits.dtype)
+        arguments = self.contiguous(logits), self.contiguous(targets), count, np.int64(logits.size)
+        self.sum_elements(kernel, logits.size, *arguments, dtype=count.dtype)
