@@ -12,7 +12,7 @@ import h5py
 import numpy as np
 import pytest
 
-from nnx.datasets.hdf5 import read_hdf5
+from nnx.hdf5 import read_hdf5
 from nnx.datasets.idx import read_idx
 from nnx.errors import FileFormatError
 

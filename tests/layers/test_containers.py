@@ -1,0 +1,99 @@
+"""Chains and residual connections."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from support.gradients import check_gradients, mount
+
+from nnx import Activation, Backend, BatchNorm, Dense, Dropout, Flatten, LayerNorm, Residual, Sequential
+from nnx.errors import OptionError, ShapeError
+from nnx.layers import Chain
+
+
+def test_gradients_run_through_a_chain_of_everything(backend: Backend) -> None:
+    layers = [
+        Dense(6, activation="silu"),
+        BatchNorm(),
+        Dropout(0.3),
+        Residual([Dense(6, activation="tanh"), LayerNorm()]),
+        Activation("softplus"),
+        Flatten(),
+        Dense(3, activation="log_softmax"),
+    ]
+    check_gradients(Chain(layers), (2, 4), backend)
+
+
+@pytest.mark.parametrize(
+    "inner",
+    [
+        [lambda: Dense(4, activation="gelu")],
+        [lambda: Activation("sigmoid")],
+        [BatchNorm, lambda: Dense(4)],
+        [lambda: Residual([Dense(4)]), LayerNorm],
+        [],
+    ],
+)
+def test_gradients_of_a_residual_add_both_ways(backend: Backend, inner: list) -> None:
+    check_gradients(Residual([make() for make in inner]), (4,), backend)
+
+
+def test_a_residual_adds_what_its_layers_make(backend: Backend) -> None:
+    x = np.random.default_rng(1).normal(size=(3, 4))
+    y, _ = mount(Residual([Activation("tanh")]), (4,), backend).run(x)
+    np.testing.assert_allclose(y, x + np.tanh(x), rtol=1e-14)
+
+
+def test_a_residual_that_changes_the_shape_is_refused_when_the_model_is_built() -> None:
+    with pytest.raises(ShapeError, match=r"Residual expects layers that keep the shape \(4,\), got \(5,\)"):
+        Sequential([Residual([Dense(5)])], input_shape=(4,), backend="generic:numpy")
+
+
+def test_observers_see_every_layers_output(backend: Backend) -> None:
+    chain, seen = Chain([Dense(3), Activation("relu"), Dense(2)]), []
+    bench = mount(chain, (4,), backend)
+    chain.observed_forward(
+        bench.ops.asarray(np.ones((5, 4))), False, lambda index, y: seen.append((index, tuple(y.shape)))
+    )
+    assert seen == [(0, (5, 3)), (1, (5, 3)), (2, (5, 2))]
+
+
+def test_a_layer_in_two_places_of_a_chain_is_refused() -> None:
+    layer = Dense(3)
+    with pytest.raises(
+        OptionError, match="layers holds the same layer object twice; make one object for each place"
+    ):
+        Sequential([layer, layer])
+
+
+def test_a_layer_in_a_model_and_in_a_residual_of_it_is_refused() -> None:
+    layer = Dense(3)
+    with pytest.raises(OptionError, match="the same layer object"):
+        Sequential([layer, Residual([layer])], input_shape=(3,), backend="generic:numpy")
+
+
+def test_a_layer_of_another_model_is_refused_instead_of_sharing_its_weights() -> None:
+    layer = Dense(3)
+    first = Sequential([layer], input_shape=(3,), backend="generic:numpy")
+    before = first.predict(np.ones((1, 3)))
+    with pytest.raises(OptionError, match="belongs to another model"):
+        Sequential([layer], input_shape=(3,), seed=5, backend="generic:numpy")
+    np.testing.assert_array_equal(first.predict(np.ones((1, 3))), before)
+
+
+def test_layers_of_a_model_that_could_not_be_built_may_be_used_again() -> None:
+    layers = [Dense(3), Residual([Dense(4)])]
+    with pytest.raises(ShapeError):
+        Sequential(layers, input_shape=(2,), backend="generic:numpy")
+    Sequential(layers[:1], input_shape=(2,), backend="generic:numpy")
+
+
+@pytest.mark.parametrize("layers", [[Dense(2), "relu"], [Dense], [None]])
+def test_what_is_not_a_layer_is_refused(layers: list) -> None:
+    with pytest.raises(OptionError, match=r"layers must be nnx layers such as Dense\(10\), got "):
+        Sequential(layers)
+
+
+def test_a_single_layer_in_place_of_a_list_is_refused() -> None:
+    with pytest.raises(OptionError, match=r"layers must be a list of nnx layers, got Dense"):
+        Sequential(Dense(3))

@@ -1,0 +1,265 @@
+"""Data that a model cannot take: refused with the argument's name, leaving the model as it was."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from support.problems import classification, full_network, weights_of
+
+import nnx
+from nnx import Backend, Dense, Sequential, registry
+from nnx.errors import BackendError, DataError, DtypeError, NnxError, OptionError, ShapeError
+
+X, Y = classification(6)
+HOLE = X.copy()
+HOLE[2, 1] = np.nan
+
+BAD_X = [
+    pytest.param(X[:, :3], ShapeError, "x must have shape (N, 4), got (6, 3).", id="too few features"),
+    pytest.param(
+        X[0], ShapeError, "got (4,). For a single example, add the batch axis: x[None].", id="one example"
+    ),
+    pytest.param(X[None], ShapeError, "x must have shape (N, 4), got (1, 6, 4).", id="an axis too many"),
+    pytest.param(3.0, ShapeError, "x must have a batch axis first, got a single number.", id="a number"),
+    pytest.param([], ShapeError, "x must have shape (N, 4), got (0,).", id="empty list"),
+    pytest.param([[1, 2, 3, 4], [1, 2]], ShapeError, "x must be rectangular, got nested", id="ragged"),
+    pytest.param(X.astype(object), DtypeError, "x must hold real numbers, got dtype object.", id="objects"),
+    pytest.param(X.astype(complex), DtypeError, "x must hold real numbers, got dtype complex128.", id="complex"),
+    pytest.param(X.astype(str), DtypeError, "x must hold real numbers, got dtype <U", id="text"),
+    pytest.param("data", DtypeError, "x must hold real numbers, got dtype <U4.", id="a string"),
+    pytest.param(None, DtypeError, "x must hold real numbers, got dtype object.", id="None"),
+    pytest.param(HOLE, DataError, "x holds NaN or infinity as float64, first in row 2; replace", id="NaN"),
+    pytest.param(np.where(HOLE == X, X, -np.inf), DataError, "x holds NaN or infinity", id="infinity"),
+]
+
+BAD_Y = [
+    pytest.param(Y[:5], ShapeError, "y must have one row per example of x (6), got shape (5,).", id="too short"),
+    pytest.param(1, ShapeError, "y must have one row per example of x (6), got shape ().", id="a number"),
+    pytest.param(np.eye(4)[Y], ShapeError, "y must be labels (N,) or distributions (N, 3), got", id="four columns"),
+    pytest.param(
+        Y + 1, DataError, "labels y must be 0 to 2 for a model with 3 outputs, got 1 to 3.", id="from one"
+    ),
+    pytest.param(Y - 1, DataError, "got -1 to 1. Give the last layer one unit per class.", id="negative"),
+    pytest.param(Y + 0.5, DataError, "labels y must be whole numbers, got 0.5.", id="halves"),
+    pytest.param(Y * 1e300, DataError, "labels y must be 0 to 2", id="huge"),
+    pytest.param(np.full(6, 2**63, np.uint64), DataError, "labels y must be 0 to 2", id="beyond int64"),
+    pytest.param(np.where(Y, Y, np.nan), DataError, "y holds NaN or infinity as float64, first in row 0", id="NaN"),
+    pytest.param(["cat"] * 6, DtypeError, "y must hold real numbers, got dtype <U3.", id="names"),
+    pytest.param(Y.astype(object), DtypeError, "y must hold real numbers, got dtype object.", id="objects"),
+    pytest.param(np.eye(3)[Y] * 2, DataError, "must be a distribution that sums to 1, row 0 sums to 2.", id="sums"),
+    pytest.param([[1.5, -0.5, 0]] * 6, DataError, "each row of y must be a distribution", id="negative shares"),
+]
+
+BAD_WEIGHTS = [
+    pytest.param(
+        {"sample_weight": np.ones(5)}, ShapeError, "sample_weight must have shape (6,), got (5,)", id="short"
+    ),
+    pytest.param({"sample_weight": np.ones((6, 1))}, ShapeError, "must have shape (6,), got (6, 1)", id="column"),
+    pytest.param({"sample_weight": [-1] * 6}, DataError, "must hold finite numbers of at least 0", id="negative"),
+    pytest.param({"sample_weight": [np.inf] * 6}, DataError, "sample_weight must hold finite", id="infinite"),
+    pytest.param({"sample_weight": ["a"] * 6}, DtypeError, "sample_weight must hold real numbers", id="text"),
+    pytest.param(
+        {"class_weight": {0: 1, 1: 1}}, DataError, "must name every class in y; 2 is missing", id="missing"
+    ),
+    pytest.param(
+        {"class_weight": dict.fromkeys(range(3), -1)}, DataError, "class_weight must hold finite", id="below 0"
+    ),
+    pytest.param(
+        {"class_weight": dict.fromkeys(range(3), "a")}, DataError, "class_weight must hold finite", id="words"
+    ),
+    pytest.param({"class_weight": "balanced"}, OptionError, "class_weight must map labels to numbers", id="a word"),
+]
+
+
+@pytest.mark.parametrize(("x", "error", "says"), BAD_X)
+@pytest.mark.parametrize("method", ["fit", "predict", "evaluate", "predict_proba"])
+def test_inputs_are_refused_by_every_method(method: str, x: Any, error: type, says: str) -> None:
+    model = full_network("generic:numpy")
+    before = weights_of(model)
+    arguments = (x,) if method.startswith("predict") else (x, Y)
+    with pytest.raises(error) as caught:
+        getattr(model, method)(*arguments)
+    assert says in str(caught.value)
+    np.testing.assert_array_equal(weights_of(model), before)
+
+
+@pytest.mark.parametrize(("y", "error", "says"), BAD_Y)
+@pytest.mark.parametrize("method", ["fit", "evaluate", "validation_data"])
+def test_targets_are_refused_by_every_method(method: str, y: Any, error: type, says: str) -> None:
+    model = full_network("generic:numpy")
+    before = weights_of(model)
+    arguments = {"x": X, "y": Y, "validation_data": (X, y)} if method == "validation_data" else {"x": X, "y": y}
+    with pytest.raises(error) as caught:
+        getattr(model, "evaluate" if method == "evaluate" else "fit")(**arguments)
+    assert says in str(caught.value)
+    np.testing.assert_array_equal(weights_of(model), before)
+
+
+@pytest.mark.parametrize(("options", "error", "says"), BAD_WEIGHTS)
+def test_weights_of_examples_and_classes_are_refused(options: dict[str, Any], error: type, says: str) -> None:
+    model = full_network("generic:numpy")
+    before = weights_of(model)
+    with pytest.raises(error) as caught:
+        model.fit(X, Y, **options)
+    assert says in str(caught.value)
+    np.testing.assert_array_equal(weights_of(model), before)
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "says"),
+    [
+        ({"epochs": -1}, OptionError, "epochs must be a whole number of at least 0, got -1"),
+        ({"epochs": 1.5}, OptionError, "epochs must be a whole number of at least 0, got 1.5"),
+        ({"batch_size": 0}, OptionError, "batch_size must be a whole number of at least 1, got 0"),
+        ({"batch_size": "all"}, OptionError, "batch_size must be a whole number of at least 1, got 'all'"),
+        ({"validation_split": 1}, OptionError, "validation_split must be a number in [0, 1), got 1"),
+        (
+            {"validation_split": 0.01},
+            DataError,
+            "leaves 6 to train on and 0 to validate on; both must be at least 1",
+        ),
+        ({"validation_split": 0.99}, DataError, "leaves 0 to train on and 6 to validate on"),
+        ({"validation_split": 0.5, "validation_data": (X, Y)}, OptionError, "exclude each other; give one of them"),
+        ({"validation_data": X}, OptionError, "validation_data must be a pair (x, y), got ndarray"),
+        ({"validation_data": (X, Y, Y)}, OptionError, "validation_data must be a pair (x, y), got "),
+        ({"validation_data": (X[:0], Y[:0])}, DataError, "x holds no examples"),
+        ({"callbacks": [print]}, OptionError, "callbacks must be nnx callbacks, got <built-in function print>"),
+        ({"callbacks": nnx.callbacks.EarlyStopping()}, OptionError, "callbacks must be a list of nnx callbacks"),
+    ],
+)
+def test_options_of_fit_are_refused_before_anything_is_trained_or_built(
+    options: dict[str, Any], error: type, says: str
+) -> None:
+    built, fresh = full_network("generic:numpy"), Sequential([Dense(3)]).compile("softmax_cross_entropy")
+    before = weights_of(built)
+    for model in (built, fresh):
+        with pytest.raises(error) as caught:
+            model.fit(X, Y, **options)
+        assert says in str(caught.value)
+    np.testing.assert_array_equal(weights_of(built), before)
+    assert not fresh.built
+
+
+@pytest.mark.parametrize(
+    ("x", "y"),
+    [(X, Y + 9), (X, Y[:2]), (HOLE, Y), (X[:0], Y[:0]), (X.astype(str), Y)],
+    ids=["labels", "length", "NaN", "empty", "text"],
+)
+def test_a_refused_first_fit_does_not_build_the_model_for_those_data(x: Any, y: Any) -> None:
+    model = Sequential([Dense(3)]).compile("softmax_cross_entropy")
+    with nnx.use_backend("generic:array_api_strict"), pytest.raises(NnxError):
+        model.fit(x, y)
+    assert not model.built
+    with nnx.use_backend("generic:numpy"):
+        model.fit(np.c_[X, X], Y)
+    assert model.input_shape == (8,)
+    assert model.backend.name == "generic:numpy"
+
+
+@pytest.mark.parametrize("method", ["fit", "evaluate"])
+def test_no_examples_are_refused(method: str) -> None:
+    with pytest.raises(DataError, match="x holds no examples; training and evaluation need at least one"):
+        getattr(full_network("generic:numpy"), method)(X[:0], Y[:0])
+
+
+@pytest.mark.parametrize(
+    ("loss", "y", "error", "says"),
+    [
+        (
+            "mean_squared_error",
+            X[:, :3],
+            ShapeError,
+            "y must have shape (N, 2) like the model's outputs, got (6, 3).",
+        ),
+        ("mean_squared_error", Y, ShapeError, "y must have shape (N, 2) like the model's outputs, got (6,)."),
+        ("sigmoid_cross_entropy", X[:, :2], DataError, "y must lie between 0 and 1 for this loss, got "),
+        (
+            "sigmoid_cross_entropy",
+            2 * np.ones((6, 2)),
+            DataError,
+            "y must lie between 0 and 1 for this loss, got 2 to 2",
+        ),
+        ("huber", np.full((6, 2), 1e39), DataError, "y holds NaN or infinity as float32, first in row 0"),
+    ],
+)
+def test_targets_of_other_losses_are_refused(loss: str, y: Any, error: type, says: str) -> None:
+    model = Sequential([Dense(2)], input_shape=(4,), backend="generic:numpy").compile(loss)
+    with pytest.raises(error) as caught:
+        model.fit(X, y)
+    assert says in str(caught.value)
+
+
+def test_class_weights_need_classes() -> None:
+    model = Sequential([Dense(1)], backend="generic:numpy").compile("mean_squared_error")
+    with pytest.raises(DataError, match="class_weight needs integer labels, one per example"):
+        model.fit(X, X[:, 0], class_weight={0: 1.0})
+
+
+def test_values_that_overflow_in_the_models_dtype_are_refused_and_taken_by_a_wider_one() -> None:
+    large = X * 1e39
+    for method in ("fit", "evaluate"):
+        with pytest.raises(DataError, match="x holds NaN or infinity as float32, first in row 0"):
+            getattr(full_network("generic:numpy", "float32"), method)(large, Y)
+    assert np.isfinite(full_network("generic:numpy").predict(large)).all()
+
+
+@pytest.mark.parametrize(
+    "y",
+    [Y, Y.astype(np.uint8), Y.astype(float), Y[:, None], Y.tolist(), np.eye(3)[Y], np.eye(3, dtype=bool)[Y]],
+    ids=["int64", "uint8", "whole floats", "a column", "a list", "one-hot", "one-hot bools"],
+)
+def test_labels_are_taken_in_any_form_with_the_same_result(backend: Backend, y: Any) -> None:
+    model, plain = (full_network(backend) for _ in range(2))
+    model.fit(X, y)
+    plain.fit(X, Y)
+    np.testing.assert_allclose(weights_of(model), weights_of(plain), rtol=1e-12, atol=1e-15)
+
+
+@pytest.mark.parametrize("y", [Y > 0, (Y > 0).astype(float), (Y > 0)[:, None]], ids=["bools", "floats", "a column"])
+def test_binary_targets_are_taken_in_any_form(backend: Backend, y: Any) -> None:
+    model = Sequential([Dense(1)], input_shape=(4,), backend=backend).compile("sigmoid_cross_entropy")
+    assert 0 <= model.fit(X, y)["accuracy"][0] <= 1
+
+
+def test_bools_as_labels_of_too_few_outputs_are_refused_like_numbers() -> None:
+    model = Sequential([Dense(1)], input_shape=(4,), backend="generic:numpy").compile("softmax_cross_entropy")
+    with pytest.raises(DataError, match="labels y must be 0 to 0 for a model with 1 outputs, got 0 to 1"):
+        model.fit(X, Y > 0)
+
+
+@pytest.mark.parametrize("kind", [np.float16, np.int8, np.uint64, bool, np.longdouble])
+def test_inputs_of_any_real_dtype_are_taken(backend: Backend, kind: type) -> None:
+    x = (np.abs(X) * 10).astype(kind)
+    model = full_network(backend)
+    np.testing.assert_array_equal(model.predict(x), model.predict(x.astype(float)))
+
+
+def test_inputs_are_neither_changed_nor_kept(backend: Backend) -> None:
+    x, y = X.copy(), Y.copy()
+    x.flags.writeable = y.flags.writeable = False
+    model, other = full_network(backend), full_network(backend)
+    model.fit(x, y, epochs=2, batch_size="full")
+    other.fit(np.asfortranarray(x), y[::-1][::-1], epochs=2, batch_size="full")
+    np.testing.assert_array_equal(x, X)
+    np.testing.assert_array_equal(weights_of(model), weights_of(other))
+
+
+def test_arrays_of_the_models_own_backend_are_taken(backend: Backend) -> None:
+    model = full_network(backend)
+    expected = model.predict(X)
+    np.testing.assert_array_equal(model.predict(backend.asarray(X, "float64")), expected)
+
+
+@pytest.mark.parametrize("argument", ["x", "y", "sample_weight"])
+def test_arrays_of_another_backend_are_refused_with_the_way_out(argument: str) -> None:
+    strict, model = registry.get("generic:array_api_strict"), full_network("generic:numpy")
+    data = {"x": X, "y": Y, "sample_weight": np.ones(6)}
+    data[argument] = strict.asarray(data[argument], "float64")
+    with pytest.raises(BackendError) as caught:
+        model.fit(**data)
+    assert f"{argument} is an array of the backend 'generic:array_api_strict', but the model runs on" in str(
+        caught.value
+    )
+    assert f"Pass nnx.get_backend('generic:array_api_strict').to_numpy({argument})" in str(caught.value)

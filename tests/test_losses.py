@@ -1,0 +1,180 @@
+"""Losses: their values, their gradients, their weights, and what outputs mean under them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from support.peers import torch_or_skip
+
+import nnx
+from nnx import Backend
+from nnx.errors import OptionError, ShapeError, UnknownNameError
+from nnx.losses import LOSSES, Huber, Loss, SoftmaxCrossEntropy, check_loss
+from nnx.ops import Ops
+
+RANDOM = np.random.default_rng(21)
+OUTPUTS = 2 * RANDOM.normal(size=(7, 4))
+LABELS = RANDOM.integers(0, 4, 7)
+SOFT = RANDOM.dirichlet(np.ones(4), 7)
+VALUES = RANDOM.normal(size=(7, 4))
+WEIGHT = RANDOM.uniform(0.2, 2, 7)
+
+CASES = {
+    "softmax": (SoftmaxCrossEntropy(), LABELS),
+    "softmax, smoothed": (SoftmaxCrossEntropy(0.2), LABELS),
+    "softmax of distributions": (SoftmaxCrossEntropy(), SOFT),
+    "softmax of distributions, smoothed": (SoftmaxCrossEntropy(0.2), SOFT),
+    "sigmoid": (check_loss("sigmoid_cross_entropy"), (VALUES > 0).astype(float)),
+    "sigmoid of shares": (check_loss("sigmoid_cross_entropy"), SOFT),
+    "squared": (check_loss("mean_squared_error"), VALUES),
+    "absolute": (check_loss("mean_absolute_error"), VALUES),
+    "huber": (Huber(0.7), VALUES),
+}
+
+
+def compute(
+    backend: Backend, loss: Loss, outputs: NDArray[Any], targets: NDArray[Any], weight: NDArray[Any] | None = None
+) -> tuple[float, NDArray[Any]]:
+    """Return the loss and its gradient, in float64."""
+    ops = Ops(backend, "float64")
+    labels = ops.asarray(targets, "int64" if targets.dtype.kind == "i" else None)
+    rows = None if weight is None else ops.asarray(weight)
+    value, slope = loss.forward(ops, ops.asarray(outputs), labels, rows, True)
+    return float(backend.to_numpy(value)), backend.to_numpy(slope)
+
+
+@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("weight", [None, WEIGHT], ids=["plain", "weighted"])
+def test_gradients_are_the_slopes(backend: Backend, case: str, weight: NDArray[Any] | None) -> None:
+    loss, targets = CASES[case]
+    _, slope = compute(backend, loss, OUTPUTS, targets, weight)
+    for direction in np.random.default_rng(1).normal(size=(3, *OUTPUTS.shape)):
+        step = 1e-6 * direction
+        rise = (
+            compute(backend, loss, OUTPUTS + step, targets, weight)[0]
+            - compute(backend, loss, OUTPUTS - step, targets, weight)[0]
+        )
+        assert abs(rise / 2e-6 - np.sum(slope * direction)) < 1e-8
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_a_weight_of_two_counts_an_example_twice_and_a_weight_of_zero_never(backend: Backend, case: str) -> None:
+    loss, targets = CASES[case]
+    weight = np.array([2.0, 0, 1, 1, 1, 1, 1])
+    twice = np.array([0, 0, 2, 3, 4, 5, 6])
+    value, slope = compute(backend, loss, OUTPUTS, targets, weight)
+    expected, repeated = compute(backend, loss, OUTPUTS[twice], targets[twice])
+    np.testing.assert_allclose(value, expected, rtol=1e-14)
+    np.testing.assert_allclose(slope[0], repeated[0] + repeated[1], rtol=1e-13)
+    np.testing.assert_array_equal(slope[1], np.zeros(4))
+    np.testing.assert_allclose(slope[2:], repeated[2:], rtol=1e-13)
+
+
+def by_torch(torch: Any, case: str, outputs: Any, targets: Any) -> Any:
+    functions = torch.nn.functional
+    if case.startswith("softmax"):
+        return functions.cross_entropy(outputs, targets, label_smoothing=0.2 if "smoothed" in case else 0.0)
+    if case.startswith("sigmoid"):
+        return functions.binary_cross_entropy_with_logits(outputs, targets)
+    plain = {"squared": functions.mse_loss, "absolute": functions.l1_loss}
+    return functions.huber_loss(outputs, targets, delta=0.7) if case == "huber" else plain[case](outputs, targets)
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_values_and_gradients_agree_with_torch(backend: Backend, case: str) -> None:
+    torch = torch_or_skip()
+    loss, targets = CASES[case]
+    value, slope = compute(backend, loss, OUTPUTS, targets)
+    outputs = torch.tensor(OUTPUTS, requires_grad=True)
+    theirs = by_torch(torch, case, outputs, torch.tensor(targets))
+    theirs.backward()
+    np.testing.assert_allclose(value, theirs.item(), rtol=1e-13)
+    np.testing.assert_allclose(slope, outputs.grad.numpy(), rtol=1e-12, atol=1e-15)
+
+
+@pytest.mark.parametrize("size", [1.0, 1e3, 1e30])
+def test_cross_entropies_stay_exact_for_extreme_logits(backend: Backend, size: float) -> None:
+    outputs, labels = size * np.array([[1.0, -1.0, 0.0, 0.0], [0.0, 0.0, -1.0, 1.0]]), np.array([1, 3])
+    value, slope = compute(backend, SoftmaxCrossEntropy(), outputs, labels)
+    assert np.isfinite(slope).all()
+    if size > 1:
+        np.testing.assert_allclose(value, size, rtol=1e-15)
+    value, _ = compute(backend, check_loss("sigmoid_cross_entropy"), outputs[:, :1], np.array([[0.0], [1.0]]))
+    assert np.isfinite(value)
+
+
+def test_one_hot_distributions_equal_labels(backend: Backend) -> None:
+    plain = compute(backend, SoftmaxCrossEntropy(0.1), OUTPUTS, LABELS)
+    one_hot = compute(backend, SoftmaxCrossEntropy(0.1), OUTPUTS, np.eye(4)[LABELS])
+    np.testing.assert_allclose(plain[0], one_hot[0], rtol=1e-15)
+    np.testing.assert_allclose(plain[1], one_hot[1], rtol=1e-14)
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_a_name_stands_for_the_loss_with_its_usual_options(name: str) -> None:
+    assert check_loss(name) == LOSSES[name]()
+    assert LOSSES[name](**LOSSES[name]().config()) == LOSSES[name]()
+
+
+def test_a_loss_of_no_rows_is_refused(backend: Backend) -> None:
+    with pytest.raises(ShapeError, match=r"a loss expects at least one row, got outputs \(0, 4\)"):
+        compute(backend, SoftmaxCrossEntropy(), OUTPUTS[:0], LABELS[:0])
+
+
+@pytest.mark.parametrize("name", ["mean_squared_error", "sigmoid_cross_entropy"])
+def test_targets_of_another_shape_are_refused(backend: Backend, name: str) -> None:
+    with pytest.raises(ShapeError, match=rf"{name} expects arrays of one shape, .*\(7, 4\), targets \(7, 3\)"):
+        compute(backend, check_loss(name), OUTPUTS, VALUES[:, :3])
+
+
+@pytest.mark.parametrize(
+    ("make", "error", "says"),
+    [
+        (lambda: SoftmaxCrossEntropy(1.0), OptionError, "smoothing must be a number in [0, 1), got 1.0"),
+        (lambda: Huber(0), OptionError, "delta must be a number in (0, inf), got 0"),
+        (lambda: check_loss("mse"), UnknownNameError, "Unknown loss 'mse'"),
+        (lambda: check_loss("huberr"), UnknownNameError, "Did you mean 'huber'?"),
+        (lambda: check_loss(None), UnknownNameError, "Unknown loss None"),
+        (lambda: check_loss(Huber), UnknownNameError, "Known: huber, mean_absolute_error"),
+    ],
+)
+def test_bad_options_and_names_are_refused(make: Any, error: type, says: str) -> None:
+    with pytest.raises(error) as caught:
+        make()
+    assert says in str(caught.value)
+
+
+def predictions(backend: Backend, loss: str, outputs: int) -> tuple[nnx.Sequential, NDArray[Any], NDArray[Any]]:
+    model = nnx.Sequential([nnx.Dense(outputs)], dtype="float64", input_shape=(4,), backend=backend)
+    model.compile(loss)
+    return model, model.predict(OUTPUTS), OUTPUTS
+
+
+def test_probabilities_of_a_softmax_sum_to_one_and_classes_are_the_largest(backend: Backend) -> None:
+    model, logits, x = predictions(backend, "softmax_cross_entropy", 3)
+    expected = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    np.testing.assert_allclose(model.predict_proba(x), expected, rtol=1e-13)
+    np.testing.assert_array_equal(model.predict_classes(x), logits.argmax(axis=1))
+    assert model.predict_classes(x).dtype == np.int64
+
+
+@pytest.mark.parametrize("outputs", [1, 3])
+def test_probabilities_of_a_sigmoid_stand_alone_and_classes_are_on_their_side_of_a_half(
+    backend: Backend, outputs: int
+) -> None:
+    model, logits, x = predictions(backend, "sigmoid_cross_entropy", outputs)
+    np.testing.assert_allclose(model.predict_proba(x), 1 / (1 + np.exp(-logits)), rtol=1e-13)
+    classes = (logits > 0).astype(np.int64)
+    np.testing.assert_array_equal(model.predict_classes(x), classes[:, 0] if outputs == 1 else classes)
+
+
+@pytest.mark.parametrize("method", ["predict_proba", "predict_classes"])
+def test_regressions_have_neither_probabilities_nor_classes(backend: Backend, method: str) -> None:
+    model, _, x = predictions(backend, "mean_squared_error", 2)
+    with pytest.raises(
+        OptionError, match="exist for classification losses only; this model has 'mean_squared_error'"
+    ):
+        getattr(model, method)(x)
