@@ -131,9 +131,9 @@ class EarlyStopping(Callback):
 
     def on_train_end(self, run: Run) -> None:
         """See `Callback`."""
-        if self._best is not None:
+        if self._best is not None and run.completed:  # a run that diverged keeps its last good step instead
             run.model.restore(self._best)
-            self._best = None
+        self._best = None
 
 
 class ModelCheckpoint(Callback):

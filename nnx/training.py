@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nnx import random
-from nnx.errors import DataError, DivergenceError
+from nnx.divergence import Guard
+from nnx.errors import DataError
 from nnx.history import History
 from nnx.inputs import Examples, transfer
 from nnx.interface import Array
@@ -44,6 +45,7 @@ class Run:
         epochs: how many epochs were asked for.
         rate_factor: what the schedule's learning rates are multiplied by; callbacks may change it.
         rate_override: a learning rate in place of the schedule's, or None; callbacks may change it.
+        completed: whether training came to its end, be it an early one, without an error.
     """
 
     def __init__(self, model: Sequential, epochs: int) -> None:
@@ -52,6 +54,7 @@ class Run:
         self.history = History()
         self.rate_factor = 1.0
         self.rate_override: float | None = None
+        self.completed = False
 
     def stop(self, reason: str) -> None:
         """End training after the step or epoch that is being reported."""
@@ -77,6 +80,7 @@ def fit(
         for callback in callbacks:
             callback.on_train_begin(run)
         loop.run_epochs()
+        run.completed = True
     finally:
         for callback in callbacks:
             callback.on_train_end(run)
@@ -123,8 +127,9 @@ class Loop:
             held_out = transfer(validation, ops)
             self.validation = Measurement(self.model, held_out, max(size, 1024), options.eager)
         self._steps_before = 0  # steps of the epochs finished so far
+        self._last_stop = 0  # steps of the epoch finished last
         self._rates = np.zeros(self.batches.steps)
-        self._before = self.model.snapshot()
+        self._guard = Guard(self.model, self.batches, self.runner, self.step.trace)
 
     def run_epochs(self) -> None:
         """Train until the last epoch, or until a callback stops it."""
@@ -138,22 +143,25 @@ class Loop:
                 for callback in self.callbacks:
                     callback.on_epoch_end(self.run, number, logs)
                 if self.run.stopped:
-                    return
+                    break
+        if self._last_stop:
+            self._guard.check_weights(self._last_stop)
 
     def _run_epoch(self, bar: Bar) -> dict[str, float]:
-        self.model.update_snapshot(self._before)
+        self._guard.begin_epoch()
         self._begin_epoch()
         start, measured = 0, {}
         for stop in self._stops():
             for first, last in bar.pieces(start, stop):
                 self.runner.run_range(self.batches, first, last)
-            self._check_losses(start, stop)
+            self._guard.check_losses(start, stop)
             measured = self._measure_validation()
             self._report_steps(stop, measured)
             start = stop
             if self.run.stopped:
                 break
         self._steps_before += start
+        self._last_stop = start
         self.model.epoch += 1
         logs = summarise(self.model, self.batches, self.step.trace, 0, start)
         return {**logs, **measured, "learning_rate": float(self._rates[start - 1])}
@@ -173,7 +181,7 @@ class Loop:
     def _epoch_rates(self) -> NDArray[np.float64]:
         steps, run = self.batches.steps, self.run
         if run.rate_override is not None:
-            return np.full(steps, run.rate_override)
+            return np.full(steps, run.rate_factor * run.rate_override)
         schedule = check_schedule(self.model.optimizer.learning_rate)
         if isinstance(schedule, Constant):
             return np.full(steps, run.rate_factor * schedule.rate)
@@ -200,34 +208,3 @@ class Loop:
                 start = max(stop - callback.every, 0)  # the trace goes back to the beginning of the epoch
                 logs = summarise(self.model, self.batches, self.step.trace, start, stop)
                 callback.on_steps(self.run, done, {**logs, **measured})
-
-    def _check_losses(self, start: int, stop: int) -> None:
-        """Raise DivergenceError if a loss is not finite, with the model as it was before that step."""
-        losses, _ = self.step.trace.read()
-        bad = np.flatnonzero(~np.isfinite(losses[start:stop]))
-        if not bad.size:
-            return
-        step = start + int(bad[0])
-        self.model.restore(self._before)
-        self.batches.restart()
-        self.runner.run_range(self.batches, 0, step)
-        rewound = self.model.snapshot()
-        where = self._first_infinite_output(self.batches.rows_of(step))
-        self.model.restore(rewound)  # looking for the layer has moved the running statistics
-        raise DivergenceError(
-            f"The loss became {losses[step]} in epoch {self.model.epoch + 1}, step {step + 1} of "
-            f"{self.batches.steps}: {where}. The model is left as it was before that step. "
-            "Lower the learning rate, scale the inputs, or set clip_norm in the optimizer."
-        )
-
-    def _first_infinite_output(self, rows: int) -> str:
-        model = self.model
-        found: list[str] = []
-        batch = self.batches.gather(rows)
-
-        def look(index: int, output: Array) -> None:
-            if not found and not np.isfinite(model.backend.to_numpy(output)).all():
-                found.append(f"layer {index}, {model.chain.layers[index]!r}, is the first with such an output")
-
-        model.chain.observed_forward(batch.x, True, look)
-        return found[0] if found else "all layers' outputs are finite, the loss itself overflows"

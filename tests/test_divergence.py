@@ -64,8 +64,8 @@ def test_a_diverging_loss_names_place_and_layer_and_leaves_the_model_as_before_t
         witness.fit(x, y, epochs=5, batch_size=2, eager=eager, callbacks=[keep])
     message = str(caught.value)
     assert f"The loss became inf in {place}" in message or f"The loss became nan in {place}" in message
-    assert "is the first with such an output" in message or "the loss itself overflows" in message
-    assert "The model is left as it was before that step. Lower the learning rate" in message
+    assert "is the first with such an output" in message or "the loss or its gradient is not" in message
+    assert "The model is left as it was before that. Lower the learning rate" in message
     assert np.isfinite(weights_of(model)).all()
     np.testing.assert_array_equal(weights_of(model), keep.kept)
     assert model.epoch == (leap + 1) // 4
@@ -90,3 +90,26 @@ def test_training_goes_on_after_a_divergence_with_other_options(backend: Backend
     model.compile("mean_squared_error", nnx.SGD(0.01))
     losses = model.fit(x, y, epochs=5)["loss"]
     assert losses[-1] < losses[0]
+
+
+def test_weights_that_overflow_in_the_very_last_step_are_undone_too(backend: Backend) -> None:
+    x, y = regression(8, 2, 1)
+    model, twin = (nnx.Sequential([nnx.Dense(1)], input_shape=(2,), backend=backend) for _ in range(2))
+    model.compile("mean_squared_error", nnx.SGD(Leap(3)))
+    twin.compile("mean_squared_error", nnx.SGD(0.01))
+    y = y * 1e15
+    with pytest.raises(DivergenceError, match="weights stopped being finite in epoch 1, step 4 of 4"):
+        model.fit(x, y, batch_size=2)
+    keep = Keep(3)
+    twin.fit(x, y, batch_size=2, callbacks=[keep])
+    np.testing.assert_array_equal(weights_of(model), keep.kept)
+
+
+def test_a_run_that_diverges_keeps_its_last_good_step_not_the_best_one_of_early_stopping(backend: Backend) -> None:
+    x, y = regression(7, 2, 1)
+    watched, alone = diverging(backend, 6, batch_norm=False), diverging(backend, 6, batch_norm=False)
+    with pytest.raises(DivergenceError):
+        watched.fit(x, y, epochs=3, batch_size=2, callbacks=[nnx.callbacks.EarlyStopping("loss", patience=5)])
+    with pytest.raises(DivergenceError):
+        alone.fit(x, y, epochs=3, batch_size=2)
+    np.testing.assert_array_equal(weights_of(watched), weights_of(alone))

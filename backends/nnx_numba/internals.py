@@ -5,6 +5,7 @@ All are typed Any: Numba's own annotations do not reach them.
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import numba
@@ -19,5 +20,24 @@ dumps: Any = serialize.dumps
 rebuild_result: Any = compiler.CompileResult._rebuild
 alloca_once: Any = cgutils.alloca_once
 populate_array: Any = arrayobj.populate_array
-launch_threads: Any = parallel._launch_threads
 threading_layer: Any = parallel.threading_layer
+
+
+_WAIT_POLICY = "OMP_WAIT_POLICY"
+
+
+def launch_threads() -> None:
+    """Start Numba's threads, and have those of OpenMP sleep while they wait, unless the user decided otherwise.
+
+    By default they spin for milliseconds and hold the very cores that the next product's BLAS threads need: a
+    step that alternates between the two took several times longer. OpenMP reads the variable once, when it is
+    loaded, so it is set for that moment only.
+    """
+    if _WAIT_POLICY in os.environ:
+        parallel._launch_threads()
+        return
+    os.environ[_WAIT_POLICY] = "passive"
+    try:
+        parallel._launch_threads()
+    finally:
+        del os.environ[_WAIT_POLICY]

@@ -1,0 +1,86 @@
+"""Training that runs away: noticed after the fact, since no number is read inside a step, and undone."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from nnx.errors import DivergenceError
+from nnx.interface import Array
+from nnx.steps import Batches, Runner, Trace
+
+if TYPE_CHECKING:
+    from nnx.model import Sequential
+
+_ADVICE = "Lower the learning rate, scale the inputs, or set clip_norm in the optimizer."
+
+
+class Guard:
+    """Keeps the model as it was when the epoch began, and repeats the epoch up to the last good step.
+
+    Steps depend on counters and the order of the batches alone, so that repeating them gives the same bits.
+    """
+
+    def __init__(self, model: Sequential, batches: Batches, runner: Runner, trace: Trace) -> None:
+        """Watch the training of `model` by `runner`."""
+        self._model, self._batches, self._runner, self._trace = model, batches, runner, trace
+        self._before = model.snapshot()
+
+    def begin_epoch(self) -> None:
+        """Remember the model as it is now."""
+        self._model.update_snapshot(self._before)
+
+    def check_losses(self, start: int, stop: int) -> None:
+        """Raise if the loss of one of the steps start to stop - 1 is not finite.
+
+        Raises:
+            DivergenceError: naming epoch, step and layer; the model is left as it was before that step.
+        """
+        losses, _ = self._trace.read()
+        bad = np.flatnonzero(~np.isfinite(losses[start:stop]))
+        if bad.size:
+            step = start + int(bad[0])
+            self._raise(f"loss became {losses[step]}", step)
+
+    def check_weights(self, stop: int) -> None:
+        """Raise if the last of `stop` steps left weights that are not finite; no loss has told of that yet.
+
+        Raises:
+            DivergenceError: as `check_losses` does.
+        """
+        if not self._finite_weights():
+            self._raise("weights stopped being finite", stop - 1, epoch=self._model.epoch)
+
+    def _raise(self, what: str, step: int, epoch: int | None = None) -> None:
+        moment = f"epoch {epoch or self._model.epoch + 1}, step {step + 1} of {self._batches.steps}"
+        good = self._rewind(step)
+        rewound = self._model.snapshot()
+        where = self._first_infinite_output(self._batches.rows_of(good))
+        self._model.restore(rewound)  # looking for the layer has moved the running statistics
+        raise DivergenceError(f"The {what} in {moment}: {where}. The model is left as it was before that. {_ADVICE}")
+
+    def _rewind(self, step: int) -> int:
+        """Go back to before `step`, or before an earlier one whose update made the weights overflow; return it."""
+        while True:
+            self._model.restore(self._before)
+            self._batches.restart()
+            self._runner.run_range(self._batches, 0, step)
+            if step == 0 or self._finite_weights():
+                return step
+            step -= 1
+
+    def _finite_weights(self) -> bool:
+        return bool(np.isfinite(self._model.backend.to_numpy(self._model.store.values)).all())
+
+    def _first_infinite_output(self, rows: int) -> str:
+        model = self._model
+        found: list[str] = []
+        batch = self._batches.gather(rows)
+
+        def look(index: int, output: Array) -> None:
+            if not found and not np.isfinite(model.backend.to_numpy(output)).all():
+                found.append(f"layer {index}, {model.chain.layers[index]!r}, is the first with such an output")
+
+        model.chain.observed_forward(batch.x, True, look)
+        return found[0] if found else "all layers' outputs before it are finite, the loss or its gradient is not"
