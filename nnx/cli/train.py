@@ -201,5 +201,6 @@ def _rows(history: History) -> str:
     text = io.StringIO(newline="")
     writer = csv.writer(text)
     writer.writerow(["epoch", *history])
-    writer.writerows(enumerate(zip(*history.values(), strict=True), start=1))
+    for epoch, measured in enumerate(zip(*history.values(), strict=True), start=1):
+        writer.writerow([epoch, *measured])
     return text.getvalue()

@@ -1,0 +1,141 @@
+import csv
+import json
+import xml.etree.ElementTree as ElementTree
+
+import pytest
+
+import nnx
+from nnx.datasets import download
+from nnx.errors import DatasetUnavailableError
+
+SMALL = ("--layers", "16", "--epochs", "2", "--backend", "generic:numpy")
+
+
+def test_json_is_the_only_thing_on_stdout_and_has_the_promised_keys(run_nnx):
+    result = run_nnx("train", "digits", *SMALL, "--json")
+    report = json.loads(result.stdout)
+    promised = {"backend", "train_accuracy", "test_accuracy", "cost_before", "cost_after", "epochs", "seconds"}
+    assert result.exit_code == 0
+    assert promised <= set(report)
+    assert report["backend"] == "generic:numpy"
+    assert report["epochs"] == 2
+    assert report["cost_after"] < report["cost_before"]
+
+
+def test_training_reaches_what_such_a_network_reaches(run_nnx):
+    options = ("--optimizer", "adam", "--learning-rate", "0.01", "--epochs", "10", "--backend", "generic:numpy")
+    report = json.loads(run_nnx("train", "digits", *options, "--json").stdout)
+    assert report["test_accuracy"] > 0.93
+
+
+def test_same_seed_gives_the_same_numbers_and_another_seed_others(run_nnx):
+    costs = [
+        json.loads(run_nnx("train", "digits", *SMALL, "--seed", seed, "--json").stdout)["cost_after"]
+        for seed in (1, 1, 2)
+    ]
+    assert costs[0] == costs[1] != costs[2]
+
+
+@pytest.mark.parametrize(("batch_size", "iterations", "epochs"), [("full", 3, 3), ("719", 3, 2), ("100", 16, 2)])
+def test_iterations_are_rounded_up_to_whole_epochs(run_nnx, batch_size, iterations, epochs):
+    options = ("--layers", "", "--batch-size", batch_size, "--iterations", iterations, "--backend", "generic:numpy")
+    report = json.loads(run_nnx("train", "digits", *options, "--json").stdout)
+    assert report["epochs"] == epochs
+    assert report["iterations"] >= iterations
+
+
+def test_table_for_people_has_no_colour_codes_when_it_is_not_shown_on_a_terminal(run_nnx):
+    result = run_nnx("train", "digits", *SMALL)
+    assert "test accuracy" in result.stdout
+    assert "\x1b" not in result.stdout + result.stderr
+
+
+def test_all_outputs_are_written_whole_and_agree_with_the_report(run_nnx, tmp_path):
+    outputs = ("--save", "model.h5", "--csv", "log.csv", "--curve", "curve.svg")
+    extra = ("--validation-split", "0.2", "--batch-norm", "--dropout", "0.1", "--l2", "0.1")
+    report = json.loads(run_nnx("train", "digits", *SMALL, *outputs, *extra, "--json").stdout)
+    model = nnx.load(tmp_path / "model.h5", backend="generic:numpy")
+    _, test = nnx.datasets.digits()
+    assert model.evaluate(*test)["accuracy"] == report["test_accuracy"]
+    assert model.metadata["classes"] == list("0123456789")
+    with (tmp_path / "log.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["epoch"] for row in rows] == ["1", "2"]
+    assert float(rows[1]["val_loss"]) > 0
+    assert ElementTree.parse(tmp_path / "curve.svg").getroot().tag.endswith("svg")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["curve.svg", "log.csv", "model.h5"]
+
+
+def test_patience_ends_training_and_says_so(run_nnx):
+    options = ("--layers", "8", "--learning-rate", "0", "--validation-split", "0.2", "--patience", "2")
+    result = run_nnx("train", "digits", *options, "--epochs", "50", "--backend", "generic:numpy", "--json")
+    assert json.loads(result.stdout)["epochs"] == 3
+    assert "Ended after 3 epochs: val_loss" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        (("digits", "--layers", "20,seven"), "--layers must be whole numbers separated by commas"),
+        (("digits", "--layers", "20,0"), "--layers must be whole numbers"),
+        (("digits", "--batch-size", "all"), "--batch-size must be a whole number of at least 1, or full"),
+        (("digits", "--activation", "rleu"), "Did you mean 'relu'?"),
+        (("digits", "--init", "hee"), "Did you mean 'he'?"),
+        (("digits", "--optimizer", "adan"), "Did you mean 'adam'?"),
+        (("digits", "--backend", "nunba"), "Did you mean 'numba'?"),
+        (("digtis",), "Did you mean 'digits'?"),
+        (("digits", "--dtype", "float16"), "dtype must be"),
+        (("digits", "--dropout", "1"), "rate must be a number in [0, 1)"),
+        (("digits", "--validation-split", "1.5"), "--validation-split must be a number in [0, 1)"),
+        (("digits", "--patience", "3"), "give --validation-split too"),
+        (("digits", "--epochs", "1", "--iterations", "1"), "exclude each other"),
+        (("digits", "--epochs", "-1"), "--epochs"),
+        (("digits", "--layer", "3"), "No such option: --layer"),
+        ((), "Missing argument 'DATASET'. Try 'nnx train --help'."),
+        (("digits", "--save", "nowhere/model.h5"), "make 'nowhere' first"),
+        (("digits", "--csv", "."), "--csv must name a file, got the folder"),
+    ],
+)
+def test_wrong_option_is_one_line_and_exit_code_2(run_nnx, complaint, options, expected):
+    result = run_nnx("train", *options)
+    assert expected in complaint(result)
+    assert result.exit_code == 2
+
+
+def test_unavailable_backend_tells_the_reason_in_one_line(run_nnx, complaint, monkeypatch):
+    def fail():
+        raise nnx.errors.BackendUnavailableError("cupy", "No CUDA device was found.", "Plug one in.")
+
+    monkeypatch.setitem(nnx.registry._registered, "absent", fail)
+    result = run_nnx("train", "digits", "--backend", "absent")
+    assert complaint(result).endswith("No CUDA device was found. Plug one in.")
+    assert result.exit_code == 1
+
+
+def test_missing_data_set_tells_where_to_put_it(run_nnx, complaint, monkeypatch, tmp_path):
+    def refuse(file, target):
+        del target
+        raise DatasetUnavailableError(f"{file.urls[0]}: no network")
+
+    monkeypatch.setattr(download, "download", refuse)
+    monkeypatch.setenv("NNX_DATA", str(tmp_path))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    result = run_nnx("train", "mnist")
+    assert "Set NNX_DATA to a folder that holds it" in complaint(result)
+    assert result.exit_code == 1
+
+
+def test_diverging_training_is_an_error_and_writes_no_model(run_nnx, complaint, tmp_path):
+    result = run_nnx("train", "digits", *SMALL, "--learning-rate", "1e30", "--save", "model.h5")
+    assert "Lower the learning rate" in complaint(result)
+    assert result.exit_code == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_interrupted_training_exits_130_with_one_line(run_nnx, monkeypatch):
+    def interrupt(*_arguments, **_options):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(nnx.Sequential, "fit", interrupt)
+    result = run_nnx("train", "digits")
+    assert (result.exit_code, result.stdout, result.stderr) == (130, "", "interrupted\n")
