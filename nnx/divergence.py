@@ -58,7 +58,9 @@ class Guard:
         rewound = self._model.snapshot()
         where = self._first_infinite_output(self._batches.rows_of(good))
         self._model.restore(rewound)  # looking for the layer has moved the running statistics
-        raise DivergenceError(f"The {what} in {moment}: {where}. The model is left as it was before that. {_ADVICE}")
+        raise DivergenceError(
+            f"The {what} in {moment}: {where}. The model is left as it was before that. {_ADVICE}"
+        )
 
     def _rewind(self, step: int) -> int:
         """Go back to before `step`, or before an earlier one whose update made the weights overflow; return it."""

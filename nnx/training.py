@@ -15,7 +15,6 @@ from nnx.divergence import Guard
 from nnx.errors import DataError
 from nnx.history import History
 from nnx.inputs import Examples, transfer
-from nnx.interface import Array
 from nnx.progress import Bar, open_bar
 from nnx.schedules import Constant, check_schedule
 from nnx.steps import Batches, Measurement, Runner, TrainingStep, summarise

@@ -91,10 +91,7 @@ def test_digits_split_has_equal_shares_of_each_class_in_mixed_order() -> None:
 def test_digits_split_never_changes() -> None:
     # Results that people publish depend on it.
     labels = b"".join(y.astype(np.uint8).tobytes() for _, y in datasets.digits())
-    assert (
-        hashlib.sha256(labels).hexdigest()
-        == "2a77c481a8f8212ec9fed463e863c4b08cea79453969cf6b7ebe7432a01409b1"
-    )
+    assert hashlib.sha256(labels).hexdigest() == "2a77c481a8f8212ec9fed463e863c4b08cea79453969cf6b7ebe7432a01409b1"
 
 
 def test_two_loads_do_not_share_memory() -> None:
@@ -172,9 +169,7 @@ def test_damaged_installation_is_told_to_reinstall(
         datasets.digits()
 
 
-def test_incomplete_installation_is_told_to_reinstall(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_incomplete_installation_is_told_to_reinstall(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("nnx.datasets.files.BUILT_IN", (tmp_path,))
     assert datasets.status("digits") == "not here"
     with pytest.raises(DatasetUnavailableError, match=r"digits\.h5 ships with nnx.*reinstall"):

@@ -100,9 +100,7 @@ def test_a_wrong_answer_leaves_nothing_behind_and_the_error_says_why(
     assert files_below(cache) == []
 
 
-def test_an_endless_answer_is_cut_off_at_the_declared_size(
-    cache: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_endless_answer_is_cut_off_at_the_declared_size(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     class Endless(io.BytesIO):
         given = 0
 
@@ -149,14 +147,10 @@ def test_a_failed_refresh_keeps_no_damaged_copy_in_use(cache: Path, serve: Serve
     assert datasets.status("toy") == "cache"
 
 
-def test_plain_http_is_refused_before_anything_is_opened(
-    cache: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_plain_http_is_refused_before_anything_is_opened(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     plain = DataFile(FILE.path, FILE.size, FILE.sha256, ("http://first.example/toy.bin", "file:///etc/hosts"))
     monkeypatch.setitem(catalogue._ENTRIES, "toy", toy(plain))
-    with pytest.raises(
-        DatasetUnavailableError, match=r"only https addresses are used, got 'http://.*'file://"
-    ):
+    with pytest.raises(DatasetUnavailableError, match=r"only https addresses are used, got 'http://.*'file://"):
         datasets.fetch("toy")
     assert files_below(cache) == []
 
@@ -192,9 +186,7 @@ def test_an_unwritable_cache_is_reported_with_its_reason(cache: Path, serve: Ser
         datasets.fetch("toy")
 
 
-def test_nnx_data_comes_before_the_cache(
-    cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_nnx_data_comes_before_the_cache(cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for folder in (cache, tmp_path / "mine"):
         (folder / "toy").mkdir(parents=True)
         (folder / "toy/toy.bin").write_bytes(CONTENT)
@@ -235,9 +227,7 @@ def test_a_checked_file_is_read_once_per_process(tmp_path: Path, monkeypatch: py
 
 def test_a_set_without_an_address_names_its_origin(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(catalogue._ENTRIES, "toy", toy(DataFile(FILE.path, FILE.size, FILE.sha256)))
-    with pytest.raises(
-        DatasetUnavailableError, match=r"no address to download it from.*https://toy.example/"
-    ):
+    with pytest.raises(DatasetUnavailableError, match=r"no address to download it from.*https://toy.example/"):
         datasets.fetch("toy")
 
 

@@ -12,9 +12,9 @@ import h5py
 import numpy as np
 import pytest
 
-from nnx.hdf5 import read_hdf5
 from nnx.datasets.idx import read_idx
 from nnx.errors import FileFormatError
+from nnx.hdf5 import read_hdf5
 
 PIXELS = np.arange(24, dtype=np.uint8).reshape(2, 3, 4)
 HEADER = struct.pack(">I3I", 2051, 2, 3, 4)

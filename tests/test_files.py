@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import stat
 
 import pytest
@@ -58,5 +57,5 @@ def test_a_new_file_has_the_permissions_that_others_get(tmp_path):
     with replacing(tmp_path / "file") as part:
         part.write_text("new")
     (tmp_path / "plain").write_text("")
-    modes = [stat.S_IMODE(os.stat(tmp_path / name).st_mode) for name in ("file", "plain")]
+    modes = [stat.S_IMODE((tmp_path / name).stat().st_mode) for name in ("file", "plain")]
     assert modes[0] == modes[1]

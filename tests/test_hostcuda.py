@@ -23,9 +23,7 @@ def test_block_reduction_sums_rows_under_every_schedule(dtype: str, name: str, s
     np.testing.assert_array_equal(sums, x.sum(axis=1))
 
 
-@pytest.mark.parametrize(
-    ("kind", "dtype"), [("float", "f4"), ("double", "f8"), ("int", "i4"), ("unsigned", "u4")]
-)
+@pytest.mark.parametrize(("kind", "dtype"), [("float", "f4"), ("double", "f8"), ("int", "i4"), ("unsigned", "u4")])
 def test_atomics_count_every_thread_once(kind: str, dtype: str) -> None:
     body = """
     atomicAdd(&total[0], 1); atomicMax(&total[1], threadIdx.x); atomicMin(&total[2], threadIdx.x);

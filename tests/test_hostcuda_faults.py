@@ -163,9 +163,7 @@ def misreading() -> dict[str, HostKernel]:
 
 
 @pytest.mark.parametrize("parameters", MISREAD)
-def test_argument_that_a_gpu_would_misread_is_refused(
-    parameters: str, misreading: dict[str, HostKernel]
-) -> None:
+def test_argument_that_a_gpu_would_misread_is_refused(parameters: str, misreading: dict[str, HostKernel]) -> None:
     with pytest.raises(TypeError, match=r"argument|parameters"):
         misreading[parameters]((1,), (1,), MISREAD[parameters])
 

@@ -1,4 +1,4 @@
-"""Which backends the tests that ask for the `backend` fixture run on; one that cannot run here is a visible skip."""
+"""Which backends the tests with the `backend` fixture run on; one that cannot run here is a visible skip."""
 
 from __future__ import annotations
 

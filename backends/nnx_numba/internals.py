@@ -23,6 +23,7 @@ populate_array: Any = arrayobj.populate_array
 threading_layer: Any = parallel.threading_layer
 
 
+_launch: Any = parallel._launch_threads
 _WAIT_POLICY = "OMP_WAIT_POLICY"
 
 
@@ -34,10 +35,10 @@ def launch_threads() -> None:
     loaded, so it is set for that moment only.
     """
     if _WAIT_POLICY in os.environ:
-        parallel._launch_threads()
+        _launch()
         return
     os.environ[_WAIT_POLICY] = "passive"
     try:
-        parallel._launch_threads()
+        _launch()
     finally:
         del os.environ[_WAIT_POLICY]

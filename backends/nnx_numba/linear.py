@@ -1,4 +1,4 @@
-"""Products by BLAS; bias, activation and their gradients in one pass of their own."""
+"""Products by BLAS, with bias, activation and their gradients in one pass of their own; small ones without BLAS."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from nnx_numba.columns import HEIGHT, PANEL, WIDTH, clear, panels
 from nnx_numba.hostarrays import optional, plain, row_grain
 from nnx_numba.instructions import stack
 from nnx_numba.kernel import Kernel
+from nnx_numba.small import SMALL_BACKWARD, SMALL_LINEAR, is_small, is_small_backward
 
 
 def _epilogue(name: str) -> Kernel:
@@ -72,7 +73,10 @@ class Linear(Backend):
         np.matmul(a.T if transpose_a else a, b.T if transpose_b else b, out=out)
 
     def linear(self, x: Array, w: Array, b: Array | None, y: Array, activation: str, alpha: float) -> None:
-        """BLAS, then bias and activation in one pass."""
+        """BLAS, then bias and activation in one pass; a small layer in one kernel."""
+        if is_small(*x.shape, y.shape[1], y.itemsize):
+            SMALL_LINEAR[activation].run(0, 1, plain(x), plain(w), optional(b), y, float(alpha))
+            return
         np.matmul(x, w, out=y)
         if b is not None or activation != "identity":
             _EPILOGUES[activation](y.shape[0], row_grain(y.shape[1]), y, optional(b), float(alpha))
@@ -90,7 +94,11 @@ class Linear(Backend):
         activation: str,
         alpha: float,
     ) -> None:
-        """dz and db in one pass, then BLAS."""
+        """dz and db in one pass, then BLAS; a small layer in one kernel."""
+        if is_small_backward(*x.shape, dw.shape[1], dw.itemsize, dx is not None):
+            inputs = plain(x), plain(y), plain(dy), plain(w)
+            SMALL_BACKWARD[activation].run(0, 1, *inputs, dz, dx, dw, db, float(alpha))
+            return
         if dz is not None or db is not None:
             _PROLOGUES[activation](*panels(*dy.shape), plain(y), plain(dy), dz, db, float(alpha))
         gradient = dy if dz is None else dz

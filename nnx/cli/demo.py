@@ -55,7 +55,7 @@ class Outcome:
     "nnx demo",
     "nnx demo --json --epochs 20 --seed 7 --out runs/seven",
 )
-def demo(json: Json = False, out: Out = Path("runs/demo"), epochs: Epochs = 60, seed: Seed = 0) -> None:
+def demo(json: Json = False, out: Out = Path("runs/demo"), epochs: Epochs = 60, seed: Seed = 1) -> None:
     """Train a classifier of handwritten digits on every backend that is here, and compare the results.
 
     The network has batch normalisation, dropout and an L2 penalty, and is trained with Adam on 1,437 digits

@@ -119,7 +119,7 @@ def train(
     save: Save = None,
     csv: Csv = None,
     curve: CurvePath = None,
-    seed: Seed = 0,
+    seed: Seed = 1,
     backend: BackendName = None,
     config: Config = None,
     json: Json = False,

@@ -93,9 +93,7 @@ _ALL = (
         licence="CC BY 4.0",
         page="https://archive.ics.uci.edu/dataset/80/optical+recognition+of+handwritten+digits",
         classes=_DIGIT_NAMES,
-        files=(
-            _file("", "digits.h5", 59173, "1a01e6151ed6735365add4d9854dfffae5800356e7773774b34ac383533b6c42"),
-        ),
+        files=(_file("", "digits.h5", 59173, "1a01e6151ed6735365add4d9854dfffae5800356e7773774b34ac383533b6c42"),),
         built_in=True,
     ),
     Entry(

@@ -25,9 +25,7 @@ def pack(kernel: str, parameters: Sequence[str], args: Sequence[Any]) -> list[An
     Raises: TypeError for an argument that a parameter would misread.
     """
     if len(args) != len(parameters):
-        raise TypeError(
-            f"{kernel} has {len(parameters)} parameters ({', '.join(parameters)}), got {len(args)}"
-        )
+        raise TypeError(f"{kernel} has {len(parameters)} parameters ({', '.join(parameters)}), got {len(args)}")
     return [_pack_one(f"{kernel}: argument {i}", parameters[i], value) for i, value in enumerate(args)]
 
 

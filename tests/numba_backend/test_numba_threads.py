@@ -1,0 +1,144 @@
+"""Work on several threads, dealt out by kernels or started by the caller."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from numba_backend.support import normal, outcome, start
+
+numba = pytest.importorskip("numba")
+
+from nnx_numba.kernel import Kernel  # noqa: E402
+
+
+def results(backend: Any) -> list[Any]:
+    """Run every kernel that deals out work on sizes where it does."""
+    x, dy, w = normal(700, 530), normal(700, 530, seed=1), normal(530, 64, seed=2)
+    labels = np.arange(700) % 530
+    gamma, beta, mean, rstd, running_mean, running_var, dgamma, dbeta = np.abs(normal(8, 530, seed=3))
+    row_mean, row_rstd = np.zeros((2, 700), np.float32)
+    y, dx, bits = np.empty_like(x), np.empty_like(x), np.empty(x.shape, np.int32)
+    loss, norm, step, rate = (np.zeros((), kind) for kind in ("f4", "f4", "i8", "f4"))
+    rate[...] = 1
+    p, g, m, v = np.abs(normal(4, 400_000, seed=4))
+    found: list[Any] = []
+
+    def keep(*arrays: Any) -> None:
+        found.extend(array.copy() for array in arrays)
+
+    for activation in ("tanh", "gelu"):
+        backend.activate(x, y, activation, 0.0)
+        backend.activate_backward(x, y, dy, dx, activation, 0.0)
+        keep(y, dx)
+    backend.softmax(x, y)
+    backend.softmax_cross_entropy(x, labels, None, loss, dx, 0.1)
+    keep(y, loss, dx)
+    backend.mean_squared_error(x, dy, None, loss, dx)
+    keep(loss, dx)
+    statistics = running_mean, running_var, y, mean, rstd
+    backend.batch_norm(x, gamma, beta, *statistics, 0.1, 1e-5)
+    backend.batch_norm_backward(x, gamma, mean, rstd, dy, dx, dgamma, dbeta)
+    keep(*statistics, dx, dgamma, dbeta)
+    backend.layer_norm(x, gamma, beta, y, row_mean, row_rstd, 1e-5)
+    backend.layer_norm_backward(x, gamma, row_mean, row_rstd, dy, dx, dgamma, dbeta)
+    keep(y, dx, dgamma, dbeta)
+    backend.dropout(x, step, y, 1, 2, 40000)
+    backend.random_bits(step, bits, 1, 2)
+    keep(y, bits)
+    output = np.empty((700, 64), np.float32)
+    backend.linear(x, w, None, output, "tanh", 0.0)
+    dz, db, dw = np.empty_like(output), np.empty(64, np.float32), np.empty_like(w)
+    backend.linear_backward(x, output, output, w, dz, dx, dw, db, "tanh", 0.0)
+    keep(output, dz, db, dw, dx)
+    backend.adamw(p, g, m, v, step, rate, 0.9, 0.999, 1e-8, 0.0, 0.1, 150_000)
+    backend.l2_penalty(p, g, loss, 0.1)
+    backend.clip_by_global_norm(g, norm, 1.0)
+    keep(p, m, v, g, loss, norm)
+    return found
+
+
+@pytest.fixture
+def eager_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have even small work dealt out."""
+    monkeypatch.setattr("nnx_numba.kernel.WORTH", 4)
+    for module in ("activations", "dropout", "hostarrays", "columns", "updates", "indexing"):
+        monkeypatch.setattr(f"nnx_numba.{module}.GRAIN", 4096, raising=False)
+
+
+def on_threads(threads: int, function: Callable[[], Any]) -> Any:
+    before = numba.get_num_threads()
+    numba.set_num_threads(threads)
+    try:
+        return function()
+    finally:
+        numba.set_num_threads(before)
+
+
+@pytest.mark.skipif(numba.config.NUMBA_NUM_THREADS < 2, reason="one processor: nothing to deal out")
+@pytest.mark.usefixtures("eager_threads")
+def test_one_and_two_threads_give_the_same_bits(backend: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    dealt: set[str] = set()
+    entry = Kernel.entry
+
+    def noted(self: Kernel, arguments: tuple[Any, ...]) -> Any:
+        dealt.add(self.name)
+        return entry(self, arguments)
+
+    monkeypatch.setattr(Kernel, "entry", noted)
+    alone = on_threads(1, lambda: results(backend))
+    assert not dealt
+    together = on_threads(2, lambda: results(backend))
+    assert {"batch_norm", "softmax_cross_entropy", "dropout", "adam", "squares", "slopes-tanh"} <= dealt
+    for one, two in zip(alone, together, strict=True):
+        np.testing.assert_array_equal(one, two)
+
+
+@pytest.mark.parametrize("layer", ["workqueue", "default"])
+def test_two_python_threads_may_launch_parallel_work_at_once(layer: str, package: Path) -> None:
+    program = """
+import threading
+import numpy as np
+from nnx_numba import NumbaBackend, kernel
+kernel.WORTH = 4
+backend, x = NumbaBackend(), np.linspace(-5, 5, 400_000, dtype=np.float32)
+expected = np.empty_like(x)
+backend.activate(x, expected, "tanh", 0.0)
+wrong = []
+def work():
+    y = np.empty_like(x)
+    for _ in range(50):
+        backend.activate(x, y, "tanh", 0.0)
+    if not np.array_equal(y, expected):
+        wrong.append(y)
+threads = [threading.Thread(target=work) for _ in range(4)]
+for thread in threads: thread.start()
+for thread in threads: thread.join()
+print(len(wrong))
+"""
+    assert outcome(start(program, package, NUMBA_THREADING_LAYER=layer)) == ["0"]
+
+
+def test_threads_that_sum_at_once_have_scratch_memory_of_their_own(backend: Any) -> None:
+    x, t = normal(300, 400), normal(300, 400, seed=1)
+    wrong: list[float] = []
+
+    def work(scale: np.float32) -> None:
+        outputs, gradient, loss, first = x * scale, np.empty_like(x), np.zeros((), "f4"), np.zeros((), "f4")
+        backend.mean_squared_error(outputs, t, None, first, gradient)
+        for _ in range(200):
+            backend.mean_squared_error(outputs, t, None, loss, gradient)
+            if loss != first:
+                wrong.append(float(loss))
+
+    threads = [threading.Thread(target=work, args=(np.float32(scale),)) for scale in (1, 2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not wrong
