@@ -26,11 +26,6 @@ from nnx_cupy.kernels import OPTIONS, Group, source_text
 SEEDS = range(4)
 SOURCES = ("activations", "dropout", "indexing", "linear", "losses", "normalization", "updates")
 TEAMS = ("32", "256")
-SHARED_MEMORY = (
-    *("softmax", "softmax_backward", "log_softmax", "log_softmax_backward", "linear_backward"),
-    *("batch_norm", "batch_norm_backward", "layer_norm", "layer_norm_backward", "random_bits", "dropout"),
-    *("softmax_cross_entropy", "mean_squared_error", "argmax", "count_correct", "clip_by_global_norm", "adam"),
-)
 LOSSES = ("SigmoidCrossEntropy", "SquaredError", "AbsoluteError", "Huber")
 MODULES = (activations, dropout, indexing, linear, losses, normalization, updates)
 
@@ -84,14 +79,6 @@ def test_all_kernels_compile_without_spilling_registers(arch: str, c_type: str) 
 
 
 @on_the_cpu
-@pytest.mark.parametrize("seed", SEEDS)
-def test_kernels_with_shared_memory_agree_with_the_reference_in_any_order_of_threads(seed: int) -> None:
-    report = check_backend(ShadowBackend(seed), kernels=SHARED_MEMORY)
-    assert report.ok, str(report)
-
-
-@on_the_cpu
-@pytest.mark.slow
 @pytest.mark.parametrize("seed", SEEDS)
 def test_the_shadow_passes_the_whole_kit(seed: int) -> None:
     report = check_backend(ShadowBackend(seed))

@@ -99,7 +99,7 @@ def test_saving_into_a_folder_that_is_not_there_says_so(tmp_path):
 
 
 def test_a_missing_file_is_named():
-    with pytest.raises(FileFormatError, match="nothere.h5: there is no such file"):
+    with pytest.raises(FileFormatError, match=r"nothere\.h5: there is no such file"):
         nnx.load("nothere.h5")
 
 

@@ -51,7 +51,7 @@ class Layer:
         raise NotImplementedError(f"{type(self).__name__} must supply forward")
 
     def config(self) -> dict[str, Any]:
-        """Return the options, by field name; `type(self)(**config)` makes an equal layer, of the same inner ones."""
+        """Return the options, by field name; `type(self)(**config)` makes an equal layer (inner ones shared)."""
         return {item.name: getattr(self, item.name) for item in self._options()}
 
     def _options(self) -> tuple[Field[Any], ...]:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from nnx.conformance import check_backend
 from numba_backend.support import normal, outcome, start
 
 numba = pytest.importorskip("numba")
@@ -142,3 +143,19 @@ def test_threads_that_sum_at_once_have_scratch_memory_of_their_own(backend: Any)
     for thread in threads:
         thread.join()
     assert not wrong
+
+
+@pytest.mark.skipif(numba.config.NUMBA_NUM_THREADS < 2, reason="one processor: nothing to deal out")
+@pytest.mark.usefixtures("eager_threads")
+def test_dealt_out_kernels_pass_the_conformance_kit(backend: Any) -> None:
+    dealt = (
+        "activate",
+        "batch_norm",
+        "batch_norm_backward",
+        "layer_norm",
+        "softmax_cross_entropy",
+        "dropout",
+        "adam",
+    )
+    report = check_backend(backend, kernels=dealt)
+    assert report.ok, str(report)
