@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import pytest
+from support.backends import BACKENDS
 
 from nnx import Backend, registry
-
-BACKENDS = ("numpy", "numba", "generic:array_api_strict", "cupy")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from conftest import BACKENDS
+from support.backends import BACKENDS
 
 from nnx import registry
 

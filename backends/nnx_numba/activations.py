@@ -180,16 +180,24 @@ def row_max(row: Array) -> Real:
     return top
 
 
+@device
+def row_sum(row: Array) -> Real:
+    """Sum of a row."""
+    total = zero(row[0])
+    for j in range(row.size):
+        total = accumulate(total, row[j])
+    return total
+
+
 @kernel
 def softmax(first: int, last: int, x: Array, y: Array) -> None:
     """Three passes over a row in cache; units are rows."""
     for i in range(first, last):
         source, row = x[i], y[i]
-        top, total = row_max(source), zero(source[0])
+        top = row_max(source)
         for j in range(row.size):
             row[j] = elementary.exp(source[j] - top)
-            total = accumulate(total, row[j])
-        scale = one(total) / total
+        scale = one(top) / row_sum(row)
         for j in range(row.size):
             row[j] *= scale
 
@@ -231,9 +239,7 @@ def log_softmax_backward(first: int, last: int, y: Array, dy: Array, dx: Array) 
     """Two passes over a row in cache; units are rows."""
     for i in range(first, last):
         output, slope, row = y[i], dy[i], dx[i]
-        total = zero(output[0])
-        for j in range(row.size):
-            total = accumulate(total, slope[j])
+        total = row_sum(slope)
         for j in range(row.size):
             row[j] = slope[j] - elementary.exp(output[j]) * total
 

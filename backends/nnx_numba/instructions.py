@@ -103,7 +103,11 @@ scaled = binary(_scaled)
 """Return p 2^n for a `shifted` n, in two steps, so that the result may be subnormal or overflow."""
 
 accumulate = binary(lambda builder, a, b: builder.fadd(a, b, flags=("reassoc", "contract", "nsz")))
-"""Add to a running sum whose terms may be regrouped, so that a loop can keep a sum per vector lane."""
+"""Add to a running sum whose terms may be regrouped, so that a loop can keep a sum per vector lane.
+
+The loop must not store to an array: LLVM would guard its vector form by a comparison of addresses and sum in
+another order where two small arrays lie close together, and equal calls would give unequal bits.
+"""
 
 larger = binary(_larger)
 """Return the larger of two, or NaN if either is."""

@@ -8,7 +8,7 @@ from typing import Any
 
 from nnx.interface import Array, Backend
 from nnx_numba import elementary
-from nnx_numba.activations import log_of_sum, row_max
+from nnx_numba.activations import log_of_sum, row_max, row_sum
 from nnx_numba.elementary import Real, at_least, half, one, two, zero
 from nnx_numba.hostarrays import optional, plain, scratch
 from nnx_numba.instructions import accumulate
@@ -100,10 +100,10 @@ def _elementwise(name: str, function: Callable[..., Any]) -> Kernel:
                 if gradient is not None:
                     slopes = gradient.reshape(-1)[start : start + width]
                 for j in range(z.size):
-                    term, slope = function(z[j], t[j], limit)
-                    total = accumulate(total, term * share)
-                    if gradient is not None:
-                        slopes[j] = slope * factor
+                    total = accumulate(total, function(z[j], t[j], limit)[0] * share)
+                if gradient is not None:
+                    for j in range(z.size):
+                        slopes[j] = function(z[j], t[j], limit)[1] * factor
             partial[block] = total
         if first == 0 and last == partial.size:
             total_of(loss, partial, float(outputs.size))
@@ -159,10 +159,9 @@ def softmax_cross_entropy(
 @device
 def gradient_of_row(row: Array, gradient: Array, top: Real, rest: Real, share: Real) -> Real:
     """Write (softmax - rest) share, and return log sum e^(x - top)."""
-    total = zero(top)
     for j in range(row.size):
         gradient[j] = elementary.exp(row[j] - top)
-        total = accumulate(total, gradient[j])
+    total = row_sum(gradient)
     scale = one(total) / total
     for j in range(row.size):
         gradient[j] = (gradient[j] * scale - rest) * share
@@ -205,7 +204,9 @@ def soft_cross_entropy(
             for j in range(columns):
                 q, log_p = sure * target[j] + rest, (row[j] - top) - log_total
                 term = accumulate(term, zero(q) if q == zero(q) else -q * log_p)
-                if dlogits is not None:
+            if dlogits is not None:
+                for j in range(columns):
+                    q, log_p = sure * target[j] + rest, (row[j] - top) - log_total
                     dlogits[i, j] = (elementary.exp(log_p) - q) * share / logits.dtype.type(rows)
             total += float(term * share)
         partial[block] = total

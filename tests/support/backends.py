@@ -1,0 +1,3 @@
+"""The backends that shared tests run on."""
+
+BACKENDS = ("numpy", "numba", "generic:array_api_strict", "cupy")
