@@ -52,6 +52,8 @@ class Monitor:
 
     def __init__(self, name: str, min_delta: float = 0.0) -> None:
         """Begin without a best value."""
+        if not isinstance(name, str):
+            raise OptionError(f"monitor must be the name of a measurement such as 'val_loss', got {name!r}.")
         self.name, self.min_delta = name, check_number("min_delta", min_delta, 0)
         self.reset()
 
@@ -153,6 +155,12 @@ class ModelCheckpoint(Callback):
         self.path = Path(path)
         self.monitor = None if monitor is None else Monitor(monitor)
         _check_folder(self.path)
+
+    def on_train_begin(self, run: Run) -> None:
+        """See `Callback`."""
+        del run
+        if self.monitor is not None:
+            self.monitor.reset()
 
     def on_epoch_end(self, run: Run, epoch: int, logs: Logs) -> None:
         """See `Callback`."""

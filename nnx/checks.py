@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from numbers import Integral, Real
 
+import numpy as np
+
 from nnx.errors import OptionError, UnknownNameError
 from nnx.interface import ELEMENTWISE
 
@@ -39,6 +41,13 @@ def check_number(
             return number
     left, right = "(" if open_low else "[", ")" if open_high else "]"
     raise OptionError(f"{option} must be a number in {left}{low:g}, {high:g}{right}, got {value!r}.")
+
+
+def check_flag(option: str, value: object) -> bool:
+    """Return True or False; NumPy's are taken like Python's, but neither words nor numbers."""
+    if not isinstance(value, bool | np.bool_):
+        raise OptionError(f"{option} must be True or False, got {value!r}.")
+    return bool(value)
 
 
 def check_activation(activation: object) -> str:

@@ -23,19 +23,19 @@ def to_config(model: Sequential) -> Json:
     """Return everything about a built model but its arrays.
 
     Raises:
-        OptionError: an option is a function.
+        OptionError: an option is a function, or something is not of a class that `from_config` knows.
     """
     views = [
         {"name": parameter.name, "start": slot.start, "shape": list(slot.shape)}
         for parameter, slot in zip(model.store.parameters, model.store.slots, strict=True)
     ]
     return {
-        "layers": [_pack(layer) for layer in model.chain.layers],
+        "layers": [_pack(layer, LAYERS) for layer in model.chain.layers],
         "input_shape": list(model.input_shape),
         "seed": model.seed,
         "dtype": model.dtype,
-        "loss": _pack(model.loss) if model.compiled else None,
-        "optimizer": _pack(model.optimizer) if model.compiled else None,
+        "loss": _pack(model.loss, LOSSES) if model.compiled else None,
+        "optimizer": _pack(model.optimizer, OPTIMIZERS) if model.compiled else None,
         "l2": model.l2,
         "epoch": model.epoch,
         "views": views,
@@ -60,14 +60,22 @@ def from_config(config: Json, backend: Backend) -> Sequential:
     return model
 
 
-def _pack(item: Layer | Loss | Optimizer | Schedule) -> Json:
-    kind = item.name if isinstance(item, Loss | Optimizer) else type(item).__name__
-    return {"type": kind, "options": {key: _plain(value) for key, value in item.config().items()}}
+def _pack(item: Layer | Loss | Optimizer | Schedule, table: Mapping[str, type[Any]]) -> Json:
+    for kind, known in table.items():
+        if known is type(item):  # a subclass would be read back as its base
+            return {"type": kind, "options": {key: _plain(value) for key, value in item.config().items()}}
+    raise OptionError(
+        f"a model with a {type(item).__name__} cannot be saved, because only the classes of nnx itself are read "
+        f"back: {', '.join(sorted(known.__name__ for known in table.values()))}. Save the weights alone, such as "
+        "by numpy.savez(path, **model.get_weights()), and set_weights in a model made by the same code."
+    )
 
 
 def _plain(value: Any) -> Any:
-    if isinstance(value, Layer | Schedule):
-        return _pack(value)
+    if isinstance(value, Layer):
+        return _pack(value, LAYERS)
+    if isinstance(value, Schedule):
+        return _pack(value, SCHEDULES)
     if isinstance(value, list | tuple):
         return [_plain(item) for item in value]
     if isinstance(value, np.generic):

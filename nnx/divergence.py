@@ -46,6 +46,8 @@ class Guard:
     def check_weights(self, stop: int) -> None:
         """Raise if the last of `stop` steps left weights that are not finite; no loss has told of that yet.
 
+        Called at the end of every epoch, so that no callback ever sees such weights.
+
         Raises:
             DivergenceError: as `check_losses` does.
         """
@@ -73,7 +75,8 @@ class Guard:
             step -= 1
 
     def _finite_weights(self) -> bool:
-        return bool(np.isfinite(self._model.backend.to_numpy(self._model.store.values)).all())
+        xp = self._model.backend.xp
+        return bool(xp.all(xp.isfinite(self._model.store.values)))
 
     def _first_infinite_output(self, rows: int) -> str:
         model = self._model

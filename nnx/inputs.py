@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from numbers import Real
@@ -61,9 +62,11 @@ def to_host(value: Any, argument: str, ops: Ops) -> Host:
 
     Raises:
         BackendError: an array of another backend.
+        DataError: a masked array.
         DtypeError: not numbers.
         ShapeError: nested lists of unequal lengths.
     """
+    _refuse_masks(value, argument)
     if not isinstance(value, np.ndarray) and ops.backend.owns(value):
         return ops.backend.to_numpy(value)
     owner = None if isinstance(value, np.ndarray) else find_owner(value)
@@ -81,6 +84,15 @@ def to_host(value: Any, argument: str, ops: Ops) -> Host:
     return array
 
 
+def _refuse_masks(value: Any, argument: str) -> None:
+    for part in (value, *(value if isinstance(value, list | tuple) else ())):
+        if isinstance(part, np.ma.MaskedArray):
+            raise DataError(
+                f"{argument} is a masked array, but nnx would use the masked elements like all others; "
+                "replace them by .filled(value), or leave their rows out."
+            )
+
+
 def check_x(x: Any, input_shape: tuple[int, ...] | None, ops: Ops, argument: str = "x") -> Host:
     """Return inputs (M, *input_shape) as a floating array.
 
@@ -92,7 +104,7 @@ def check_x(x: Any, input_shape: tuple[int, ...] | None, ops: Ops, argument: str
     if array.ndim == 0:
         raise ShapeError(f"{argument} must have a batch axis first, got a single number.")
     if input_shape is not None and array.shape[1:] != input_shape:
-        hint = " For a single example, add the batch axis: x[None]." if array.shape == input_shape else ""
+        hint = f" For a single example, add the batch axis: {argument}[None]." if array.shape == input_shape else ""
         expected = ", ".join(map(str, ("N", *input_shape)))
         raise ShapeError(f"{argument} must have shape ({expected}), got {array.shape}.{hint}")
     with np.errstate(over="ignore"):  # what overflows in the model's dtype is found below
@@ -127,23 +139,28 @@ def check_examples(
     input_shape: tuple[int, ...] | None,
     outputs: int,
     ops: Ops,
+    x_name: str = "x",
+    y_name: str = "y",
 ) -> Examples:
-    """Check inputs, targets and weights together.
+    """Check inputs, targets and weights together; errors call the first two by the names given.
 
     Raises:
         DataError, DtypeError, ShapeError, BackendError: one of them is not what the model and the loss take.
     """
-    inputs = check_x(x, input_shape, ops)
-    if inputs.shape[0] == 0:
-        raise DataError("x holds no examples; training and evaluation need at least one.")
-    given = to_host(y, "y", ops)
-    if given.ndim == 0 or given.shape[0] != inputs.shape[0]:
-        raise ShapeError(f"y must have one row per example of x ({inputs.shape[0]}), got shape {given.shape}.")
-    _finite(given, "y")
+    inputs = check_x(x, input_shape, ops, x_name)
+    rows = inputs.shape[0]
+    if rows == 0:
+        raise DataError(f"{x_name} holds no examples; training and evaluation need at least one.")
+    given = to_host(y, y_name, ops)
+    if given.ndim == 0 or given.shape[0] != rows:
+        raise ShapeError(f"{y_name} must have one row per example of {x_name} ({rows}), got shape {given.shape}.")
+    _finite(given, y_name)
     with np.errstate(over="ignore"):
-        targets = _TARGETS[loss.targets](given, outputs, ops.dtype)
-    _finite(targets, "y")
-    weight = _weights(sample_weight, class_weight, targets, ops)
+        targets = _TARGETS[loss.targets](given, outputs, ops.dtype, y_name)
+    _finite(targets, y_name)
+    if class_weight is not None:
+        _check_classes(class_weight, loss, outputs)
+    weight = _weights(sample_weight, class_weight, targets, ops, y_name)
     return Examples(inputs, targets, weight)
 
 
@@ -155,77 +172,119 @@ def _finite(array: Host, argument: str) -> None:
         )
 
 
-def _labels(y: Host, outputs: int, dtype: str) -> Host:
+def _labels(y: Host, outputs: int, dtype: str, name: str) -> Host:
     if y.ndim == 2 and y.shape[1] == outputs and outputs > 1:
-        return _distributions(y, dtype)
+        return _distributions(y, dtype, name)
     if y.size != y.shape[0]:
-        raise ShapeError(f"y must be labels (N,) or distributions (N, {outputs}), got shape {y.shape}.")
+        raise ShapeError(f"{name} must be labels (N,) or distributions (N, {outputs}), got shape {y.shape}.")
     y = y.reshape(-1)
     if y.dtype.kind == "f" and (y != np.floor(y)).any():
-        raise DataError(f"labels y must be whole numbers, got {y[y != np.floor(y)][0]:g}.")
+        raise DataError(f"labels {name} must be whole numbers, got {y[y != np.floor(y)][0]:g}.")
     low, high = float(y.min()), float(y.max())
     if low < 0 or high >= outputs:
         raise DataError(
-            f"labels y must be 0 to {outputs - 1} for a model with {outputs} outputs, got {low:g} to {high:g}. "
-            "Give the last layer one unit per class."
+            f"labels {name} must be 0 to {outputs - 1} for a model with {outputs} outputs, "
+            f"got {low:g} to {high:g}. Give the last layer one unit per class."
         )
     return y.astype(np.int64)
 
 
-def _distributions(y: Host, dtype: str) -> Host:
+def _distributions(y: Host, dtype: str, name: str) -> Host:
+    negative = np.argwhere(y < 0)
+    if negative.size:
+        row, column = negative[0]
+        raise DataError(
+            f"each row of {name} must be a distribution, of shares of at least 0, "
+            f"row {row} holds {y[row, column]:g}."
+        )
     sums = y.sum(axis=1, dtype=np.float64)
-    if (y < 0).any() or (np.abs(sums - 1) > 1e-3).any():
+    if (np.abs(sums - 1) > 1e-3).any():
         row = int(np.argmax(np.abs(sums - 1)))
-        raise DataError(f"each row of y must be a distribution that sums to 1, row {row} sums to {sums[row]:g}.")
+        raise DataError(
+            f"each row of {name} must be a distribution that sums to 1, row {row} sums to {sums[row]:g}."
+        )
     return y.astype(dtype)
 
 
-def _values(y: Host, outputs: int, dtype: str) -> Host:
+def _values(y: Host, outputs: int, dtype: str, name: str) -> Host:
     if y.ndim == 1 and outputs == 1:
         y = y[:, None]
     if y.shape[1:] != (outputs,):
-        raise ShapeError(f"y must have shape (N, {outputs}) like the model's outputs, got {y.shape}.")
+        raise ShapeError(f"{name} must have shape (N, {outputs}) like the model's outputs, got {y.shape}.")
     return y.astype(dtype)
 
 
-def _binary(y: Host, outputs: int, dtype: str) -> Host:
-    targets = _values(y, outputs, dtype)
+def _binary(y: Host, outputs: int, dtype: str, name: str) -> Host:
+    targets = _values(y, outputs, dtype, name)
     if targets.min() < 0 or targets.max() > 1:
-        raise DataError(f"y must lie between 0 and 1 for this loss, got {targets.min():g} to {targets.max():g}.")
+        raise DataError(
+            f"{name} must lie between 0 and 1 for this loss, got {targets.min():g} to {targets.max():g}."
+        )
     return targets
 
 
 _TARGETS = {"labels": _labels, "binary": _binary, "values": _values}
 
 
-def _weights(sample_weight: Any, class_weight: Mapping[int, float] | None, targets: Host, ops: Ops) -> Host | None:
-    rows = targets.shape[0]
-    weight = None
+def _weights(
+    sample_weight: Any, class_weight: Mapping[int, float] | None, targets: Host, ops: Ops, y_name: str
+) -> Host | None:
+    """Return how much each example counts, in the model's dtype."""
+    rows, weight = targets.shape[0], None
     if sample_weight is not None:
-        weight = to_host(sample_weight, "sample_weight", ops).astype(np.float64)
+        weight = to_host(sample_weight, "sample_weight", ops)
         if weight.shape != (rows,):
             raise ShapeError(f"sample_weight must have shape ({rows},), got {weight.shape}.")
-        if not np.isfinite(weight).all() or (weight < 0).any():
-            raise DataError("sample_weight must hold finite numbers of at least 0.")
+        weight = _as_weight(weight, "sample_weight", ops)
     if class_weight is not None:
-        by_class = _class_weights(class_weight, targets)
-        weight = by_class if weight is None else weight * by_class
+        by_class = _as_weight(_class_weights(class_weight, targets, y_name), "class_weight", ops)
+        weight = by_class if weight is None else _product(weight, by_class, ops)
     return weight
 
 
-def _class_weights(class_weight: Mapping[int, float], targets: Host) -> Host:
+def _as_weight(weight: Host, argument: str, ops: Ops) -> Host:
+    with np.errstate(over="ignore"):
+        converted = weight.astype(ops.dtype)
+    bad = ~(np.isfinite(converted) & (converted >= 0))
+    if bad.any():
+        row = int(np.argmax(bad))
+        raise DataError(
+            f"{argument} must hold finite numbers of at least 0 as {ops.dtype}, got {weight[row]:g} for row {row}."
+        )
+    return converted
+
+
+def _product(weight: Host, by_class: Host, ops: Ops) -> Host:
+    with np.errstate(over="ignore"):
+        product = weight * by_class
+    return _as_weight(product, "sample_weight times class_weight", ops)
+
+
+def _check_classes(class_weight: Mapping[int, float], loss: Loss, outputs: int) -> None:
+    """Refuse what cannot be a weight per class, and labels that no target could have."""
     if not isinstance(class_weight, Mapping):
         raise OptionError(
             f"class_weight must map labels to numbers, such as {{0: 1.0, 1: 5.0}}, got {class_weight!r}."
         )
+    if not all(isinstance(value, Real) and math.isfinite(value) and value >= 0 for value in class_weight.values()):
+        raise DataError(f"class_weight must hold finite numbers of at least 0, got {dict(class_weight)}.")
+    if loss.targets == "values":
+        return  # any whole number may be a target
+    classes = outputs if loss.targets == "labels" else 2
+    unknown = [label for label in class_weight if label not in range(classes)]
+    if unknown:
+        raise DataError(
+            f"class_weight may name the labels 0 to {classes - 1} of this model, got {unknown} besides."
+        )
+
+
+def _class_weights(class_weight: Mapping[int, float], targets: Host, y_name: str) -> Host:
     labels = targets if targets.ndim == 1 else targets[:, 0]
     if targets.ndim == 2 and (targets.shape[1] > 1 or (labels != np.floor(labels)).any()):
         raise DataError("class_weight needs integer labels, one per example.")
-    missing = sorted(set(np.unique(labels).astype(int).tolist()) - set(class_weight))
-    if missing:
-        raise DataError(f"class_weight must name every class in y; {missing[0]} is missing.")
-    if not all(isinstance(value, Real) and np.isfinite(value) and value >= 0 for value in class_weight.values()):
-        raise DataError(f"class_weight must hold finite numbers of at least 0, got {dict(class_weight)}.")
     classes, place = np.unique(labels.astype(int), return_inverse=True)
-    factors = np.array([float(class_weight[int(label)]) for label in classes])
+    missing = [label for label in classes.tolist() if label not in class_weight]
+    if missing:
+        raise DataError(f"class_weight must name every class in {y_name}; {missing[0]} is missing.")
+    factors = np.array([float(class_weight[label]) for label in classes.tolist()])
     return factors[place.reshape(-1)]

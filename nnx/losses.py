@@ -7,12 +7,15 @@ which keeps them exact for extreme values; `probabilities` gives the softmax or 
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from nnx.checks import check_number
 from nnx.errors import OptionError, UnknownNameError
 from nnx.interface import Array
 from nnx.ops import Ops
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 
 class Loss:
@@ -54,13 +57,13 @@ class Loss:
         del ops, outputs
         raise OptionError(f"probabilities exist for classification losses only; this model has {self.name!r}.")
 
-    def classes(self, ops: Ops, outputs: Array) -> Array:
-        """Return the predicted class of each row, (N,) int64.
+    def classes(self, outputs: NDArray[Any]) -> NDArray[Any]:
+        """Return the predicted class of each row of outputs on the host, (N,) int64.
 
         Raises:
             OptionError: the loss has no classes.
         """
-        del ops, outputs
+        del outputs
         raise OptionError(f"classes exist for classification losses only; this model has {self.name!r}.")
 
     def config(self) -> dict[str, Any]:
@@ -103,9 +106,10 @@ class SoftmaxCrossEntropy(Loss):
         """See `Loss.probabilities`."""
         return ops.softmax(outputs)
 
-    def classes(self, ops: Ops, outputs: Array) -> Array:
+    def classes(self, outputs: NDArray[Any]) -> NDArray[Any]:
         """See `Loss.classes`."""
-        return ops.argmax(outputs)
+        best: NDArray[Any] = outputs.argmax(axis=1)
+        return best
 
 
 @dataclass(frozen=True)
@@ -134,9 +138,9 @@ class SigmoidCrossEntropy(Loss):
         """See `Loss.probabilities`."""
         return ops.activate(outputs, "sigmoid", 0.0)
 
-    def classes(self, ops: Ops, outputs: Array) -> Array:
+    def classes(self, outputs: NDArray[Any]) -> NDArray[Any]:
         """Return 1 where the logit is above 0, (N,) for one output and (N, O) for several."""
-        positive = ops.backend.xp.astype(outputs > 0, ops.backend.xp.int64)
+        positive = (outputs > 0).astype("int64")
         return positive[:, 0] if outputs.shape[1] == 1 else positive
 
 
@@ -210,6 +214,8 @@ def check_loss(loss: str | Loss) -> Loss:
     """
     if isinstance(loss, Loss):
         return loss
-    if loss not in LOSSES:
+    if isinstance(loss, type):
+        raise OptionError(f"loss must be a name or an object: write {loss.__name__}(), with brackets.")
+    if not isinstance(loss, str) or loss not in LOSSES:
         raise UnknownNameError("loss", loss, LOSSES)
     return LOSSES[loss]()

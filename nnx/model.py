@@ -20,9 +20,7 @@ from nnx.interface import Array, Backend
 from nnx.layers import Activation, Dense, Layer
 from nnx.losses import Loss, check_loss
 from nnx.network import Network
-from nnx.ops import Ops
 from nnx.optimizers import Optimizer, check_optimizer
-from nnx.registry import resolve
 from nnx.steps import Measurement
 
 if TYPE_CHECKING:
@@ -32,8 +30,8 @@ if TYPE_CHECKING:
 class Sequential(Network):
     """A network of layers, one after another.
 
-    The model binds the backend that is selected when it is built: at once if `input_shape` is given, else by
-    the first `fit`. `to` moves it to another.
+    The model binds the backend that is selected when it is made; `to` moves it to another. Its weights are drawn
+    when it is built: at once if `input_shape` is given, else by the first `fit`.
 
     Args:
         layers: the layers, from input to output.
@@ -73,7 +71,8 @@ class Sequential(Network):
     def compile(self, loss: str | Loss, optimizer: str | Optimizer = "adam", *, l2: float = 0.0) -> Self:
         """Choose what training makes small, and how; returns the model itself.
 
-        The optimizer starts anew: its moments and the number of steps done are zero again.
+        Training starts anew, from the weights as they are: the optimizer's moments and the numbers of steps and
+        epochs done are zero again, and so is the time of a schedule.
 
         Args:
             loss: a name such as "softmax_cross_entropy", or a `Loss`.
@@ -93,6 +92,7 @@ class Sequential(Network):
             if self.built:
                 self._make_moments()
                 self.step[...] = 0
+            self.epoch = 0
         return self
 
     def _check_last_layer(self, loss: Loss) -> None:
@@ -173,7 +173,7 @@ class Sequential(Network):
         watchers, share = check_callbacks(callbacks), check_number("validation_split", validation_split, 0, 1)
         options = training.Options(
             epochs=check_count("epochs", epochs, 0),
-            batch_size=batch_size if batch_size == "full" else check_count("batch_size", batch_size),
+            batch_size=batch_size if batch_size == "full" else _check_batch_size(batch_size),
             shuffle=shuffle,
             eager=eager,
             progress=progress,
@@ -194,26 +194,30 @@ class Sequential(Network):
             raise OptionError("validation_data and validation_split exclude each other; give one of them.")
         if not isinstance(validation_data, tuple | list) or len(validation_data) != 2:
             raise OptionError(f"validation_data must be a pair (x, y), got {type(validation_data).__name__}.")
-        return examples, self._examples(*validation_data)
+        return examples, self._examples(*validation_data, names=("validation_data[0]", "validation_data[1]"))
 
-    def _examples(self, x: Any, y: Any, sample_weight: Any = None, class_weight: Any = None) -> Examples:
+    def _examples(
+        self,
+        x: Any,
+        y: Any,
+        sample_weight: Any = None,
+        class_weight: Any = None,
+        names: tuple[str, str] = ("x", "y"),
+    ) -> Examples:
         loss, _ = self.loss, self.optimizer
         if not self.built:
-            backend = resolve(self._requested)
-            array = check_x(x, None, Ops(backend, self.dtype))
-            self._requested = backend
-            self.build(array.shape[1:])
+            self.build(check_x(x, None, self.ops).shape[1:])
         shape = self.input_shape
-        return check_examples(x, y, sample_weight, class_weight, loss, shape, self.outputs, self.ops)
+        return check_examples(x, y, sample_weight, class_weight, loss, shape, self.outputs, self.ops, *names)
 
     @contextmanager
     def _unbuilt_if_refused(self) -> Iterator[None]:
         """Leave the model as unbuilt as it was if data are refused: the next ones may have another shape."""
-        built, requested = self.built, self._requested
+        built = self.built
         try:
             yield
         except NnxError:
-            self.built, self._requested = built, requested
+            self.built = built
             raise
 
     @contextmanager
@@ -273,7 +277,7 @@ class Sequential(Network):
             OptionError: the loss is not one of classification.
         """
         loss = self.loss
-        return self._map(x, batch_size, lambda outputs: loss.classes(self.ops, outputs))
+        return loss.classes(self.predict(x, batch_size=batch_size))
 
     def _map(self, x: Any, batch_size: int, function: Callable[[Array], Array]) -> NDArray[Any]:
         self.need_built()
@@ -305,11 +309,18 @@ class Sequential(Network):
 
     def summary(self) -> str:
         """Return a table of the layers, their output shapes and numbers of parameters."""
-        from nnx.summary import summarise
+        from nnx.summary import layer_table
 
         self.need_built()
-        return summarise(self)
+        return layer_table(self)
 
     def __repr__(self) -> str:
         where = f" on {self.backend.name}, {self.store.count()} parameters" if self.built else ", not built"
         return f"<Sequential of {len(self.chain.layers)} layers{where}>"
+
+
+def _check_batch_size(value: object) -> int:
+    try:
+        return check_count("batch_size", value)
+    except OptionError as error:
+        raise OptionError(f'batch_size must be "full" or a whole number of at least 1, got {value!r}.') from error

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Self
 
 from numpy.typing import NDArray
 
-from nnx.builder import Builder
+from nnx.builder import Builder, Claimable, Shape
 from nnx.checks import check_count
 from nnx.errors import NotBuiltError, OptionError, ShapeError
+from nnx.initializers import InitializerLike
 from nnx.inputs import check_weight
 from nnx.interface import Array, Backend
 from nnx.layers import Chain, Layer
 from nnx.ops import Ops
 from nnx.optimizers import Optimizer
-from nnx.parameters import Store
+from nnx.parameters import Parameter, Store
 from nnx.random import check_seed
 from nnx.registry import resolve
 
@@ -29,6 +31,22 @@ class Snapshot:
 
     arrays: tuple[Array, ...]
     epoch: int = 0
+
+
+class _Mover(Builder):
+    """Collects what layers declare and draws nothing: the values are those of the backend left behind."""
+
+    def parameter(
+        self,
+        name: str,
+        shape: Shape,
+        initializer: InitializerLike,
+        decayed: bool = False,
+        l2: float | None = None,
+    ) -> Parameter:
+        """See `Builder.parameter`."""
+        del initializer
+        return super().parameter(name, shape, "zeros", decayed, l2)
 
 
 class Network:
@@ -45,15 +63,13 @@ class Network:
         built: whether all of these exist yet.
     """
 
-    backend: Backend
-    ops: Ops
     store: Store
     step: Array
     input_shape: tuple[int, ...]
     output_shape: tuple[int, ...]
 
     def __init__(self, layers: Sequence[Layer], seed: int, dtype: str, backend: str | Backend | None) -> None:
-        """Take the layers, unbuilt."""
+        """Take the layers, unbuilt, and bind the backend."""
         if dtype not in DTYPES:
             raise OptionError(f"dtype must be 'float32' or 'float64', got {dtype!r}.")
         self.chain, self.seed, self.dtype = Chain(layers), check_seed(seed), dtype
@@ -61,10 +77,12 @@ class Network:
         self.epoch = 0
         self.built = False
         self._optimizer: Optimizer | None = None
-        self._requested = backend
+        self.backend = resolve(backend)
+        self.ops = Ops(self.backend, dtype)
+        self._layers: list[Claimable] = []
 
     def build(self, input_shape: Sequence[int]) -> None:
-        """Bind the backend, infer all shapes and draw the initial weights.
+        """Infer all shapes and draw the initial weights.
 
         Args:
             input_shape: the shape of one example, without the batch axis.
@@ -73,25 +91,24 @@ class Network:
             ShapeError: the layers do not fit together, or the model was built for another shape.
             OptionError: input_shape is not a shape, or a layer belongs to another model.
         """
-        if not isinstance(input_shape, Sequence):
-            raise OptionError(f"input_shape must be the shape of one example, such as (784,), got {input_shape!r}.")
-        shape = tuple(check_count("input_shape", extent) for extent in input_shape)
+        shape = _check_input_shape(input_shape)
         if self.built:
             if shape != self.input_shape:
                 raise ShapeError(f"The model was built for examples of shape {self.input_shape}, got {shape}.")
             return
-        self._bind(resolve(self._requested), shape)
-        self._make_moments()
+        self._bind(self.backend, shape, Builder)
+        self.built = True
 
-    def _bind(self, backend: Backend, shape: tuple[int, ...]) -> None:
+    def _bind(self, backend: Backend, shape: Shape, maker: type[Builder]) -> None:
         ops, step = Ops(backend, self.dtype), backend.zeros((), "int64")
-        builder = Builder(ops, self.seed, step, owner=self.chain)
+        builder = maker(ops, self.seed, step, owner=self.chain)
         output_shape = self.chain.build(builder, shape)
         self.store = Store(backend, self.dtype, builder.parameters, builder.states)
         for layer in builder.layers:
             layer.owner = self.chain
-        self.backend, self.ops, self.step = backend, ops, step
-        self.input_shape, self.output_shape, self.built = shape, output_shape, True
+        self.backend, self.ops, self.step, self._layers = backend, ops, step, builder.layers
+        self.input_shape, self.output_shape = shape, output_shape
+        self._make_moments()
 
     def _make_moments(self) -> None:
         shape = tuple(self.store.values.shape)
@@ -134,18 +151,35 @@ class Network:
     def to(self, backend: str | Backend) -> Self:
         """Move the model, with all optimizer state, to another backend; returns the model itself.
 
+        If the target has no room for it, say, the model stays whole where it is.
+
         Raises:
             UnknownNameError, BackendUnavailableError: there is no such backend here.
         """
         target = resolve(backend)
-        self._requested = target
         if self.built and target is not self.backend:
-            host = [self.backend.to_numpy(array) for array in self.state_arrays()]
-            self._bind(target, self.input_shape)
-            self._make_moments()
-            for array, values in zip(self.state_arrays(), host, strict=True):
-                array[...] = target.asarray(values, target.dtype_name(array))
+            with self._restored_on_failure():
+                self._move(target)
+        elif not self.built:
+            self.backend, self.ops = target, Ops(target, self.dtype)
         return self
+
+    def _move(self, target: Backend) -> None:
+        host = [self.backend.to_numpy(array) for array in self.state_arrays()]
+        self._bind(target, self.input_shape, _Mover)
+        for array, values in zip(self.state_arrays(), host, strict=True):
+            array[...] = target.asarray(values, target.dtype_name(array))
+
+    @contextmanager
+    def _restored_on_failure(self) -> Iterator[None]:
+        """Give the model and its layers back what they held if the block raises; arrays are not copied."""
+        former = [(item, dict(vars(item))) for item in (self, *self._layers)]
+        try:
+            yield
+        except BaseException:
+            for item, attributes in former:
+                vars(item).update(attributes)
+            raise
 
     def get_weights(self) -> dict[str, NDArray[Any]]:
         """Return copies of all parameters and states on the host, by name ("0.weight", "1.running_mean", ...)."""
@@ -165,3 +199,12 @@ class Network:
         checked = {name: check_weight(name, values, held, self.ops) for name, values in weights.items()}
         for name, values in checked.items():
             held[name][...] = self.ops.asarray(values)
+
+
+def _check_input_shape(shape: object) -> Shape:
+    if not isinstance(shape, Sequence) or isinstance(shape, str | bytes):
+        raise OptionError(f"input_shape must be the shape of one example, such as (784,), got {shape!r}.")
+    try:
+        return tuple(check_count("input_shape", extent) for extent in shape)
+    except OptionError as error:
+        raise OptionError(f"input_shape must hold whole numbers of at least 1, got {shape!r}.") from error

@@ -2,22 +2,32 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass, fields
+from functools import partial
 from typing import Any, ClassVar
 
 from nnx.checks import check_number
-from nnx.errors import UnknownNameError
+from nnx.errors import OptionError, UnknownNameError
 from nnx.interface import Array
 from nnx.ops import Ops
 from nnx.parameters import Store
 from nnx.schedules import Schedule, check_schedule
 
+Check = Callable[[str, object], object]
+"""Maps the name of an option and its value to the plain value that kernels take; raises OptionError."""
+
+SHARE: Check = partial(check_number, low=0, high=1)
+NOT_NEGATIVE: Check = partial(check_number, low=0)
+POSITIVE: Check = partial(check_number, low=0, open_low=True)
+
 
 @dataclass(frozen=True)
 class Optimizer:
     """Base of all optimizers: options only; the moments belong to the model that is trained.
+
+    A subclass is a dataclass whose fields are its options, and names in `checks` how each of them is checked. An
+    option whose default is None may be None.
 
     Args:
         learning_rate: a number or a `Schedule`.
@@ -33,23 +43,20 @@ class Optimizer:
 
     name: ClassVar[str]
     moments: ClassVar[tuple[str, ...]] = ()
+    checks: ClassVar[Mapping[str, Check]] = {"clip_norm": POSITIVE}
 
     def __post_init__(self) -> None:
-        """Check the options."""
+        """Check the options, and keep them as the plain values that kernels take."""
         check_schedule(self.learning_rate)
-        for option in ("mu", "rho", "beta1", "beta2"):
-            self._check(option, 0, 1)
-        for option in ("eps_root", "weight_decay"):
-            self._check(option, 0)
-        self._check("eps", 0, open_low=True)  # the padding of the flat buffers has g = 0, not to become 0 / 0
-        if self.clip_norm is not None:
-            self._check("clip_norm", 0, open_low=True)
+        for item in fields(self):
+            value = getattr(self, item.name)
+            if item.name != "learning_rate" and not (value is None and item.default is None):
+                object.__setattr__(self, item.name, self._check(item.name, value))
 
-    def _check(self, option: str, low: float, high: float = math.inf, open_low: bool = False) -> None:
-        """Check an option that there is, and keep it as the plain number that kernels take."""
-        if hasattr(self, option):
-            number = check_number(option, getattr(self, option), low, high, open_low)
-            object.__setattr__(self, option, number)
+    def _check(self, option: str, value: object) -> object:
+        if option not in self.checks:
+            raise NotImplementedError(f"{type(self).__name__} must name a check of its option {option!r} in checks")
+        return self.checks[option](option, value)
 
     def update(self, ops: Ops, store: Store, moments: Sequence[Array], step: Array, rate: Array) -> None:
         """Change the parameters, in place, by one step.
@@ -96,6 +103,7 @@ class Momentum(Optimizer):
 
     name: ClassVar[str] = "momentum"
     moments: ClassVar[tuple[str, ...]] = ("velocity",)
+    checks: ClassVar[Mapping[str, Check]] = {**Optimizer.checks, "mu": SHARE}
 
     def update(self, ops: Ops, store: Store, moments: Sequence[Array], step: Array, rate: Array) -> None:
         """See `Optimizer.update`."""
@@ -131,6 +139,8 @@ class RMSprop(Optimizer):
 
     name: ClassVar[str] = "rmsprop"
     moments: ClassVar[tuple[str, ...]] = ("mean_square",)
+    # eps is never 0: the padding of the flat buffers has g = 0, which is not to become 0 / 0
+    checks: ClassVar[Mapping[str, Check]] = {**Optimizer.checks, "rho": SHARE, "eps": POSITIVE}
 
     def update(self, ops: Ops, store: Store, moments: Sequence[Array], step: Array, rate: Array) -> None:
         """See `Optimizer.update`."""
@@ -158,6 +168,13 @@ class Adam(Optimizer):
 
     name: ClassVar[str] = "adam"
     moments: ClassVar[tuple[str, ...]] = ("first_moment", "second_moment")
+    checks: ClassVar[Mapping[str, Check]] = {
+        **Optimizer.checks,
+        "beta1": SHARE,
+        "beta2": SHARE,
+        "eps": POSITIVE,  # as in RMSprop
+        "eps_root": NOT_NEGATIVE,
+    }
 
     def update(self, ops: Ops, store: Store, moments: Sequence[Array], step: Array, rate: Array) -> None:
         """See `Optimizer.update`."""
@@ -177,6 +194,7 @@ class AdamW(Adam):
     weight_decay: float = 0.01
 
     name: ClassVar[str] = "adamw"
+    checks: ClassVar[Mapping[str, Check]] = {**Adam.checks, "weight_decay": NOT_NEGATIVE}
 
     def update(self, ops: Ops, store: Store, moments: Sequence[Array], step: Array, rate: Array) -> None:
         """See `Optimizer.update`."""
@@ -199,6 +217,8 @@ def check_optimizer(optimizer: str | Optimizer) -> Optimizer:
     """
     if isinstance(optimizer, Optimizer):
         return optimizer
-    if optimizer not in OPTIMIZERS:
+    if isinstance(optimizer, type):
+        raise OptionError(f"optimizer must be a name or an object: write {optimizer.__name__}(), with brackets.")
+    if not isinstance(optimizer, str) or optimizer not in OPTIMIZERS:
         raise UnknownNameError("optimizer", optimizer, OPTIMIZERS)
     return OPTIMIZERS[optimizer]()

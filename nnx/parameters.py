@@ -1,7 +1,8 @@
 """Flat buffers: all values of a model in one array, each parameter a view of it.
 
 One buffer holds the trainable values, one their gradients, one the non-trained state; an optimizer step is then
-one kernel call. The parameters subject to weight decay and L2 come first, so that they too are one range.
+one kernel call. The parameters subject to weight decay come first, so that AdamW decays one range of the
+buffer; L2 goes by parameter, since each may have a factor of its own.
 Every view starts on a 64-byte boundary; the gaps hold zeros and stay zero under every update rule.
 """
 

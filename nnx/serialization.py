@@ -16,6 +16,7 @@ moment.NAME        model's dtype (P,)       one per moment of the optimizer
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -44,17 +45,19 @@ def save(model: Sequential, path: str | Path, metadata: Mapping[str, Any] | None
     Args:
         model: a built model.
         path: the file; an existing one is replaced only once the new one is complete.
-        metadata: JSON values to keep with the model, such as class names.
+        metadata: JSON values to keep with the model, such as class names; None for `model.metadata`.
 
     Raises:
         NotBuiltError: the model has no weights yet.
-        OptionError: the configuration cannot be written down (an initialiser that is a function), or the
-            folder does not exist or cannot be written to.
+        OptionError: the configuration cannot be written down (an initialiser that is a function, a layer, loss,
+            optimizer or schedule of a class of one's own), metadata would come back changed (tuples, keys that
+            are not text), or the folder does not exist or cannot be written to.
     """
     import h5py
 
-    target = Path(path)
-    config = _encode({**to_config(model), "metadata": dict(metadata or model.metadata)})
+    target = _check_target(path)
+    kept = _check_metadata(model.metadata if metadata is None else metadata)
+    config = _encode({**to_config(model), "metadata": kept})
     try:
         with replacing(target) as part, h5py.File(part, "w") as file:
             file.attrs["format"], file.attrs["version"] = FORMAT, VERSION
@@ -62,14 +65,47 @@ def save(model: Sequential, path: str | Path, metadata: Mapping[str, Any] | None
             for name, array in _named_arrays(model).items():
                 file.create_dataset(name, data=model.backend.to_numpy(array), track_times=False)
     except OSError as error:
-        raise OptionError(f"path {str(target)!r} cannot be written: {error}.") from error
+        reason = error.strerror or error  # the text of an OSError would name the temporary file
+        raise OptionError(f"path {str(target)!r} cannot be written: {reason}.") from error
+
+
+def _check_path(path: object) -> Path:
+    if not isinstance(path, str | os.PathLike):
+        raise OptionError(f"path must be a text or a pathlib.Path, got {path!r}.")
+    return Path(path)
+
+
+def _check_target(path: object) -> Path:
+    target = _check_path(path)
+    if not target.parent.is_dir():
+        raise OptionError(
+            f"path must lie in a folder that exists, got {str(target)!r}; make {str(target.parent)!r} first."
+        )
+    return target
+
+
+def _check_metadata(metadata: object) -> dict[str, Any]:
+    if not isinstance(metadata, Mapping):
+        raise OptionError(f"metadata must be a dictionary of JSON values, got {metadata!r}.")
+    kept = dict(metadata)
+    for key, value in kept.items():
+        if json.loads(_to_json({key: value})) != {key: value}:
+            raise OptionError(
+                f"metadata must come back from JSON as it was, but what stands under {key!r} would be changed; use "
+                "lists instead of tuples, and texts as keys."
+            )
+    return kept
+
+
+def _to_json(values: Mapping[str, Any]) -> str:
+    try:
+        return json.dumps(values, allow_nan=False)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise OptionError(f"the model's configuration or metadata is not JSON: {error}.") from error
 
 
 def _encode(config: Mapping[str, Any]) -> bytes:
-    try:
-        text = json.dumps(config, allow_nan=False).encode()
-    except (TypeError, ValueError) as error:
-        raise OptionError(f"the model's configuration or metadata is not JSON: {error}.") from error
+    text = _to_json(config).encode()
     if len(text) > CONFIG_LIMIT:
         raise OptionError(f"configuration and metadata may take {CONFIG_LIMIT} bytes, got {len(text)}.")
     return text
@@ -89,9 +125,10 @@ def load(path: str | Path, backend: str | Backend | None = None) -> Sequential:
         backend: a name or a `Backend`; by default the selected one. The file does not decide.
 
     Raises:
+        OptionError: path is neither a text nor a path.
         FileFormatError: the file is missing, truncated, foreign, of another version, or does not fit together.
     """
-    source, engine = Path(path), resolve(backend)
+    source, engine = _check_path(path), resolve(backend)
     if not source.is_file():
         raise FileFormatError(f"{source}: there is no such file. {_REMEDY}")
     with open_hdf5(source, _REMEDY) as file:

@@ -68,7 +68,8 @@ class Trace:
     """Loss and number of correct answers of every step of an epoch, collected on the device.
 
     Attributes:
-        losses: (S,) float64; correct: (S,) int64, zeros where the loss knows no right and wrong.
+        losses: (S,) float64; correct: (S,) int64.
+        counted: whether the loss knows right and wrong; `correct` holds zeros if not.
     """
 
     def __init__(self, ops: Ops, steps: int) -> None:
@@ -76,11 +77,13 @@ class Trace:
         self.ops = ops
         self.losses = ops.backend.zeros((steps,), "float64")
         self.correct = ops.backend.zeros((steps,), "int64")
+        self.counted = False
 
     def store(self, step: Array, loss: Array, correct: Array | None) -> None:
         """Write the results of one step."""
         self.ops.call(self.ops.backend.store_at, loss, step, self.losses)
         if correct is not None:
+            self.counted = True
             self.ops.call(self.ops.backend.store_at, correct, step, self.correct)
 
     def read(self) -> tuple[NDArray[Any], NDArray[Any]]:
@@ -204,7 +207,7 @@ def summarise(model: Sequential, batches: Batches, trace: Trace, start: int, sto
     losses, correct = trace.read()
     rows = np.array([batches.rows_of(batch) for batch in range(start, stop)])
     logs = {"loss": float(losses[start:stop] @ rows / rows.sum())}
-    if model.loss.targets in ("labels", "binary"):
+    if trace.counted:
         decisions = rows.sum() * model.loss.decisions(model.outputs)
         logs["accuracy"] = float(correct[start:stop].sum() / decisions)
     return logs

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from nnx.model import Sequential
 
 
-def summarise(model: Sequential) -> str:
+def layer_table(model: Sequential) -> str:
     """Return a table of the layers, their output shapes and numbers of parameters."""
     counts = _parameters_by_layer(model)
     rows = [("layer", "output shape", "parameters")]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 
 from nnx import random
 from nnx.divergence import Guard
-from nnx.errors import DataError
+from nnx.errors import DataError, OptionError
 from nnx.history import History
 from nnx.inputs import Examples, transfer
 from nnx.progress import Bar, open_bar
@@ -75,14 +76,13 @@ def fit(
     """Train a built and compiled model; see `Sequential.fit`."""
     run = Run(model, options.epochs)
     loop = Loop(run, examples, validation, options, callbacks)
-    try:
+    with ExitStack() as endings:  # every callback is told of the end, whatever another one raises
+        for callback in reversed(callbacks):
+            endings.callback(callback.on_train_end, run)
         for callback in callbacks:
             callback.on_train_begin(run)
         loop.run_epochs()
         run.completed = True
-    finally:
-        for callback in callbacks:
-            callback.on_train_end(run)
     return run.history
 
 
@@ -126,7 +126,6 @@ class Loop:
             held_out = transfer(validation, ops)
             self.validation = Measurement(self.model, held_out, max(size, 1024), options.eager)
         self._steps_before = 0  # steps of the epochs finished so far
-        self._last_stop = 0  # steps of the epoch finished last
         self._rates = np.zeros(self.batches.steps)
         self._guard = Guard(self.model, self.batches, self.runner, self.step.trace)
 
@@ -142,9 +141,7 @@ class Loop:
                 for callback in self.callbacks:
                     callback.on_epoch_end(self.run, number, logs)
                 if self.run.stopped:
-                    break
-        if self._last_stop:
-            self._guard.check_weights(self._last_stop)
+                    return
 
     def _run_epoch(self, bar: Bar) -> dict[str, float]:
         self._guard.begin_epoch()
@@ -160,8 +157,8 @@ class Loop:
             if self.run.stopped:
                 break
         self._steps_before += start
-        self._last_stop = start
         self.model.epoch += 1
+        self._guard.check_weights(start)
         logs = summarise(self.model, self.batches, self.step.trace, 0, start)
         return {**logs, **measured, "learning_rate": float(self._rates[start - 1])}
 
@@ -184,8 +181,11 @@ class Loop:
         schedule = check_schedule(self.model.optimizer.learning_rate)
         if isinstance(schedule, Constant):
             return np.full(steps, run.rate_factor * schedule.rate)
-        times = (self.model.epoch + batch / steps for batch in range(steps))
-        return run.rate_factor * np.array([schedule(time_) for time_ in times])
+        rates = np.array([schedule(self.model.epoch + batch / steps) for batch in range(steps)], np.float64)
+        if not (np.isfinite(rates) & (rates >= 0)).all():
+            worst = rates[~(np.isfinite(rates) & (rates >= 0))][0]
+            raise OptionError(f"learning_rate must give finite rates of at least 0, got {worst:g} of {schedule!r}.")
+        return run.rate_factor * rates
 
     def _stops(self) -> Iterator[int]:
         """Yield the steps of this epoch after which callbacks are asked, the last step among them."""

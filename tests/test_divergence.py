@@ -113,3 +113,21 @@ def test_a_run_that_diverges_keeps_its_last_good_step_not_the_best_one_of_early_
     with pytest.raises(DivergenceError):
         alone.fit(x, y, epochs=3, batch_size=2)
     np.testing.assert_array_equal(weights_of(watched), weights_of(alone))
+
+
+def test_weights_that_overflow_at_the_end_of_an_epoch_reach_no_callback_and_are_undone(backend: Backend) -> None:
+    x, y = regression(8, 2, 1)
+    model = nnx.Sequential([nnx.Dense(1)], input_shape=(2,), backend=backend)
+    model.compile("mean_squared_error", nnx.SGD(1e38))
+    seen: list[bool] = []
+
+    class Look(Callback):
+        def on_epoch_end(self, run: Run, _epoch: int, _logs: Logs) -> None:
+            seen.append(bool(np.isfinite(weights_of(run.model)).all()))
+
+    before = weights_of(model)
+    with pytest.raises(DivergenceError, match="weights stopped being finite in epoch 1, step 1 of 1"):
+        model.fit(x, y * 1e6, epochs=3, batch_size="full", callbacks=[Look()])
+    assert seen == []
+    np.testing.assert_array_equal(weights_of(model), before)
+    assert model.epoch == 0

@@ -138,7 +138,7 @@ def test_targets_of_another_shape_are_refused(backend: Backend, name: str) -> No
         (lambda: check_loss("mse"), UnknownNameError, "Unknown loss 'mse'"),
         (lambda: check_loss("huberr"), UnknownNameError, "Did you mean 'huber'?"),
         (lambda: check_loss(None), UnknownNameError, "Unknown loss None"),
-        (lambda: check_loss(Huber), UnknownNameError, "Known: huber, mean_absolute_error"),
+        (lambda: check_loss(Huber), OptionError, "write Huber(), with brackets"),
     ],
 )
 def test_bad_options_and_names_are_refused(make: Any, error: type, says: str) -> None:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -16,7 +16,7 @@ import nnx
 from nnx import SGD, Adam, AdamW, Backend, Momentum, Nesterov, RMSprop
 from nnx.errors import OptionError, UnknownNameError
 from nnx.ops import Ops
-from nnx.optimizers import OPTIMIZERS, Optimizer, check_optimizer
+from nnx.optimizers import OPTIMIZERS, SHARE, Check, Optimizer, check_optimizer
 from nnx.parameters import Parameter, Store
 
 RATE = 0.05
@@ -204,6 +204,39 @@ def test_options_out_of_range_are_refused_at_once(make: Callable[[], Optimizer],
     with pytest.raises(OptionError) as caught:
         make()
     assert says in str(caught.value)
+
+
+@dataclass(frozen=True)
+class Damped(Momentum):
+    """An optimizer of one's own whose author forgot to say how its option is checked."""
+
+    damping: float = 0.5
+
+
+@dataclass(frozen=True)
+class Checked(Damped):
+    """The same, remembered."""
+
+    checks: ClassVar[Mapping[str, Check]] = {**Momentum.checks, "damping": SHARE}
+
+
+def test_no_option_of_an_optimizer_of_ones_own_goes_unchecked() -> None:
+    with pytest.raises(NotImplementedError, match="Damped must name a check of its option 'damping' in checks"):
+        Damped()
+    with pytest.raises(OptionError, match=r"damping must be a number in \[0, 1\), got 2"):
+        Checked(damping=2)
+    assert Checked(damping=0.1).damping == 0.1
+
+
+def test_clipping_allocates_no_array_in_the_numpy_backend(monkeypatch: pytest.MonkeyPatch) -> None:
+    numpy = nnx.get_backend("numpy")
+    g, norm = numpy.asarray(np.full(100, 3.0), "float32"), numpy.zeros((), "float32")
+    numpy.clip_by_global_norm(g, norm, 30.0)
+    monkeypatch.delattr(np, "zeros")
+    numpy.clip_by_global_norm(g, norm, 15.0)
+    monkeypatch.undo()
+    assert norm == 30
+    np.testing.assert_array_equal(g, 1.5)  # a second clipping starts from a sum of 0
 
 
 def test_unknown_names_are_refused_with_the_nearest_one() -> None:

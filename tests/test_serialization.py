@@ -87,6 +87,86 @@ def test_a_failed_save_leaves_the_former_file_and_nothing_else(saved):
     assert list(saved.parent.iterdir()) == [saved]
 
 
+class OwnSGD(nnx.SGD):
+    """A class of one's own under an inherited name."""
+
+
+class OwnError(nnx.losses.MeanSquaredError):
+    """A class of one's own under an inherited name."""
+
+
+class OwnLoss(nnx.losses.Loss):
+    """No dataclass, and without a name."""
+
+    targets = "values"
+
+
+class OwnDense(nnx.Dense):
+    """A layer of one's own."""
+
+
+class OwnSchedule(nnx.schedules.Schedule):
+    """No dataclass."""
+
+    def __call__(self, _epoch: float) -> float:
+        return 0.1
+
+
+@pytest.mark.parametrize(
+    ("make_layer", "loss", "optimizer", "name"),
+    [
+        (lambda: OwnDense(2), "huber", "sgd", "OwnDense"),
+        (lambda: nnx.Residual([OwnDense(4)]), "huber", "sgd", "OwnDense"),
+        (lambda: nnx.Dense(2), OwnError(), "sgd", "OwnError"),
+        (lambda: nnx.Dense(2), OwnLoss(), "sgd", "OwnLoss"),
+        (lambda: nnx.Dense(2), "huber", OwnSGD(), "OwnSGD"),
+        (lambda: nnx.Dense(2), "huber", nnx.SGD(OwnSchedule()), "OwnSchedule"),
+        (lambda: nnx.Dense(2), "huber", nnx.SGD(nnx.schedules.WarmUp(OwnSchedule(), 1)), "OwnSchedule"),
+    ],
+    ids=["layer", "inner layer", "loss", "loss without name", "optimizer", "schedule", "inner schedule"],
+)
+def test_what_could_not_be_read_back_as_it_was_is_not_saved(saved, make_layer, loss, optimizer, name):
+    before = saved.read_bytes()
+    model = nnx.Sequential([make_layer()], input_shape=(4,), backend="numpy").compile(loss, optimizer)
+    with pytest.raises(OptionError, match=rf"a model with a {name} cannot be saved.*model.get_weights\(\)"):
+        model.save(saved)
+    assert saved.read_bytes() == before
+    assert list(saved.parent.iterdir()) == [saved]
+
+
+@pytest.mark.parametrize(
+    ("metadata", "says"),
+    [
+        ({1: "one"}, "what stands under 1 would be changed; use lists instead of tuples, and texts as keys"),
+        ({"shape": (28, 28)}, "what stands under 'shape' would be changed"),
+        ({"inner": {"deep": [{2: "two"}]}}, "what stands under 'inner' would be changed"),
+        ({"rate": float("nan")}, "metadata is not JSON"),
+        (3, "metadata must be a dictionary of JSON values, got 3"),
+        ([("a", 1)], "metadata must be a dictionary of JSON values, got"),
+    ],
+)
+def test_metadata_that_json_would_change_are_refused_before_anything_is_written(tmp_path, metadata, says):
+    with pytest.raises(OptionError) as caught:
+        make_built().save(tmp_path / "model.h5", metadata)
+    assert says in str(caught.value)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_empty_metadata_replace_those_kept_so_far_and_none_keep_them(saved):
+    model = nnx.load(saved, backend="numpy")
+    model.save(saved)
+    assert nnx.load(saved, backend="numpy").metadata == {"classes": ["a", "b", "c"]}
+    model.save(saved, {})
+    assert nnx.load(saved, backend="numpy").metadata == {}
+
+
+@pytest.mark.parametrize("path", [3, None, b"model.h5"])
+def test_a_path_that_is_none_is_named(path):
+    for use in (nnx.load, make_built().save):
+        with pytest.raises(OptionError, match=r"path must be a text or a pathlib\.Path, got"):
+            use(path)
+
+
 def make_built() -> nnx.Sequential:
     model = make_model()
     model.build((4,))
@@ -94,7 +174,7 @@ def make_built() -> nnx.Sequential:
 
 
 def test_saving_into_a_folder_that_is_not_there_says_so(tmp_path):
-    with pytest.raises(OptionError, match=r"path .* cannot be written"):
+    with pytest.raises(OptionError, match=r"path must lie in a folder that exists, got .*; make .*absent. first"):
         make_built().save(tmp_path / "absent" / "model.h5")
 
 

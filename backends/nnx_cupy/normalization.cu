@@ -14,7 +14,7 @@ __device__ __forceinline__ void keep_statistics(Index c, Index rows, T centre, T
     mean[c] = centre;
     rstd[c] = 1 / sqrt(variance + eps);
     running_mean[c] = keep * running_mean[c] + momentum * centre;
-    running_var[c] = keep * running_var[c] + momentum * (variance * (T(rows) / T(rows > 1 ? rows - 1 : 1)));
+    if (rows > 1) running_var[c] = keep * running_var[c] + momentum * (variance * (T(rows) / T(rows - 1)));
 }
 
 // Each block finds the mean of its own rows and the squares about it; the last one joins them (Chan, Golub &

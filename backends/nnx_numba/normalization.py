@@ -62,7 +62,8 @@ def batch_norm(
         for j in range(begin, end):
             variance = spread[j - begin] / rows
             move(running_mean, mean[j] + rest[j - begin], j, momentum)
-            move(running_var, variance * (rows / max(rows - 1, 1)), j, momentum)
+            if rows > 1:
+                move(running_var, variance * (rows / (rows - 1)), j, momentum)
             rstd[j] = 1 / math.sqrt(variance + eps)
             scale[j - begin] = gamma[j] * rstd[j]
             offset[j - begin] = beta[j] - rest[j - begin] * scale[j - begin]

@@ -31,7 +31,8 @@ class Normalization(interface.normalization.Normalization):
         column_sums(x, mean)  # (N, C) -> (C,)
         np.divide(mean, n, out=mean)
         residue, var = _centre(x, mean, y)
-        _move(running_var, var, momentum * n / max(n - 1, 1), momentum)
+        if n > 1:
+            _move(running_var, var, momentum * n / (n - 1), momentum)
         _reciprocal_root(var, eps, rstd)
         scale, shift = workspace.like("scale", gamma), workspace.like("shift", beta)
         np.multiply(gamma, rstd, out=scale)

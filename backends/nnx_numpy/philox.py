@@ -26,6 +26,9 @@ _ROUNDS = 10
 _LOW = np.uint64(0xFFFFFFFF)
 _HALF = np.uint64(32)
 _MASK = 0xFFFFFFFFFFFFFFFF
+_UINT64 = np.dtype(np.uint64)
+_ZERO: Word = np.zeros((1, 1), _UINT64)
+_ZERO.flags.writeable = False
 
 
 def lane_blocks(
@@ -62,18 +65,23 @@ def _before(row: int, step: int) -> tuple[int, int, int, int]:
 def _fill_by_rounds(words: Word, part: slice, step: int, seed: int, stream: int) -> None:
     """Run the rounds on all blocks together; the first ones, on words not yet mixed, are nearly free."""
     rows, blocks, _ = words.shape
-    zero = np.zeros((1, 1), np.uint64)
     counter: tuple[Word, ...] = (
-        np.arange(blocks, dtype=np.uint64).reshape(1, blocks),
-        np.arange(part.start, part.stop, dtype=np.uint64).reshape(rows, 1),
-        zero + np.uint64(step),
-        zero,
+        workspace.counting(blocks).view(_UINT64).reshape(1, blocks),
+        _from("row", part.start, rows).reshape(rows, 1),
+        _from("step", step, 1).reshape(1, 1),
+        _ZERO,
     )
     for number in range(_ROUNDS):
         keys = [np.uint64((key + number * weyl) & _MASK) for key, weyl in zip((seed, stream), _WEYL, strict=True)]
         counter = _round(counter, keys, "even" if number % 2 == 0 else "odd")
     for index, word in enumerate(counter):
         words[:, :, index] = word
+
+
+def _from(slot: str, start: int, size: int) -> Word:
+    """start, start + 1, ... in scratch."""
+    out: Word = workspace.take(slot, (size,), _UINT64)
+    return np.add(workspace.counting(size).view(_UINT64), np.uint64(start), out=out)
 
 
 def _round(counter: tuple[Word, ...], keys: list[np.uint64], parity: str) -> tuple[Word, ...]:

@@ -10,6 +10,8 @@ from nnx import interface
 from nnx.interface import Array
 from nnx_numpy.workspace import by_blocks, quiet, workspace
 
+_FLOAT64 = np.dtype(np.float64)
+
 
 class Updates(interface.updates.Updates):
     """Kernels that work in place on all parameters at once; scalars are read on the host, where they lie."""
@@ -22,7 +24,8 @@ class Updates(interface.updates.Updates):
     @quiet
     def clip_by_global_norm(self, g: Array, norm: Array, limit: float) -> None:
         """Squares are summed directly; the reference takes over where they left the range of the dtype."""
-        squares = np.zeros((), np.float64)
+        squares = workspace.take("squares", (), _FLOAT64)
+        squares[...] = 0
         by_blocks(_add_squares, (g,), squares)
         total = float(squares)
         if not np.finfo(g.dtype).tiny <= total < math.inf:  # NaN, overflow, underflow, or all zeros

@@ -16,6 +16,7 @@ from nnx.cli.configuration import read_configuration, resolve_length
 from nnx.cli.experiment import DEFAULT_EPOCHS, Experiment, Result, parse_batch_size, parse_layers
 from nnx.cli.options import BackendName, Json, Seed, examples, find_backend
 from nnx.cli.output import check_writable, note, print_json, print_table, write_text
+from nnx.errors import OptionError
 from nnx.history import History
 from nnx.initializers import INITIALIZERS
 from nnx.learning_curve import Curve, draw_learning_curves
@@ -56,12 +57,12 @@ BatchSize = Annotated[str, _option("batch-size", "Training", "Examples per step,
 Epochs = Annotated[
     int | None,
     _option(
-        "epochs", "Training", f"How often to go through the examples. By default {DEFAULT_EPOCHS}.", "N", min=0
+        "epochs", "Training", f"How often to go through the examples. By default {DEFAULT_EPOCHS}.", "N", min=1
     ),
 ]
 Iterations = Annotated[
     int | None,
-    _option("iterations", "Training", "Training steps instead of epochs, rounded up to whole epochs.", "N", min=0),
+    _option("iterations", "Training", "Training steps instead of epochs, rounded up to whole epochs.", "N", min=1),
 ]
 ValidationSplit = Annotated[
     float, _option("validation-split", "Training", "Share of the training part to set aside and measure.", "SHARE")
@@ -130,6 +131,8 @@ def train(
     cross-entropies on the training part, without the L2 penalty.
     """
     del config  # read before all other options, which it gives their defaults
+    if curve is not None and curve.suffix != ".svg":
+        raise OptionError(f"--curve draws SVG; name a file that ends in .svg, got {str(curve)!r}.")
     for option, path in (("--save", save), ("--csv", csv), ("--curve", curve)):
         check_writable(option, path)
     experiment = Experiment(

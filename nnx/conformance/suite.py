@@ -15,6 +15,7 @@ from nnx.conformance.report import Check, Failure, Report
 from nnx.conformance.training import training_checks
 from nnx.errors import UnknownNameError
 from nnx.interface import Backend
+from nnx.registry import resolve
 
 Progress = Callable[[str, int, int], None]
 
@@ -49,12 +50,12 @@ def _everything() -> Iterator[Check]:
 
 
 def check_backend(
-    backend: Backend, progress: Progress | None = None, kernels: Collection[str] | None = None
+    backend: str | Backend, progress: Progress | None = None, kernels: Collection[str] | None = None
 ) -> Report:
     """Run all checks on a backend and collect what fails.
 
     Args:
-        backend: the backend to check.
+        backend: the backend to check, or its name.
         progress: called before each check with its name, how many were done, and how many there are.
         kernels: limits the checks, as in `checks`.
 
@@ -64,14 +65,14 @@ def check_backend(
         >>> nnx.conformance.check_backend(backend, kernels=["increment"]).ok
         True
     """
-    selected = checks(kernels)
-    report = Report(backend.name)
+    selected, engine = checks(kernels), resolve(backend)
+    report = Report(engine.name)
     start = time.perf_counter()
     for done, check in enumerate(selected):
         if progress is not None:
             progress(check.name, done, len(selected))
         try:
-            check.run(backend)
+            check.run(engine)
             report.passed += 1
         except Exception as error:  # whatever a backend raises is a failure of that check, not of the kit
             report.failures.append(Failure(check.name, _describe(check, error)))

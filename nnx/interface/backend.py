@@ -16,6 +16,9 @@ from nnx.interface.updates import Updates
 class Backend(Linear, Activations, Normalization, Dropout, Losses, Indexing, Updates):
     """An engine: the array part and all kernels. Subclass it and override what you speed up."""
 
+    def __repr__(self) -> str:
+        return f"<nnx backend {self.name!r}>"
+
     @staticmethod
     def from_namespace(namespace: Any, name: str | None = None, device: Any = None) -> Backend:
         """Make a backend from any array-API namespace with assignable arrays, all kernels by the reference.

@@ -26,8 +26,9 @@ class Normalization(Arrays):
 
         mean = sum x / N; var = sum (x - mean)^2 / N (biased); rstd = 1 / sqrt(var + eps). In place:
         running_mean = (1 - momentum) running_mean + momentum mean, and running_var likewise with the unbiased
-        variance var N / max(N - 1, 1). The variance is that of the centred values (two passes, or the
-        equivalent in accuracy): x with a mean far larger than its spread must not lose digits to E[x^2] - mean^2.
+        variance var N / (N - 1); a single row has none, and leaves running_var as it was. The variance is that
+        of the centred values (two passes, or the equivalent in accuracy): x with a mean far larger than its
+        spread must not lose digits to E[x^2] - mean^2.
 
         Shapes: x, y (N, C), N >= 1; gamma, beta, running_mean, running_var, mean, rstd (C,).
         Source: Ioffe & Szegedy 2015, Algorithm 1.

@@ -18,7 +18,8 @@ class Layer:
     """Base of all layers.
 
     A subclass is a dataclass whose fields are its options. `build` declares parameters and returns the output
-    shape; `forward` returns the output and the backward pass as a closure.
+    shape; `forward` returns the output and the backward pass as a closure, which must write the `grad` of every
+    declared parameter each time: gradients are not cleared between steps.
 
     Attributes:
         ops: the operations of the model's backend, set when the layer is built.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from nnx.builder import Builder, Shape
-from nnx.checks import check_activation, check_alpha, check_count, check_number
+from nnx.checks import check_activation, check_alpha, check_count, check_flag, check_number
 from nnx.errors import ShapeError
 from nnx.initializers import InitializerLike, check_initializer
 from nnx.interface import FUSED, Array
@@ -45,6 +45,7 @@ class Dense(Layer):
         check_activation(self.activation)
         check_alpha(self.activation, self.alpha)
         check_initializer(self.init)
+        self.bias = check_flag("bias", self.bias)
         if self.l2 is not None:
             self.l2 = check_number("l2", self.l2, 0)
 

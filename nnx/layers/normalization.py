@@ -16,7 +16,8 @@ class BatchNorm(Layer):
     """Normalise each channel (the last axis) over all other axes of the batch, then scale and shift.
 
     Training uses the batch's biased variance and moves the running statistics, with the unbiased one:
-    running = (1 - momentum) running + momentum batch. Prediction uses the running statistics.
+    running = (1 - momentum) running + momentum batch. Prediction uses the running statistics. A batch of one
+    row says nothing of the spread: it gives y = beta, and leaves running_var as it was.
 
     Shapes: x (N, ..., C) -> y (N, ..., C); gamma, beta, running_mean, running_var (C,).
 

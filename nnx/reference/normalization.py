@@ -28,7 +28,8 @@ def batch_norm(
     y[...] = gamma * ((x - mu) * r) + beta
     mean[...], rstd[...] = mu, r
     running_mean[...] = (1 - momentum) * running_mean + momentum * mu
-    running_var[...] = (1 - momentum) * running_var + momentum * (var * (n / max(n - 1, 1)))
+    if n > 1:
+        running_var[...] = (1 - momentum) * running_var + momentum * (var * (n / (n - 1)))
 
 
 def batch_norm_infer(

@@ -100,6 +100,9 @@ def test_another_number_of_features_is_refused_in_use(backend: Backend) -> None:
         ),
         ({"units": 2, "init": float("nan")}, OptionError, "an initializer must be"),
         ({"units": 2, "l2": -1e-3}, OptionError, "l2 must be a number in [0, inf), got -0.001"),
+        ({"units": 2, "bias": "no"}, OptionError, "bias must be True or False, got 'no'"),
+        ({"units": 2, "bias": None}, OptionError, "bias must be True or False, got None"),
+        ({"units": 2, "bias": 0}, OptionError, "bias must be True or False, got 0"),
         ({"units": 2, "activation": "relu", "alpha": 0.1}, OptionError, "'relu' takes none"),
         ({"units": 2, "activation": "elu", "alpha": -1}, OptionError, "alpha must be a number in [0, inf), got -1"),
     ],
@@ -111,6 +114,7 @@ def test_options_out_of_range_are_refused_at_once(options: dict, error: type, sa
 
 
 def test_counts_and_numbers_of_numpy_are_taken_like_those_of_python() -> None:
-    layer = Dense(np.int64(3), l2=np.float32(0.5))
+    layer = Dense(np.int64(3), bias=np.bool_(False), l2=np.float32(0.5))
+    assert layer.bias is False
     model = Sequential([layer], input_shape=np.zeros((1, 2)).shape[1:], backend="generic:numpy")
     assert model.output_shape == (3,)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -80,3 +82,15 @@ def test_a_row_keeps_its_mask_whatever_the_batch_holds_besides(backend: Backend)
 def test_rates_out_of_range_are_refused(rate: object) -> None:
     with pytest.raises(OptionError, match=r"rate must be a number in \[0, 1\), got "):
         Dropout(rate)
+
+
+def test_random_bits_of_many_short_rows_are_made_without_allocation_in_the_numpy_backend() -> None:
+    numpy, arguments = registry.get("numpy"), (np.zeros((), np.int64), np.empty((4000, 8), np.int32), 1, 2)
+    numpy.random_bits(*arguments)
+    tracemalloc.start()
+    before = tracemalloc.get_traced_memory()[0]
+    tracemalloc.reset_peak()
+    numpy.random_bits(*arguments)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak - before < 8192, "views and numbers aside, nothing is allocated"
