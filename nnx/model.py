@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,20 +13,18 @@ from numpy.typing import NDArray
 from nnx import training
 from nnx.callbacks import Callback, check_callbacks
 from nnx.checks import check_count, check_number
-from nnx.errors import BackendError, NnxError, NotBuiltError, OptionError, ShapeError
+from nnx.compiled import Compiled
+from nnx.errors import NnxError, OptionError
 from nnx.inputs import Examples, check_examples, check_x, transfer
 from nnx.interface import Array, Backend
-from nnx.layers import Activation, Dense, Layer
-from nnx.losses import Loss, check_loss
-from nnx.network import Network
-from nnx.optimizers import Optimizer, check_optimizer
+from nnx.layers import Layer
 from nnx.steps import Measurement
 
 if TYPE_CHECKING:
     from nnx.history import History
 
 
-class Sequential(Network):
+class Sequential(Compiled):
     """A network of layers, one after another.
 
     The model binds the backend that is selected when it is made; `to` moves it to another. Its weights are drawn
@@ -61,76 +58,9 @@ class Sequential(Network):
     ) -> None:
         """Take the layers; build if the input shape is known."""
         super().__init__(layers, seed, dtype, backend)
-        self.l2 = 0.0
         self.metadata: dict[str, Any] = {}
-        self._loss: Loss | None = None
-        self._training = threading.Lock()
         if input_shape is not None:
             self.build(input_shape)
-
-    def compile(self, loss: str | Loss, optimizer: str | Optimizer = "adam", *, l2: float = 0.0) -> Self:
-        """Choose what training makes small, and how; returns the model itself.
-
-        Training starts anew, from the weights as they are: the optimizer's moments and the numbers of steps and
-        epochs done are zero again, and so is the time of a schedule.
-
-        Args:
-            loss: a name such as "softmax_cross_entropy", or a `Loss`.
-            optimizer: a name such as "adam", or an `Optimizer`.
-            l2: lambda of the penalty lambda / (2 m) sum W^2 over the weights of all layers that name none of
-                their own, m being the number of examples in the batch.
-
-        Raises:
-            UnknownNameError: no loss or optimizer has that name.
-            OptionError: l2 is negative, or the last layer applies what the loss applies itself.
-            BackendError: the model is being trained.
-        """
-        checked, rule, penalty = check_loss(loss), check_optimizer(optimizer), check_number("l2", l2, 0)
-        self._check_last_layer(checked)
-        with self._exclusively():
-            self._loss, self._optimizer, self.l2 = checked, rule, penalty
-            if self.built:
-                self._make_moments()
-                self.step[...] = 0
-            self.epoch = 0
-        return self
-
-    def _check_last_layer(self, loss: Loss) -> None:
-        last = self.chain.layers[-1] if self.chain.layers else None
-        if isinstance(last, Dense | Activation) and last.activation in loss.final_activations:
-            raise OptionError(
-                f"{loss.name} applies its own {last.activation.split('_')[-1]}: end the model in plain outputs, "
-                f"without activation={last.activation!r}, and use predict_proba for probabilities."
-            )
-
-    @property
-    def compiled(self) -> bool:
-        """Whether `compile` has been called."""
-        return self._optimizer is not None
-
-    @property
-    def loss(self) -> Loss:
-        """The loss given to `compile`."""
-        if self._loss is None:
-            raise NotBuiltError("The model has no loss yet; call model.compile(loss, optimizer) first.")
-        return self._loss
-
-    @property
-    def optimizer(self) -> Optimizer:
-        """The optimizer given to `compile`."""
-        if self._optimizer is None:
-            raise NotBuiltError("The model has no optimizer yet; call model.compile(loss, optimizer) first.")
-        return self._optimizer
-
-    @property
-    def outputs(self) -> int:
-        """Number of outputs per example; ShapeError unless the model ends in one axis."""
-        if len(self.output_shape) != 1:
-            raise ShapeError(
-                f"A loss needs outputs of shape (N, outputs), got (N, {', '.join(map(str, self.output_shape))}). "
-                "Add Flatten() or a Dense layer."
-            )
-        return self.output_shape[0]
 
     def fit(
         self,
@@ -179,7 +109,7 @@ class Sequential(Network):
             progress=progress,
         )
         # losses are checked for NaN and infinity instead of every operation
-        with self._exclusively(), np.errstate(all="ignore"):
+        with self.exclusively(), np.errstate(all="ignore"):
             with self._unbuilt_if_refused():
                 examples = self._examples(x, y, sample_weight, class_weight)
                 examples, validation = self._split(examples, validation_data, share)
@@ -219,28 +149,6 @@ class Sequential(Network):
         except NnxError:
             self.built = built
             raise
-
-    @contextmanager
-    def _exclusively(self) -> Iterator[None]:
-        if not self._training.acquire(blocking=False):
-            raise BackendError(
-                "This model is being trained already; give each thread a model of its own, and do not train, "
-                "compile or move a model in a callback."
-            )
-        try:
-            yield
-        finally:
-            self._training.release()
-
-    def to(self, backend: str | Backend) -> Self:
-        """Move the model, with all optimizer state, to another backend; returns the model itself.
-
-        Raises:
-            UnknownNameError, BackendUnavailableError: there is no such backend here.
-            BackendError: the model is being trained.
-        """
-        with self._exclusively():
-            return super().to(backend)
 
     def evaluate(self, x: Any, y: Any, *, batch_size: int = 1024) -> dict[str, float]:
         """Return {"loss": ..., "accuracy": ...} on examples; accuracy for classification only, loss without L2.
