@@ -47,7 +47,9 @@ def test_a_program_of_n_steps_is_one_step_n_times(backend: Backend) -> None:
 
 
 def test_an_empty_tape_is_a_program_that_does_nothing(backend: Backend) -> None:
+    counter = backend.zeros((), "int64")
     backend.compile(Tape()).run(3)
+    assert int(backend.to_numpy(counter)) == 0
 
 
 def test_nothing_is_recorded_after_the_block_nor_after_an_error_in_it(backend: Backend) -> None:
