@@ -1,34 +1,145 @@
-"""Products by BLAS, with bias, activation and their gradients in one pass of their own; small ones without BLAS."""
+"""Products with bias, activation and their gradients."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from functools import lru_cache
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from nnx.interface import FUSED, Array, Backend
 from nnx_numba.activations import FUNCTIONS
 from nnx_numba.columns import HEIGHT, PANEL, WIDTH, clear, panels
-from nnx_numba.hostarrays import optional, plain, row_grain
+from nnx_numba.hostarrays import GRAIN, flat, plain
+from nnx_numba.inner import GROUP, MOST, ROWS, multiply_inner
 from nnx_numba.instructions import stack
-from nnx_numba.kernel import Kernel
-from nnx_numba.small import SMALL_BACKWARD, SMALL_LINEAR, is_small, is_small_backward
+from nnx_numba.kernel import Kernel, kernel
+from nnx_numba.product import multiply
+from nnx_numba.tiles import HEIGHTS
+from nnx_numba.vectors import LINE
+
+_TURNED = 8  # what it costs to pack a line from a transposed operand, in products of lines,
+_COPIED = 3  # or to copy it,
+_STORED = 8  # to store a line of a transposed result,
+_SUMMED = 12  # and to add up the lanes of an inner product
+_GRAIN = 60_000  # products of lines that are worth a thread: some ten microseconds
 
 
-def _epilogue(name: str) -> Kernel:
-    function: Callable[..., Any] = FUNCTIONS[name][0]
+class Way(NamedTuple):
+    """How a product is made, and what it costs in products of lines.
 
-    def bias_activate(first: int, last: int, y: Array, b: Array | None, alpha: float) -> None:
-        """y = f(y + b) in place; units are rows."""
-        slope = y.dtype.type(alpha)
-        for i in range(first, last):
-            row = y[i]
-            for j in range(row.size):
-                z = row[j] if b is None else row[j] + b[j]
-                row[j] = function(z, slope)
+    Attributes:
+        form: "inner", "direct" or "swapped": the transposed result from the transposed operands.
+        height: rows of a tile.
+        by_panels: whether units are panels of columns; else tiles of rows.
+    """
 
-    return Kernel(bias_activate, name)
+    cost: float
+    form: str
+    height: int
+    by_panels: bool
+
+
+def _lines(count: int, itemsize: int) -> int:
+    return -(-count * itemsize // LINE)
+
+
+def _height(rows: int) -> int:
+    """Tiles of equal height, as few as possible."""
+    tiles = -(-rows // HEIGHTS[-1])
+    return next(height for height in HEIGHTS if height * tiles >= rows)
+
+
+def _tiled(form: str, rows: int, depth: int, columns: int, itemsize: int, packing: int) -> Way:
+    height, lines = _height(rows), _lines(columns, itemsize)
+    tiles = -(-rows // height)
+    stores = _STORED * lines * rows if form == "swapped" else 0
+    return Way(depth * lines * (tiles * height + packing) + stores, form, height, lines // 2 >= tiles)
+
+
+@lru_cache(4096)
+def way(rows: int, depth: int, columns: int, itemsize: int, left_turned: bool, right_turned: bool) -> Way:
+    """Choose the cheapest way for op(a) (rows, depth) @ op(b) (depth, columns)."""
+    ways = [
+        _tiled("direct", rows, depth, columns, itemsize, _TURNED if right_turned else _COPIED),
+        _tiled("swapped", columns, depth, rows, itemsize, _COPIED if left_turned else _TURNED),
+    ]
+    if columns <= MOST and not left_turned:
+        grouped = columns // GROUP * GROUP + columns % GROUP * 2  # a single column has too few sums in flight
+        cost = _lines(depth, itemsize) * (rows * grouped + _TURNED * columns) + _SUMMED * rows * grouped / 4
+        ways.append(Way(cost, "inner", ROWS, False))
+    return min(ways)
+
+
+@kernel
+def product(
+    first: int,
+    last: int,
+    a: Array,
+    b: Array,
+    bias: Array,
+    out: Array,
+    left_turned: bool,
+    right_turned: bool,
+    swapped: bool,
+    by_panels: bool,
+    height: int,
+) -> None:
+    """out = op(a) @ op(b) + bias; units are panels of columns or tiles of rows."""
+    size = out.itemsize
+    left, right = (a.ctypes.data, a.strides[0], size), (b.ctypes.data, b.strides[0], size)
+    result, rows, columns, depth = (out.ctypes.data, out.strides[0], size), out.shape[0], out.shape[1], a.shape[1]
+    if left_turned:
+        left, depth = (left[0], left[2], left[1]), a.shape[0]
+    if right_turned:
+        right = (right[0], right[2], right[1])
+    if swapped:
+        left, right = (right[0], right[2], right[1]), (left[0], left[2], left[1])
+        result, rows, columns = (result[0], result[2], result[1]), columns, rows
+    if by_panels:
+        panel = 2 * LINE // size
+        area = (0, rows, first * panel, min(last * panel, columns))
+    else:
+        area = (first * height, min(last * height, rows), 0, columns)
+    multiply(left, right, result, area, depth, height, bias)
+
+
+@kernel
+def inner_product(first: int, last: int, a: Array, b: Array, bias: Array, out: Array, turned: bool) -> None:
+    """out = a @ op(b) + bias; units are tiles of rows."""
+    size = out.itemsize
+    right = (b.ctypes.data, b.strides[0], size)
+    if turned:
+        right = (right[0], right[2], right[1])
+    rows = (first * ROWS, min(last * ROWS, out.shape[0]))
+    left, result = (a.ctypes.data, a.strides[0], size), (out.ctypes.data, out.strides[0], size)
+    multiply_inner(left, right, result, rows, out.shape[1], a.shape[1], bias)
+
+
+_NONE = {kind: np.empty(0, kind) for kind in ("f", "d")}
+
+
+def _multiply(a: Array, b: Array, bias: Array | None, out: Array, turned: tuple[bool, bool]) -> None:
+    rows, columns = out.shape
+    depth = a.shape[0 if turned[0] else 1]
+    chosen = way(rows, depth, columns, out.itemsize, *turned)
+    offset = _NONE[out.dtype.char] if bias is None else plain(bias)
+    operands = plain(a), plain(b), offset, out
+    height = chosen.height
+    if chosen.form == "inner":
+        count = -(-rows // height)
+        inner_product(count, _grain(chosen, count), *operands, turned[1])
+        return
+    swapped = chosen.form == "swapped"
+    extent = columns if swapped else rows
+    across = rows if swapped else columns
+    count = -(-across * out.itemsize // (2 * LINE)) if chosen.by_panels else -(-extent // height)
+    product(count, _grain(chosen, count), *operands, *turned, swapped, chosen.by_panels, height)
+
+
+def _grain(chosen: Way, count: int) -> int:
+    return max(1, int(_GRAIN * count / max(chosen.cost, 1)))
 
 
 def _prologue(name: str) -> Kernel:
@@ -61,6 +172,18 @@ def _prologue(name: str) -> Kernel:
     return Kernel(slopes, name)
 
 
+def _epilogue(name: str) -> Kernel:
+    function: Callable[..., Any] = FUNCTIONS[name][0]
+
+    def activate_in_place(first: int, last: int, y: Array, alpha: float) -> None:
+        """y = f(y); units are elements."""
+        y, slope = y[first:last], y.dtype.type(alpha)
+        for i in range(y.size):
+            y[i] = function(y[i], slope)
+
+    return Kernel(activate_in_place, name)
+
+
 _EPILOGUES = {name: _epilogue(name) for name in FUSED}
 _PROLOGUES = {name: _prologue(name) for name in FUSED}
 
@@ -69,17 +192,14 @@ class Linear(Backend):
     """Matrix products."""
 
     def matmul(self, a: Array, b: Array, out: Array, transpose_a: bool, transpose_b: bool) -> None:
-        """BLAS takes transposes as they are."""
-        np.matmul(a.T if transpose_a else a, b.T if transpose_b else b, out=out)
+        """Transposed operands are read as they lie."""
+        _multiply(a, b, None, out, (transpose_a, transpose_b))
 
     def linear(self, x: Array, w: Array, b: Array | None, y: Array, activation: str, alpha: float) -> None:
-        """BLAS, then bias and activation in one pass; a small layer in one kernel."""
-        if is_small(*x.shape, y.shape[1], y.itemsize):
-            SMALL_LINEAR[activation].run(0, 1, plain(x), plain(w), optional(b), y, float(alpha))
-            return
-        np.matmul(x, w, out=y)
-        if b is not None or activation != "identity":
-            _EPILOGUES[activation](y.shape[0], row_grain(y.shape[1]), y, optional(b), float(alpha))
+        """Sums begin with the bias; the activation goes over the result while it is in cache."""
+        _multiply(x, w, b, y, (False, False))
+        if activation != "identity":
+            _EPILOGUES[activation](y.size, GRAIN, flat(y), float(alpha))
 
     def linear_backward(
         self,
@@ -94,14 +214,10 @@ class Linear(Backend):
         activation: str,
         alpha: float,
     ) -> None:
-        """dz and db in one pass, then BLAS; a small layer in one kernel."""
-        if is_small_backward(*x.shape, dw.shape[1], dw.itemsize, dx is not None):
-            inputs = plain(x), plain(y), plain(dy), plain(w)
-            SMALL_BACKWARD[activation].run(0, 1, *inputs, dz, dx, dw, db, float(alpha))
-            return
+        """dz and db in one pass, then the products."""
         if dz is not None or db is not None:
             _PROLOGUES[activation](*panels(*dy.shape), plain(y), plain(dy), dz, db, float(alpha))
         gradient = dy if dz is None else dz
         if dx is not None:
-            np.matmul(gradient, w.T, out=dx)
-        np.matmul(x.T, gradient, out=dw)
+            _multiply(gradient, w, None, dx, (False, True))
+        _multiply(x, gradient, None, dw, (True, False))

@@ -1,0 +1,77 @@
+"""Copying elements so that those used one after the other lie one after the other."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from llvmlite import ir
+
+from nnx_numba.vectors import WORD, Lines, Matrix, loop
+
+
+def pack(lines: Lines, source: Matrix, width: Any, deep: Any, target: Matrix) -> None:
+    """Copy `deep` lines of `width` elements to below each other; elements of a target's line adjoin.
+
+    The elements of a line of the source, or of a column, must adjoin.
+    """
+    words = [source.address, source.row, source.column, width, deep, target.address, target.row]
+    lines.builder.call(_function(lines), words)
+
+
+def _function(lines: Lines) -> Any:
+    """Emit the code once to a module: products pack both operands."""
+    module, name = lines.builder.module, f"nnx.pack.{lines.size}"
+    if name in module.globals:
+        return module.globals[name]
+    function = ir.Function(module, ir.FunctionType(ir.VoidType(), [WORD] * 7), name)
+    function.linkage = "internal"
+    function.attributes.add("noinline")
+    builder = ir.IRBuilder(function.append_basic_block("entry"))
+    address, row, column, width, deep, into, stride = function.args
+    own = Lines(builder, lines.element)
+    _emit(own, Matrix(address, row, column), width, deep, Matrix(into, stride, WORD(lines.size)))
+    builder.ret_void()
+    return function
+
+
+def _emit(lines: Lines, source: Matrix, width: Any, deep: Any, target: Matrix) -> None:
+    builder = lines.builder
+    adjoin = builder.icmp_signed("==", source.column, WORD(lines.size))
+    with loop(builder, width, lines.lanes) as begin:
+        first = Matrix(source.at(builder, WORD(0), begin), source.row, source.column)
+        into = Matrix(target.at(builder, WORD(0), begin), target.row, target.column)
+        rest = builder.sub(width, begin)
+        with builder.if_else(adjoin) as (copied, turned):
+            with copied:
+                mask = lines.mask(rest)
+                with loop(builder, deep) as k:
+                    line = lines.load(first.at(builder, k, WORD(0)), mask)
+                    lines.store(line, into.at(builder, k, WORD(0)), mask)
+            with turned, loop(builder, deep, lines.lanes) as k:
+                below = builder.sub(deep, k)
+                squares = Matrix(first.at(builder, k, WORD(0)), first.row, first.column)
+                place = Matrix(into.at(builder, k, WORD(0)), into.row, into.column)
+                whole = builder.icmp_signed(">=", below, WORD(lines.lanes))
+                whole = builder.and_(whole, builder.icmp_signed(">=", rest, WORD(lines.lanes)))
+                with builder.if_else(whole) as (full, part):
+                    with full:
+                        _turn(lines, squares, place, None, None)
+                    with part:
+                        _turn(lines, squares, place, rest, below)
+
+
+def _turn(lines: Lines, source: Matrix, target: Matrix, width: Any, deep: Any) -> None:
+    """Copy a square of columns, whose elements adjoin, to lines; or the part of it that is there."""
+    found = [
+        lines.load(source.at(lines.builder, WORD(0), WORD(n)), _part(lines, n, width, deep))
+        for n in range(lines.lanes)
+    ]
+    for n, line in enumerate(lines.transposed(found)):
+        lines.store(line, target.at(lines.builder, WORD(n), WORD(0)), _part(lines, n, deep, width))
+
+
+def _part(lines: Lines, n: int, count: Any, width: Any) -> Any:
+    """Select the first `width` lanes of line n, or none if there are no more than n lines; None is all."""
+    if count is None:
+        return None
+    return lines.mask_if(lines.builder.icmp_signed("<", WORD(n), count), lines.mask(width))

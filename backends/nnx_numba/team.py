@@ -1,0 +1,194 @@
+"""A team of threads that walk one table of kernel calls together.
+
+Every thread runs the whole table, step after step, and does its share of each call; they wait for each other
+between calls that depend on it, at a barrier that costs a fraction of a microsecond. Nothing of Python happens in
+between, and no thread is woken within a program.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import queue
+import threading
+from functools import cache
+from typing import Any
+
+import numba
+import numpy as np
+from llvmlite import ir
+from numpy.typing import NDArray
+
+from nnx_numba.internals import types
+from nnx_numba.jit import compiled, intrinsic
+from nnx_numba.launches import Launch
+
+_SPINS = 4096  # looks at the barrier before a thread lets others run: about fifty microseconds
+_ALIGNED = 64  # shares of so many units or more begin at multiples of this, where vectors and cache lines do
+
+Table = NDArray[np.int64]
+"""A row for each call: address, arguments, count, units to a thread at least, whether to wait afterwards."""
+
+
+def table_of(launches: list[Launch]) -> Table:
+    """Return the table of some launches; a thread waits wherever one side of a boundary is shared work."""
+    following = launches[1:] + launches[:1]
+    return np.array(
+        [
+            (call.address, call.row.ctypes.data, call.count, call.grain, call.splits or after.splits)
+            for call, after in zip(launches, following, strict=True)
+        ],
+        np.int64,
+    ).reshape(-1, 5)
+
+
+def run(table: Table, steps: int) -> None:
+    """Run a table `steps` times, on all threads that are free and that it has work for."""
+    if table[:, 4].any() and _crew.size > 1 and _busy.acquire(blocking=False):
+        try:
+            _crew.run(table, steps)
+        finally:
+            _busy.release()
+    else:
+        _walk()(table, steps, 0, 1, np.zeros(1, np.int64))
+
+
+def run_one(launch: Launch) -> None:
+    """Run one launch."""
+    run(np.array([[launch.address, launch.row.ctypes.data, launch.count, launch.grain, launch.splits]]), 1)
+
+
+def num_threads() -> int:
+    """Return how many threads a team has."""
+    return _crew.size
+
+
+def set_num_threads(count: int) -> None:
+    """Have teams of so many threads from now on; a running program keeps its own."""
+    global _crew
+    _crew = _Crew(count)
+
+
+class _Crew:
+    """The caller's thread and the helpers that it has started, asleep between programs."""
+
+    def __init__(self, size: int) -> None:
+        self.size = size
+        self._orders: list[queue.SimpleQueue[Any]] = []
+
+    def run(self, table: Table, steps: int) -> None:
+        self._start()
+        arrived = np.zeros(1, np.int64)
+        for rank, orders in enumerate(self._orders, 1):
+            orders.put((table, steps, rank, self.size, arrived))
+        _walk()(table, steps, 0, self.size, arrived)
+
+    def _start(self) -> None:
+        while len(self._orders) < self.size - 1:
+            self._orders.append(queue.SimpleQueue())
+            threading.Thread(target=_serve, args=(self._orders[-1],), name="nnx-numba", daemon=True).start()
+
+    def __del__(self) -> None:
+        for orders in self._orders:
+            orders.put(None)
+
+
+def _serve(orders: queue.SimpleQueue[Any]) -> None:
+    while (order := orders.get()) is not None:
+        _walk()(*order)
+
+
+def _forget_threads() -> None:
+    """A forked process has none of its parent's threads."""
+    global _crew, _busy
+    _crew._orders.clear()
+    _crew, _busy = _Crew(_crew.size), threading.Lock()
+
+
+_crew = _Crew(numba.get_num_threads())
+_busy = threading.Lock()
+os.register_at_fork(after_in_child=_forget_threads)
+
+
+@cache
+def _walk() -> Any:
+    """Return the compiled loop."""
+
+    def walk(table: Table, steps: int, rank: int, size: int, arrived: NDArray[np.int64]) -> None:
+        waits = 0
+        for _ in range(steps):
+            for call in range(table.shape[0]):
+                count, grain = table[call, 2], table[call, 3]
+                parts = max(min(size, count // grain), 1)
+                if rank < parts:
+                    unit = _ALIGNED if grain >= _ALIGNED else 1
+                    first = count * rank // parts // unit * unit
+                    last = count if rank == parts - 1 else count * (rank + 1) // parts // unit * unit
+                    _call(table[call, 0], table[call, 1], first, last)
+                if size > 1 and table[call, 4]:
+                    waits += 1
+                    _wait(arrived, waits * size)
+        if size > 1:
+            _wait(arrived, (waits + 1) * size)
+
+    return compiled(walk, "walk")
+
+
+@intrinsic
+def _call(_context: Any, _address: Any, _row: Any, _first: Any, _last: Any) -> Any:
+    """Call the C entry at an address."""
+
+    def generate(context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
+        word = ir.IntType(64)
+        function = ir.FunctionType(ir.VoidType(), [word.as_pointer(), word, word]).as_pointer()
+        row = builder.inttoptr(arguments[1], word.as_pointer())
+        builder.call(builder.inttoptr(arguments[0], function), [row, *arguments[2:]])
+        return context.get_dummy_value()
+
+    return types.void(types.int64, types.int64, types.int64, types.int64), generate
+
+
+@intrinsic
+def _wait(_context: Any, arrived: Any, _all: Any) -> Any:
+    """Count this thread in, and wait until `all` have been counted; after a while let other threads run."""
+
+    def generate(context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
+        word = ir.IntType(64)
+        counter = context.make_array(arrived)(context, builder, arguments[0]).data
+        builder.atomic_rmw("add", counter, word(1), "acq_rel")
+        before, spins = builder.block, word(0)
+        look, pause, rest, end = (builder.append_basic_block(name) for name in ("look", "pause", "rest", "end"))
+        builder.branch(look)
+        builder.position_at_end(look)
+        seen = builder.phi(word)
+        seen.add_incoming(spins, before)
+        found = builder.load_atomic(counter, "acquire", 8, typ=word)
+        builder.cbranch(builder.icmp_signed("<", found, arguments[1]), pause, end)
+        builder.position_at_end(pause)
+        _relax(builder)
+        more = builder.add(seen, word(1))
+        seen.add_incoming(more, pause)
+        builder.cbranch(builder.icmp_signed("<", more, word(_SPINS)), look, rest)
+        builder.position_at_end(rest)
+        _yield(builder)
+        seen.add_incoming(word(0), rest)
+        builder.branch(look)
+        builder.position_at_end(end)
+        return context.get_dummy_value()
+
+    return types.void(arrived, types.int64), generate
+
+
+def _relax(builder: Any) -> None:
+    """Tell the processor that this thread only waits."""
+    name = {"x86_64": "llvm.x86.sse2.pause", "AMD64": "llvm.x86.sse2.pause"}.get(platform.machine())
+    if name is not None:
+        kind = ir.FunctionType(ir.VoidType(), [])
+        builder.call(builder.module.globals.get(name) or ir.Function(builder.module, kind, name), [])
+
+
+def _yield(builder: Any) -> None:
+    """Let the system run another thread on this core."""
+    name = "SwitchToThread" if os.name == "nt" else "sched_yield"
+    kind = ir.FunctionType(ir.IntType(32), [])
+    builder.call(builder.module.globals.get(name) or ir.Function(builder.module, kind, name), [])

@@ -1,0 +1,143 @@
+"""One tile of a product: a few rows by one or two lines of sums, which stay in registers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from nnx_numba.vectors import LINE, REGISTERS, WORD, Lines, Matrix, loop, moved
+
+HEIGHTS = (2, 4, 6, 8, 10) if REGISTERS == 32 else (2, 4, 6)
+"""Rows of a tile: its sums, two lines to a row, with a line of the panel and a broadcast element fill the registers."""
+
+
+@dataclass(frozen=True)
+class Panel:
+    """Packed lines of the right operand, and what is known of the columns above them.
+
+    Attributes:
+        address: the first of `deep` pairs of lines.
+        rest: columns from here to the end of the result; the lines hold at most as many.
+        masks, starts: for both lines, the columns that there are, and what sums begin with.
+        fresh: whether sums begin here, or go on from what the result holds.
+    """
+
+    address: Any
+    deep: Any
+    rest: Any
+    masks: list[Any]
+    starts: list[Any]
+    fresh: Any
+
+
+class Tile:
+    """Emits tiles that add left @ panel to the result."""
+
+    def __init__(self, lines: Lines, direct: Any) -> None:
+        """Take whether elements of a row of the result adjoin; else those of a column do."""
+        self.lines, self.builder, self.direct = lines, lines.builder, direct
+        self._groups = range(0, HEIGHTS[-1], lines.lanes)
+        self._sums = lines.memory(2 * len(self._groups) * lines.lanes)
+
+    def emit(self, left: Matrix, panel: Panel, out: Matrix, valid: Any, height: Any) -> None:
+        """Add to `valid` rows of out, from its first column on, by the code for tiles of `height` rows."""
+        builder = self.builder
+        going_on = builder.and_(builder.not_(self.direct), builder.not_(panel.fresh))
+        with builder.if_then(going_on):
+            self._collect(panel, out, valid)
+        narrow = builder.icmp_signed("<=", panel.rest, WORD(self.lines.lanes))
+        end = builder.append_basic_block("end")
+        default = builder.append_basic_block("default")
+        switch = builder.switch(height, default)
+        for rows in HEIGHTS:
+            block = builder.append_basic_block(f"rows{rows}")
+            switch.add_case(WORD(rows), block)
+            builder.position_at_end(block)
+            with builder.if_else(narrow) as (one, two):
+                with one:
+                    self._run(left, panel, out, valid, (rows, 1))
+                with two:
+                    self._run(left, panel, out, valid, (rows, 2))
+            builder.branch(end)
+        builder.position_at_end(default)
+        builder.unreachable()
+        builder.position_at_end(end)
+        with builder.if_then(builder.not_(self.direct)):
+            self._deliver(panel, out, valid)
+
+    def _run(self, left: Matrix, panel: Panel, out: Matrix, valid: Any, size: tuple[int, int]) -> None:
+        builder, lines = self.builder, self.lines
+        rows, width = size
+        within = [builder.icmp_signed("<", WORD(n), valid) for n in range(rows)]
+        targets = [self._target(out, n, within[n]) for n in range(rows)]
+        sources = [
+            moved(builder, left.address, (builder.select(within[n], WORD(n), WORD(0)), left.row))
+            for n in range(rows)
+        ]
+        sums = [[lines.variable() for _ in range(width)] for _ in range(rows)]
+        self._begin(sums, targets, panel)
+        with loop(builder, panel.deep) as k:
+            place = moved(builder, panel.address, (k, WORD(2 * LINE)))
+            line = [lines.load(moved(builder, place, (WORD(n), WORD(LINE)))) for n in range(width)]
+            step = builder.mul(k, left.column)
+            for source, row in zip(sources, sums, strict=True):
+                factor = lines.scalar(builder.add(source, step))
+                for n, total in enumerate(row):
+                    total.set(lines.added(total.get(), factor, line[n]))
+        for target, row in zip(targets, sums, strict=True):
+            for n, total in enumerate(row):
+                lines.store(total.get(), builder.add(target, WORD(n * LINE)), panel.masks[n])
+
+    def _target(self, out: Matrix, row: int, within: Any) -> Any:
+        """Where a row of sums goes: to the result, or, transposed or beyond the last row, aside."""
+        builder = self.builder
+        aside = builder.add(self._sums, WORD(2 * LINE * row))
+        place = moved(builder, out.address, (WORD(row), out.row))
+        return builder.select(builder.and_(self.direct, within), place, aside)
+
+    def _begin(self, sums: Any, targets: list[Any], panel: Panel) -> None:
+        with self.builder.if_else(panel.fresh) as (fresh, going_on):
+            with fresh:
+                for row in sums:
+                    for total, start in zip(row, panel.starts, strict=False):
+                        total.set(start)
+            with going_on:
+                for target, row in zip(targets, sums, strict=True):
+                    for n, total in enumerate(row):
+                        place = self.builder.add(target, WORD(n * LINE))
+                        total.set(self.lines.load(place, panel.masks[n]))
+
+    def _aside(self, line: int, group: int, lane: int) -> Any:
+        return self.builder.add(self._sums, WORD(LINE * (2 * (group + lane) + line)))
+
+    def _collect(self, panel: Panel, out: Matrix, valid: Any) -> None:
+        """Read columns of the result, whose elements adjoin, into rows of sums aside."""
+        lines = self.lines
+        for line in range(2):
+            for group in self._groups:
+                columns = [
+                    lines.load(place, mask) for place, mask in self._columns(panel, out, valid, line, group)
+                ]
+                for lane, found in enumerate(lines.transposed(columns)):
+                    lines.store(found, self._aside(line, group, lane))
+
+    def _deliver(self, panel: Panel, out: Matrix, valid: Any) -> None:
+        """Write rows of sums to columns of the result."""
+        lines = self.lines
+        for line in range(2):
+            for group in self._groups:
+                rows = [lines.load(self._aside(line, group, lane)) for lane in range(lines.lanes)]
+                places = self._columns(panel, out, valid, line, group)
+                for (place, mask), found in zip(places, lines.transposed(rows), strict=True):
+                    lines.store(found, place, mask)
+
+    def _columns(self, panel: Panel, out: Matrix, valid: Any, line: int, group: int) -> list[tuple[Any, Any]]:
+        """Where the columns below a line are, and which rows of a group there are; none beyond the last column."""
+        builder, lines = self.builder, self.lines
+        rows = lines.mask(builder.sub(valid, WORD(group)))
+        found = []
+        for lane in range(lines.lanes):
+            column = WORD(line * lines.lanes + lane)
+            mask = lines.mask_if(builder.icmp_signed("<", column, panel.rest), rows)
+            found.append((out.at(builder, WORD(group), column), mask))
+        return found
