@@ -8,7 +8,9 @@ LeVeque 1979). The statistics thus cost one pass over memory and lose no digits 
 from __future__ import annotations
 
 from nnx.interface import Array
-from nnx_numba.elementary import Real, zero
+from typing import Any as Real
+from nnx_numba.instructions import number
+zero, one = number(0.0), number(1.0)
 from nnx_numba.hostarrays import GRAIN
 from nnx_numba.instructions import stack
 from nnx_numba.jit import device

@@ -15,7 +15,7 @@ from nnx_numba.columns import (
     finite_or_zero,
     panels,
 )
-from nnx_numba.elementary import Real, one, zero
+from nnx_numba.columns import Real, one, zero
 from nnx_numba.hostarrays import plain, row_grain
 from nnx_numba.instructions import accumulate, stack
 from nnx_numba.jit import device
