@@ -9,7 +9,7 @@ from nnx_numba import elementary
 from nnx_numba.hostarrays import GRAIN, flat, plain, row_grain
 from nnx_numba.kernel import Kernel, kernel
 from nnx_numba.lanes import Formula, Value, at_least, at_most, scalar, where
-from nnx_numba.sweeps import LARGEST, TOTAL, sweep
+from nnx_numba.sweeps import TOP, TOTAL, passes, sweep
 
 _SILU_END = 1000.0  # the sigmoid is 0 or 1 beyond, and infinity times 0 would be NaN
 _GELU_END = 50.0
@@ -152,60 +152,62 @@ _FORWARD = {name: _forward(name) for name in ELEMENTWISE}
 _BACKWARD = {name: _backward(name) for name in ELEMENTWISE}
 
 
-def exp_and_sums(x: Value, top: Value) -> tuple[Value, Value, Value]:
-    """e^(x - top), once to store and once to add up, and x - top to add up."""
-    distance = x - top
-    e = elementary.exp_falling(distance)
-    return e, e, distance
+def top_of(x: Value, *_: Value) -> Value:
+    """The first pass of a softmax: the largest element."""
+    return x
 
 
-row_max = sweep(lambda x: x, LARGEST)
-"""The largest element, or NaN."""
+def _exp_and_sum(x: Value, top: Value) -> tuple[Value, Value]:
+    e = elementary.exp_falling(x - top)
+    return e, e
 
-exp_row = sweep(lambda x, top: exp_and_sums(x, top)[:2], TOTAL)
-"""Write e^(x - top), and return its sum."""
 
-sum_of_exp = sweep(lambda x, top: exp_and_sums(x, top)[0], TOTAL)
-"""The sum of e^(x - top)."""
+def _share(x: Value, e: Value, top: Value, total: Value) -> Value:  # noqa: ARG001
+    return e * (1.0 / total)
 
-log = scalar(elementary.log)
 
-_scale_row = sweep(lambda y, scale: y * scale)
-_subtract_row = sweep(lambda x, top, log_total: (x - top) - log_total)
-_dot_rows = sweep(lambda y, dy: y * dy, TOTAL)
-_softmax_slope = sweep(lambda y, dy, total: y * (dy - total))
-_row_sum = sweep(lambda x: x, TOTAL)
-_log_softmax_slope = sweep(lambda y, dy, total: dy - elementary.exp_falling(y) * total)
+def _log_share(x: Value, top: Value, total: Value) -> Value:
+    return (x - top) - elementary.log(total)
+
+
+_softmax = passes((top_of, TOP), (_exp_and_sum, TOTAL), (_share,))
+_log_softmax = passes((top_of, TOP), (lambda x, top: _exp_and_sum(x, top)[0], TOTAL), (_log_share,))
+_softmax_slope = passes(
+    (lambda y, dy: y * dy, TOTAL),
+    (lambda y, dy, total: y * (dy - total),),
+)
+_log_softmax_slope = passes(
+    (lambda y, dy: dy, TOTAL),  # noqa: ARG005
+    (lambda y, dy, total: dy - elementary.exp_falling(y) * total,),
+)
 
 
 @kernel
 def softmax(first: int, last: int, x: Array, y: Array) -> None:
     """Three passes over a row in cache; units are rows."""
     for i in range(first, last):
-        total = exp_row((y[i],), (x[i],), (row_max((), (x[i],), ()),))
-        _scale_row((y[i],), (y[i],), (x.dtype.type(1) / total,))
+        _softmax((y[i],), (x[i],), ())
 
 
 @kernel
 def softmax_backward(first: int, last: int, y: Array, dy: Array, dx: Array) -> None:
     """Two passes over a row in cache; units are rows."""
     for i in range(first, last):
-        _softmax_slope((dx[i],), (y[i], dy[i]), (_dot_rows((), (y[i], dy[i]), ()),))
+        _softmax_slope((dx[i],), (y[i], dy[i]), ())
 
 
 @kernel
 def log_softmax(first: int, last: int, x: Array, y: Array) -> None:
     """Three passes over a row in cache; units are rows."""
     for i in range(first, last):
-        top = row_max((), (x[i],), ())
-        _subtract_row((y[i],), (x[i],), (top, log(sum_of_exp((), (x[i],), (top,)))))
+        _log_softmax((y[i],), (x[i],), ())
 
 
 @kernel
 def log_softmax_backward(first: int, last: int, y: Array, dy: Array, dx: Array) -> None:
     """Two passes over a row in cache; units are rows."""
     for i in range(first, last):
-        _log_softmax_slope((dx[i],), (y[i], dy[i]), (_row_sum((), (dy[i],), ()),))
+        _log_softmax_slope((dx[i],), (y[i], dy[i]), ())
 
 
 class Activations(Backend):

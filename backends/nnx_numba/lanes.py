@@ -142,6 +142,10 @@ class Value:
         """Compare; a NaN equals nothing."""
         return self._compared("==", other)
 
+    def same(self, other: Value) -> Any:
+        """Compare integers, such as positions."""
+        return self.builder.icmp_signed("==", self.llvm, other.llvm)
+
     def called(self, name: str, *others: Value) -> Value:
         """Call an LLVM function of reals by its short name."""
         kind = self.llvm.type

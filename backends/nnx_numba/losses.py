@@ -7,13 +7,15 @@ from typing import Any
 
 from nnx.interface import Array, Backend
 from nnx_numba import elementary
-from nnx_numba.activations import exp_and_sums, log, row_max
+from nnx_numba.activations import top_of
 
 from nnx_numba.hostarrays import optional, plain, scratch
 from nnx_numba.jit import device
 from nnx_numba.kernel import Kernel, kernel
-from nnx_numba.lanes import Formula, Value, at_least, where
-from nnx_numba.sweeps import TOTAL, sweep
+from nnx_numba.lanes import Formula, Value, at_least, scalar, where
+from nnx_numba.sweeps import TOP, TOTAL, passes, sweep
+
+log = scalar(elementary.log)
 
 _BLOCK = 4096
 """Elements whose losses are summed in their own precision; the sums of blocks are added in float64."""
@@ -111,52 +113,65 @@ _HUBER = _elementwise("huber", hubers)
 _BINARY = _elementwise("binary", binary)
 
 
-def _label_slope(e: Value, scale: Value, rest: Value, share: Value) -> Value:
-    """The slope of a class that is not the label."""
-    return (e * scale - rest) * share
+def _exp_of_row(x: Value, *factors: Value) -> Value:
+    """e^(x - top); the last factor is the largest element."""
+    return elementary.exp_falling(x - factors[-1])
 
 
-def _target_terms(x: Value, t: Value, e: Value, *factors: Value) -> tuple[Value, Value]:
-    """The slope of -q log softmax, and this; a class with q = 0 counts for nothing."""
-    top, log_total, sure, rest, scale, share = factors
+def _kept_exp(x: Value, *factors: Value) -> tuple[Value, Value]:
+    e = _exp_of_row(x, *factors)
+    return e, e
+
+
+def _label_slope(x: Value, e: Value, *factors: Value, position: Value) -> Value:  # noqa: ARG001
+    label, sure, rest, share, _, total = factors
+    p = e * (1.0 / total) - rest
+    return where(position.same(label), p - sure, p) * share
+
+
+def _target_slope(x: Value, t: Value, e: Value, *factors: Value) -> tuple[Value, Value]:
+    """The slope of -q log softmax, and this."""
+    sure, rest, share, _, total = factors
+    return (e * (1.0 / total) - (sure * t + rest)) * share, _target_loss(x, t, *factors)
+
+
+def _target_loss(x: Value, t: Value, *factors: Value) -> Value:
+    """-q log softmax; a class with q = 0 counts for nothing."""
+    sure, rest, _, top, total = factors
     q = sure * t + rest
-    return (e * scale - q) * share, where(q.equals(0.0), 0.0, -q * ((x - top) - log_total))
+    return where(q.equals(0.0), 0.0, -q * ((x - top) - elementary.log(total)))
 
 
-_exp_row = sweep(exp_and_sums, TOTAL, TOTAL)
-_exp_sums = sweep(lambda x, top: exp_and_sums(x, top)[1:], TOTAL, TOTAL)
-_label_slopes = sweep(_label_slope)
-_target_slopes = sweep(_target_terms, TOTAL)
-_target_loss = sweep(lambda x, t, *factors: _target_terms(x, t, x, *factors)[1], TOTAL)
+_label_sums = passes((top_of, TOP), (_exp_of_row, TOTAL))
+_label_slopes = passes((top_of, TOP), (_kept_exp, TOTAL), (_label_slope,))
+_distances = sweep(lambda x, top: x - top, TOTAL)
+_target_sums = passes((top_of, TOP), (lambda x, _, *factors: _exp_of_row(x, *factors), TOTAL), (_target_loss, TOTAL))
+_target_slopes = passes(
+    (top_of, TOP), (lambda x, _, *factors: _kept_exp(x, *factors), TOTAL), (_target_slope, TOTAL)
+)
 
 
 @device
 def label_row(row: Array, label: int, slopes: Array | None, i: int, share: Any, sure: Any, rest: Any) -> Any:
     """Loss of a row with a label, unweighted; its slopes times share."""
-    top = row_max((), (row,), ())
     if slopes is None:
-        total, distance = _exp_sums((), (row,), (top,))
+        top, total = _label_sums((), (row,), ())
     else:
-        total, distance = _exp_row((slopes[i],), (row,), (top,))
-        _label_slopes((slopes[i],), (slopes[i],), (row.dtype.type(1) / total, rest, share))
+        top, total = _label_slopes((slopes[i],), (row,), (label, sure, rest, share))
     log_total, term = log(total), row.dtype.type(0)
     if 0 <= label < row.size:
         term = -sure * ((row[label] - top) - log_total)
-        if slopes is not None:
-            slopes[i, label] -= sure * share
-    return term if rest == 0 else term - rest * (distance - row.size * log_total)
+    if rest != 0:
+        term -= rest * (_distances((), (row,), (top,)) - row.size * log_total)
+    return term
 
 
 @device
 def target_row(row: Array, target: Array, slopes: Array | None, i: int, share: Any, sure: Any, rest: Any) -> Any:
     """Loss of a row with a distribution, unweighted; its slopes times share."""
-    top = row_max((), (row,), ())
     if slopes is None:
-        total = _exp_sums((), (row,), (top,))[0]
-        return _target_loss((), (row, target), (top, log(total), sure, rest, total, share))
-    total = _exp_row((slopes[i],), (row,), (top,))[0]
-    factors = top, log(total), sure, rest, row.dtype.type(1) / total, share
-    return _target_slopes((slopes[i],), (row, target, slopes[i]), factors)
+        return _target_sums((), (row, target), (sure, rest, share))[2]
+    return _target_slopes((slopes[i],), (row, target), (sure, rest, share))[2]
 
 
 def _categorical(name: str, loss_of_row: Callable[..., Any]) -> Kernel:

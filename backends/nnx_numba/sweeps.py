@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ from llvmlite import ir
 
 from nnx_numba.internals import alloca_once, types
 from nnx_numba.jit import intrinsic
-from nnx_numba.lanes import INTERLEAVED, WORD, Formula, Value, call, fill, larger, register_bytes
+from nnx_numba.lanes import INTERLEAVED, WORD, Formula, Value, call, fill, larger, register_bytes, where
 
 _INT = ir.IntType(32)
 
@@ -28,6 +29,8 @@ class Fold:
 TOTAL = Fold(lambda a, b: a + b, 0.0)
 WIDE_TOTAL = Fold(lambda a, b: a + b, 0.0, wide=True)
 LARGEST = Fold(larger, float("-inf"))
+TOP = Fold(lambda a, b: where(a > b, a, b), float("-inf"))
+"""The largest in half of the instructions, where a NaN shows in what is made with it anyway."""
 
 
 @contextmanager
@@ -56,12 +59,11 @@ class Lanes:
         self.type = ir.VectorType(element, count)
         self._size, name = {"float": (4, "f32"), "double": (8, "f64")}[str(element)]
         self._suffix = f"v{count}{name}.p0"
-        self.mask = None if remaining is None else self._mask(remaining)
-
-    def _mask(self, remaining: Any) -> Any:
-        kind = ir.VectorType(_INT, self.count)
-        left = fill(self.builder, kind, self.builder.trunc(remaining, _INT))
-        return self.builder.icmp_unsigned("<", ir.Constant(kind, list(range(self.count))), left)
+        self._integers = ir.VectorType(_INT, count)
+        self._numbers = ir.Constant(self._integers, list(range(count)))
+        self.mask = None
+        if remaining is not None:
+            self.mask = builder.icmp_unsigned("<", self._numbers, self.filled(remaining).llvm)
 
     def load(self, address: Any) -> Value:
         """Read; lanes outside the mask are 0."""
@@ -82,8 +84,14 @@ class Lanes:
             call(self.builder, name, void, value.llvm, address, _INT(self._size), self.mask)
 
     def filled(self, scalar: Any) -> Value:
-        """Return a scalar in every lane."""
+        """Return a scalar in every lane; an integer as one of 32 bits."""
+        if isinstance(scalar.type, ir.IntType):
+            return Value(self.builder, fill(self.builder, self._integers, self.builder.trunc(scalar, _INT)))
         return Value(self.builder, fill(self.builder, self.type, scalar))
+
+    def positions(self, start: Any) -> Value:
+        """Return the lanes' indices if the first has the index `start`."""
+        return Value(self.builder, self.builder.add(self.filled(start).llvm, self._numbers))
 
     def only(self, value: Value, neutral: float) -> Value:
         """Return the value with the neutral element outside the mask."""
@@ -93,9 +101,18 @@ class Lanes:
         return Value(self.builder, self.builder.select(self.mask, value.llvm, other.llvm))
 
 
+LINE = 64
+"""Bytes of a cache line."""
+
+
+def size_of(element: Any) -> int:
+    """Bytes of one element."""
+    return {"float": 4, "double": 8}[str(element)]
+
+
 def lanes_of(element: Any) -> int:
     """How many elements one register holds."""
-    return register_bytes() // {"float": 4, "double": 8}[str(element)]
+    return register_bytes() // size_of(element)
 
 
 class Accumulator:
@@ -137,26 +154,40 @@ class Accumulator:
 
 
 def sweep(formula: Formula, *folds: Fold) -> Any:
-    """Make a pass over rows of equal length, callable in compiled code as `run(outs, ins, factors)`.
+    """Make one pass over rows of equal length, callable in compiled code as `run(outs, ins, factors)`.
 
     outs and ins are tuples of contiguous one-dimensional arrays, factors a tuple of scalars of their type. The
     formula takes a Value for each of ins and of factors, and returns one for each of outs and then of folds. The pass
     returns its folds' results: nothing, one number, or a tuple.
     """
+    return passes((formula, *folds))
+
+
+def passes(*stages: tuple[Any, ...]) -> Any:
+    """Make several passes over the same rows, each a formula and its folds, as one function like that of `sweep`.
+
+    The formulas after the first also take what the one before made for outs, if anything, between ins and factors, and
+    the results of all folds so far behind the factors; one with a parameter `position` is given the elements' indices.
+    Between passes, a row no longer than a register stays in it. Of a longer one, the second pass fetches the row behind
+    it into the cache, which the processor itself would begin to do only when that is read.
+    """
 
     @intrinsic
     def run(_context: Any, outs: Any, ins: Any, factors: Any) -> Any:
         kind = ins[0].dtype
-        found = [types.float64 if fold.wide else kind for fold in folds]
+        found = [types.float64 if fold.wide else kind for _, *folds in stages for fold in folds]
         result = types.none if not found else found[0] if len(found) == 1 else types.Tuple(found)
 
         def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-            rows = [
-                [_row(context, builder, kind, part) for kind, part in zip(kinds, _parts(builder, kinds, given))]
-                for kinds, given in zip(signature.args[:2], arguments[:2], strict=True)
+            given = [
+                [builder.extract_value(argument, n) for n in range(len(kinds))]
+                for kinds, argument in zip(signature.args, arguments, strict=True)
             ]
-            scalars = _parts(builder, signature.args[2], arguments[2])
-            answers = _Sweep(builder, formula, folds, *rows, scalars).emit()
+            rows = [
+                [_row(context, builder, *pair) for pair in zip(signature.args[n], given[n], strict=True)]
+                for n in range(2)
+            ]
+            answers = _Passes(builder, rows[0], rows[1], given[2]).emit(stages)
             if len(answers) > 1:
                 return context.make_tuple(builder, signature.return_type, answers)
             return answers[0] if answers else context.get_dummy_value()
@@ -164,10 +195,6 @@ def sweep(formula: Formula, *folds: Fold) -> Any:
         return result(outs, ins, factors), generate
 
     return run
-
-
-def _parts(builder: Any, kinds: Any, given: Any) -> list[Any]:
-    return [builder.extract_value(given, n) for n in range(len(kinds))]
 
 
 @dataclass(frozen=True)
@@ -184,42 +211,99 @@ def _row(context: Any, builder: Any, kind: Any, value: Any) -> _Row:
     return _Row(array.data, builder.extract_value(array.shape, 0), context.get_data_type(kind.dtype))
 
 
-class _Sweep:
-    """Emits the loops: interleaved registers first, then single ones under a mask."""
+class _Passes:
+    """Emits loops over rows: interleaved registers first, then single ones under a mask."""
 
-    def __init__(
-        self, builder: Any, formula: Formula, folds: tuple[Fold, ...], outs: list[_Row], ins: list[_Row], factors: Any
-    ) -> None:
-        self._builder, self._formula, self._folds = builder, formula, folds
-        self._outs, self._ins, self._factors = outs, ins, factors
-        self._element = ins[0].element
-        self._lanes = lanes_of(self._element)
+    def __init__(self, builder: Any, outs: list[_Row], ins: list[_Row], factors: list[Any]) -> None:
+        self._builder, self._outs, self._ins, self._factors = builder, outs, ins, factors
+        self._element, self._size = ins[0].element, ins[0].size
+        self._lanes, self._fetches = lanes_of(self._element), False
 
-    def emit(self) -> list[Any]:
-        builder, size, wide = self._builder, self._ins[0].size, self._lanes * INTERLEAVED
-        results = [Accumulator(builder, fold, self._element, self._lanes) for fold in self._folds]
-        whole = builder.and_(size, WORD(-wide))
+    def emit(self, stages: tuple[Any, ...]) -> list[Any]:
+        """Emit all stages; return the results of their folds."""
+        if len(stages) == 1:
+            return self._in_memory(stages)
+        builder, places = self._builder, []
+        short = builder.icmp_signed("<=", self._size, WORD(self._lanes))
+        with builder.if_else(short) as (then, otherwise):
+            for way, branch in ((self._in_registers, then), (self._in_memory, otherwise)):
+                with branch:
+                    results = way(stages)
+                    places = places or [alloca_once(builder, result.type) for result in results]
+                    for place, result in zip(places, results, strict=True):
+                        builder.store(result, place)
+        return [builder.load(place, typ=result.type) for place, result in zip(places, results, strict=True)]
+
+    def _in_registers(self, stages: tuple[Any, ...]) -> list[Any]:
+        builder, results, kept = self._builder, [], []
+        lanes = Lanes(builder, self._element, self._lanes, self._size)
+        ins = [lanes.load(row.data) for row in self._ins]
+        for formula, *folds in stages:
+            made = self._made(formula, lanes, WORD(0), [*ins, *kept], results)
+            kept = made[: len(made) - len(folds)] or kept
+            accumulators = [Accumulator(builder, fold, self._element, self._lanes) for fold in folds]
+            for accumulator, value in zip(accumulators, made[len(made) - len(folds) :], strict=True):
+                accumulator.add(value, lanes)
+            results = [*results, *(accumulator.result() for accumulator in accumulators)]
+        for row, value in zip(self._outs, kept, strict=True):
+            lanes.store(value, row.data)
+        return results
+
+    def _in_memory(self, stages: tuple[Any, ...]) -> list[Any]:
+        results: list[Any] = []
+        kept: list[_Row] = []
+        for number, (formula, *folds) in enumerate(stages):
+            self._fetches = number == 1
+            found, stores = self._loops(formula, folds, [*self._ins, *kept], results)
+            kept = self._outs if stores else kept
+            results = [*results, *found]
+        return results
+
+    def _loops(self, formula: Formula, folds: Any, ins: list[_Row], before: list[Any]) -> tuple[list[Any], bool]:
+        builder, wide = self._builder, self._lanes * INTERLEAVED
+        results = [Accumulator(builder, fold, self._element, self._lanes) for fold in folds]
+        whole = builder.and_(self._size, WORD(-wide))
         with builder.if_then(builder.icmp_signed(">", whole, WORD(0))):
-            partial = [Accumulator(builder, fold, self._element, wide) for fold in self._folds]
+            partial = [Accumulator(builder, fold, self._element, wide) for fold in folds]
             with loop(builder, WORD(0), whole, wide) as start:
-                self._step(start, Lanes(builder, self._element, wide), partial)
+                self._step(formula, start, Lanes(builder, self._element, wide), ins, before, partial)
             lanes = Lanes(builder, self._element, self._lanes)
             for result, part in zip(results, partial, strict=True):
                 result.add(part.folded(self._lanes), lanes)
-        with loop(builder, whole, size, self._lanes) as start:
-            lanes = Lanes(builder, self._element, self._lanes, builder.sub(size, start))
-            self._step(start, lanes, results)
-        return [result.result() for result in results]
+        with loop(builder, whole, self._size, self._lanes) as start:
+            lanes = Lanes(builder, self._element, self._lanes, builder.sub(self._size, start))
+            stores = self._step(formula, start, lanes, ins, before, results)
+        return [result.result() for result in results], stores
 
-    def _step(self, start: Any, lanes: Lanes, results: list[Accumulator]) -> None:
-        values = [lanes.load(self._place(row, start)) for row in self._ins]
-        values += [lanes.filled(factor) for factor in self._factors]
-        made = self._formula(*values)
-        made = made if isinstance(made, tuple) else (made,)
-        for row, value in zip(self._outs, made, strict=False):
+    def _step(
+        self, formula: Formula, start: Any, lanes: Lanes, ins: list[_Row], before: list[Any], results: Any
+    ) -> bool:
+        values = [lanes.load(self._place(row, start)) for row in ins]
+        if self._fetches:
+            self._fetch_behind(start, lanes)
+        made = self._made(formula, lanes, start, values, before)
+        stored = len(made) - len(results)
+        for row, value in zip(self._outs[:stored], made, strict=False):
             lanes.store(value, self._place(row, start))
-        for result, value in zip(results, made[len(self._outs) :], strict=True):
+        for result, value in zip(results, made[stored:], strict=True):
             result.add(value, lanes)
+        return stored > 0
+
+    def _fetch_behind(self, start: Any, lanes: Lanes) -> None:
+        builder, line = self._builder, LINE // size_of(self._element)
+        for rows, write in ((self._ins, 0), (self._outs, 1)):
+            for row in rows:
+                for first in range(0, lanes.count, line):
+                    place = self._place(row, builder.add(builder.add(start, self._size), WORD(first)))
+                    call(builder, "llvm.prefetch.p0", ir.VoidType(), place, _INT(write), _INT(3), _INT(1))
+
+    def _made(
+        self, formula: Formula, lanes: Lanes, start: Any, ins: list[Value], before: list[Any]
+    ) -> tuple[Value, ...]:
+        factors = (lanes.filled(number) for number in (*self._factors, *before))
+        asked = "position" in inspect.signature(formula).parameters
+        made = formula(*ins, *factors, **({"position": lanes.positions(start)} if asked else {}))
+        return made if isinstance(made, tuple) else (made,)
 
     def _place(self, row: _Row, start: Any) -> Any:
         return self._builder.gep(row.data, [start], source_etype=row.element)
