@@ -186,28 +186,28 @@ _log_softmax_slope = passes(
 def softmax(first: int, last: int, x: Array, y: Array) -> None:
     """Three passes over a row in cache; units are rows."""
     for i in range(first, last):
-        _softmax((y[i],), (x[i],), ())
+        _softmax(i, (y,), (x,), ())
 
 
 @kernel
 def softmax_backward(first: int, last: int, y: Array, dy: Array, dx: Array) -> None:
     """Two passes over a row in cache; units are rows."""
     for i in range(first, last):
-        _softmax_slope((dx[i],), (y[i], dy[i]), ())
+        _softmax_slope(i, (dx,), (y, dy), ())
 
 
 @kernel
 def log_softmax(first: int, last: int, x: Array, y: Array) -> None:
     """Three passes over a row in cache; units are rows."""
     for i in range(first, last):
-        _log_softmax((y[i],), (x[i],), ())
+        _log_softmax(i, (y,), (x,), ())
 
 
 @kernel
 def log_softmax_backward(first: int, last: int, y: Array, dy: Array, dx: Array) -> None:
     """Two passes over a row in cache; units are rows."""
     for i in range(first, last):
-        _log_softmax_slope((dx[i],), (y[i], dy[i]), ())
+        _log_softmax_slope(i, (dx,), (y, dy), ())
 
 
 class Activations(Backend):

@@ -15,8 +15,6 @@ from nnx_numba.kernel import Kernel, kernel
 from nnx_numba.lanes import Formula, Value, at_least, scalar, where
 from nnx_numba.sweeps import TOP, TOTAL, passes, sweep
 
-log = scalar(elementary.log)
-
 _BLOCK = 4096
 """Elements whose losses are summed in their own precision; the sums of blocks are added in float64."""
 
@@ -69,8 +67,11 @@ def _elementwise(name: str, formula: Formula) -> Kernel:
         slope, term = formula(z, t, delta)
         return slope * factor, term
 
-    both = sweep(with_gradient, TOTAL)
-    value = sweep(lambda z, t, delta: formula(z, t, delta)[1], TOTAL)
+    def without(z: Value, t: Value, delta: Value, factor: Value) -> Value:  # noqa: ARG001
+        return formula(z, t, delta)[1]
+
+    block_slopes, row_slopes = sweep(with_gradient, TOTAL), passes((with_gradient, TOTAL))
+    block_loss, row_loss = sweep(without, TOTAL), passes((without, TOTAL))
 
     def elementwise_loss(
         first: int,
@@ -85,24 +86,30 @@ def _elementwise(name: str, formula: Formula) -> Kernel:
         delta: float,
     ) -> None:
         """Units are blocks of `height` rows; without weights, a block is one long row."""
-        real, size = outputs.dtype.type, height * outputs.shape[1]
-        width = size if weight is None else outputs.shape[1]
-        z, t = outputs.reshape(outputs.size), targets.reshape(targets.size)
+        real, columns = outputs.dtype.type, outputs.shape[1]
+        limit, scale = real(delta), real(1 / outputs.size)
         for block in range(first, last):
+            start, stop = block * height, min((block + 1) * height, outputs.shape[0])
             total = 0.0
-            for start in range(block * size, min((block + 1) * size, z.size), width):
-                stop = min(start + width, z.size)
-                share = real(1) if weight is None else weight[start // width]
-                ins = z[start:stop], t[start:stop]
+            if weight is None:
+                part = slice(start * columns, stop * columns)
+                z, t = outputs.reshape(outputs.size)[part], targets.reshape(targets.size)[part]
                 if gradient is None:
-                    term = value((), ins, (real(delta),))
+                    total = float(block_loss((), (z, t), (limit, scale)))
                 else:
-                    slopes = gradient.reshape(gradient.size)[start:stop]
-                    term = both((slopes,), ins, (real(delta), share * real(1 / z.size)))
-                total += float(term) * share
+                    slopes = gradient.reshape(gradient.size)[part]
+                    total = float(block_slopes((slopes,), (z, t), (limit, scale)))
+            else:
+                for i in range(start, stop):
+                    ins = outputs, targets
+                    if gradient is None:
+                        term = row_loss(i, (), ins, (limit, scale))
+                    else:
+                        term = row_slopes(i, (gradient,), ins, (limit, weight[i] * scale))
+                    total += float(term) * weight[i]
             partial[block] = total
         if partial.size == 1:
-            total_of(loss, partial, float(z.size))
+            total_of(loss, partial, float(outputs.size))
 
     return Kernel(elementwise_loss, name)
 
@@ -113,26 +120,19 @@ _HUBER = _elementwise("huber", hubers)
 _BINARY = _elementwise("binary", binary)
 
 
-def _exp_of_row(x: Value, *factors: Value) -> Value:
-    """e^(x - top); the last factor is the largest element."""
-    return elementary.exp_falling(x - factors[-1])
+def _exp_of_row(x: Value, *others: Value) -> Value:
+    """e^(x - top); the last one given is the largest element."""
+    return elementary.exp_falling(x - others[-1])
 
 
-def _kept_exp(x: Value, *factors: Value) -> tuple[Value, Value]:
-    e = _exp_of_row(x, *factors)
+def _kept_exp(x: Value, *others: Value) -> tuple[Value, Value]:
+    e = _exp_of_row(x, *others)
     return e, e
 
 
 def _label_slope(x: Value, e: Value, *factors: Value, position: Value) -> Value:  # noqa: ARG001
     label, sure, rest, share, _, total = factors
-    p = e * (1.0 / total) - rest
-    return where(position.same(label), p - sure, p) * share
-
-
-def _target_slope(x: Value, t: Value, e: Value, *factors: Value) -> tuple[Value, Value]:
-    """The slope of -q log softmax, and this."""
-    sure, rest, share, _, total = factors
-    return (e * (1.0 / total) - (sure * t + rest)) * share, _target_loss(x, t, *factors)
+    return (e * (1.0 / total) - where(position.same(label), sure + rest, rest)) * share
 
 
 def _target_loss(x: Value, t: Value, *factors: Value) -> Value:
@@ -142,69 +142,59 @@ def _target_loss(x: Value, t: Value, *factors: Value) -> Value:
     return where(q.equals(0.0), 0.0, -q * ((x - top) - elementary.log(total)))
 
 
-_label_sums = passes((top_of, TOP), (_exp_of_row, TOTAL))
-_label_slopes = passes((top_of, TOP), (_kept_exp, TOTAL), (_label_slope,))
-_distances = sweep(lambda x, top: x - top, TOTAL)
-_target_sums = passes((top_of, TOP), (lambda x, _, *factors: _exp_of_row(x, *factors), TOTAL), (_target_loss, TOTAL))
-_target_slopes = passes(
-    (top_of, TOP), (lambda x, _, *factors: _kept_exp(x, *factors), TOTAL), (_target_slope, TOTAL)
-)
+def _target_slope(x: Value, t: Value, e: Value, *factors: Value) -> tuple[Value, Value]:
+    sure, rest, share, _, total = factors
+    return (e * (1.0 / total) - (sure * t + rest)) * share, _target_loss(x, t, *factors)
 
 
-@device
-def label_row(row: Array, label: int, slopes: Array | None, i: int, share: Any, sure: Any, rest: Any) -> Any:
-    """Loss of a row with a label, unweighted; its slopes times share."""
-    if slopes is None:
-        top, total = _label_sums((), (row,), ())
-    else:
-        top, total = _label_slopes((slopes[i],), (row,), (label, sure, rest, share))
-    log_total, term = log(total), row.dtype.type(0)
-    if 0 <= label < row.size:
-        term = -sure * ((row[label] - top) - log_total)
-    if rest != 0:
-        term -= rest * (_distances((), (row,), (top,)) - row.size * log_total)
-    return term
+_top, _sum, _kept_sum = (top_of, TOP), (_exp_of_row, TOTAL), (_kept_exp, TOTAL)
+_label_sums = passes(_top, _sum)
+_label_slopes = passes(_top, _kept_sum, (_label_slope,))
+_distances = passes((lambda x, top: x - top, TOTAL))
+_log = scalar(elementary.log)
+_target_losses = passes(_top, _sum, (_target_loss, TOTAL))
+_target_slopes = passes(_top, _kept_sum, (_target_slope, TOTAL))
 
 
-@device
-def target_row(row: Array, target: Array, slopes: Array | None, i: int, share: Any, sure: Any, rest: Any) -> Any:
-    """Loss of a row with a distribution, unweighted; its slopes times share."""
-    if slopes is None:
-        return _target_sums((), (row, target), (sure, rest, share))[2]
-    return _target_slopes((slopes[i],), (row, target), (sure, rest, share))[2]
-
-
-def _categorical(name: str, loss_of_row: Callable[..., Any]) -> Kernel:
-    def cross_entropy(
-        first: int,
-        last: int,
-        logits: Array,
-        truth: Array,
-        weight: Array | None,
-        loss: Array,
-        dlogits: Array | None,
-        partial: Array,
-        height: int,
-        smoothing: float,
-    ) -> None:
-        """Units are blocks of `height` rows; a row stays in cache for its passes."""
-        rows, real = logits.shape[0], logits.dtype.type
-        sure, rest = real(1 - smoothing), real(smoothing / logits.shape[1])
-        for block in range(first, last):
-            total = 0.0
-            for i in range(block * height, min((block + 1) * height, rows)):
-                share = real(1) if weight is None else weight[i]
-                term = loss_of_row(logits[i], truth[i], dlogits, i, share / real(rows), sure, rest)
-                total += float(term) * share
-            partial[block] = total
-        if partial.size == 1:
-            total_of(loss, partial, float(rows))
-
-    return Kernel(cross_entropy, name)
-
-
-_LABELS = _categorical("labels", label_row)
-_TARGETS = _categorical("targets", target_row)
+@kernel
+def cross_entropy(
+    first: int,
+    last: int,
+    logits: Array,
+    truth: Array,
+    weight: Array | None,
+    loss: Array,
+    dlogits: Array | None,
+    partial: Array,
+    height: int,
+    smoothing: float,
+) -> None:
+    """Against labels or distributions; units are blocks of `height` rows, and a row stays in cache for its passes."""
+    rows, real = logits.shape[0], logits.dtype.type
+    sure, rest = real(1 - smoothing), real(smoothing / logits.shape[1])
+    for block in range(first, last):
+        total = 0.0
+        for i in range(block * height, min((block + 1) * height, rows)):
+            weight_of_row = real(1) if weight is None else weight[i]
+            share = weight_of_row / real(rows)
+            if truth.ndim == 1:
+                if dlogits is None:
+                    top, count = _label_sums(i, (), (logits,), ())
+                else:
+                    top, count = _label_slopes(i, (dlogits,), (logits,), (truth[i], sure, rest, share))
+                term = sure * (_log(count) - (logits[i, truth[i]] - top))
+                if rest != 0:
+                    distances = _distances(i, (), (logits,), (top,))
+                    term += rest * (real(logits.shape[1]) * _log(count) - distances)
+            else:
+                if dlogits is None:
+                    term = _target_losses(i, (), (logits, truth), (sure, rest, share))[2]
+                else:
+                    term = _target_slopes(i, (dlogits,), (logits, truth), (sure, rest, share))[2]
+            total += float(term) * weight_of_row
+        partial[block] = total
+    if partial.size == 1:
+        total_of(loss, partial, float(rows))
 
 
 def _deal(
@@ -240,7 +230,7 @@ class Losses(Backend):
         smoothing: float,
     ) -> None:
         """Three passes over a row in cache."""
-        _deal(_LABELS, logits, labels, weight, loss, dlogits, smoothing, logits.shape[0])
+        _deal(cross_entropy, logits, labels, weight, loss, dlogits, smoothing, logits.shape[0])
 
     def soft_cross_entropy(
         self,
@@ -252,7 +242,7 @@ class Losses(Backend):
         smoothing: float,
     ) -> None:
         """Three passes over a row in cache."""
-        _deal(_TARGETS, logits, targets, weight, loss, dlogits, smoothing, logits.shape[0])
+        _deal(cross_entropy, logits, targets, weight, loss, dlogits, smoothing, logits.shape[0])
 
     def sigmoid_cross_entropy(
         self, logits: Array, targets: Array, weight: Array | None, loss: Array, dlogits: Array | None

@@ -160,12 +160,19 @@ def sweep(formula: Formula, *folds: Fold) -> Any:
     formula takes a Value for each of ins and of factors, and returns one for each of outs and then of folds. The pass
     returns its folds' results: nothing, one number, or a tuple.
     """
-    return passes((formula, *folds))
+
+    @intrinsic
+    def run(_context: Any, outs: Any, ins: Any, factors: Any) -> Any:
+        result, emit = _made(((formula, *folds),), ins[0].dtype)
+        return result(outs, ins, factors), emit
+
+    return run
 
 
 def passes(*stages: tuple[Any, ...]) -> Any:
-    """Make several passes over the same rows, each a formula and its folds, as one function like that of `sweep`.
+    """Make several passes, each a formula and its folds, over row i of matrices: `run(i, outs, ins, factors)`.
 
+    Arrays of one dimension are taken whole. (A row made into an array of its own would be reference-counted.)
     The formulas after the first also take what the one before made for outs, if anything, between ins and factors, and
     the results of all folds so far behind the factors; one with a parameter `position` is given the elements' indices.
     Between passes, a row no longer than a register stays in it. Of a longer one, the second pass fetches the row behind
@@ -173,28 +180,30 @@ def passes(*stages: tuple[Any, ...]) -> Any:
     """
 
     @intrinsic
-    def run(_context: Any, outs: Any, ins: Any, factors: Any) -> Any:
-        kind = ins[0].dtype
-        found = [types.float64 if fold.wide else kind for _, *folds in stages for fold in folds]
-        result = types.none if not found else found[0] if len(found) == 1 else types.Tuple(found)
-
-        def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-            given = [
-                [builder.extract_value(argument, n) for n in range(len(kinds))]
-                for kinds, argument in zip(signature.args, arguments, strict=True)
-            ]
-            rows = [
-                [_row(context, builder, *pair) for pair in zip(signature.args[n], given[n], strict=True)]
-                for n in range(2)
-            ]
-            answers = _Passes(builder, rows[0], rows[1], given[2]).emit(stages)
-            if len(answers) > 1:
-                return context.make_tuple(builder, signature.return_type, answers)
-            return answers[0] if answers else context.get_dummy_value()
-
-        return result(outs, ins, factors), generate
+    def run(_context: Any, i: Any, outs: Any, ins: Any, factors: Any) -> Any:
+        result, emit = _made(stages, ins[0].dtype)
+        return result(i, outs, ins, factors), emit
 
     return run
+
+
+def _made(stages: tuple[Any, ...], kind: Any) -> tuple[Any, Any]:
+    """Return the type of the results, and the generator of code."""
+    found = [types.float64 if fold.wide else kind for _, *folds in stages for fold in folds]
+    result = types.none if not found else found[0] if len(found) == 1 else types.Tuple(found)
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        outs, ins, factors = (
+            [(part, builder.extract_value(given, n)) for n, part in enumerate(kinds)]
+            for kinds, given in zip(signature.args[-3:], arguments[-3:], strict=True)
+        )
+        outs, ins = ([_row(context, builder, *pair, arguments[0]) for pair in pairs] for pairs in (outs, ins))
+        answers = _Passes(builder, outs, ins, [value for _, value in factors]).emit(stages)
+        if len(answers) > 1:
+            return context.make_tuple(builder, signature.return_type, answers)
+        return answers[0] if answers else context.get_dummy_value()
+
+    return result, generate
 
 
 @dataclass(frozen=True)
@@ -206,9 +215,13 @@ class _Row:
     element: Any
 
 
-def _row(context: Any, builder: Any, kind: Any, value: Any) -> _Row:
-    array = context.make_array(kind)(context, builder, value)
-    return _Row(array.data, builder.extract_value(array.shape, 0), context.get_data_type(kind.dtype))
+def _row(context: Any, builder: Any, kind: Any, value: Any, i: Any) -> _Row:
+    """Return an array, or row i of a matrix."""
+    array, element = context.make_array(kind)(context, builder, value), context.get_data_type(kind.dtype)
+    size, data = builder.extract_value(array.shape, kind.ndim - 1), array.data
+    if kind.ndim == 2:
+        data = builder.gep(data, [builder.mul(i, size)], source_etype=element)
+    return _Row(data, size, element)
 
 
 class _Passes:
