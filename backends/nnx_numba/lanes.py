@@ -154,19 +154,21 @@ class Value:
         full = f"llvm.{name}.{count}{_NAMES[self.kind]}"
         return Value(self.builder, call(self.builder, full, kind, *operands, flags=("nsz",)))
 
+    def to(self, element: Any) -> Value:
+        """Return the value in float32 or float64, given as an LLVM type."""
+        if self.kind == str(element):
+            return self
+        kind = ir.VectorType(element, self.llvm.type.count) if isinstance(self.llvm.type, ir.VectorType) else element
+        convert = self.builder.fpext if self.kind == "float" else self.builder.fptrunc
+        return Value(self.builder, convert(self.llvm, kind))
+
     def widened(self) -> Value:
         """Return the value in float64."""
-        if self.kind == "double":
-            return self
-        kind = self.llvm.type
-        wide = ir.VectorType(_REALS["double"], kind.count) if isinstance(kind, ir.VectorType) else _REALS["double"]
-        return Value(self.builder, self.builder.fpext(self.llvm, wide))
+        return self.to(_REALS["double"])
 
     def like(self, other: Value) -> Value:
-        """Return the value rounded to the other's type."""
-        if self.kind == other.kind:
-            return self
-        return Value(self.builder, self.builder.fptrunc(self.llvm, other.llvm.type))
+        """Return the value in the other's type."""
+        return self.to(_element(other.llvm.type))
 
     def bits(self) -> Any:
         """Return the bit pattern as an LLVM integer, or a vector of them."""

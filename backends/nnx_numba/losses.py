@@ -182,7 +182,9 @@ def cross_entropy(
                     top, count = _label_sums(i, (), (logits,), ())
                 else:
                     top, count = _label_slopes(i, (dlogits,), (logits,), (truth[i], sure, rest, share))
-                term = sure * (_log(count) - (logits[i, truth[i]] - top))
+                term = real(0)
+                if 0 <= truth[i] < logits.shape[1]:
+                    term = sure * (_log(count) - (logits[i, truth[i]] - top))
                 if rest != 0:
                     distances = _distances(i, (), (logits,), (top,))
                     term += rest * (real(logits.shape[1]) * _log(count) - distances)

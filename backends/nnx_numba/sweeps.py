@@ -34,7 +34,7 @@ TOP = Fold(lambda a, b: where(a > b, a, b), float("-inf"))
 
 
 @contextmanager
-def loop(builder: Any, start: Any, stop: Any, step: int = 1) -> Iterator[Any]:
+def loop(builder: Any, start: Any, stop: Any, step: Any = 1) -> Iterator[Any]:
     """Emit `for index in range(start, stop, step)` around what the block emits."""
     counter = alloca_once(builder, WORD)
     builder.store(start, counter)
@@ -45,7 +45,7 @@ def loop(builder: Any, start: Any, stop: Any, step: int = 1) -> Iterator[Any]:
     builder.cbranch(builder.icmp_signed("<", index, stop), body, end)
     builder.position_at_end(body)
     yield index
-    builder.store(builder.add(index, WORD(step)), counter)
+    builder.store(builder.add(index, WORD(step) if isinstance(step, int) else step), counter)
     builder.branch(test)
     builder.position_at_end(end)
 
@@ -53,41 +53,41 @@ def loop(builder: Any, start: Any, stop: Any, step: int = 1) -> Iterator[Any]:
 class Lanes:
     """Vectors of so many lanes, the first few of them in use where there is a mask."""
 
-    def __init__(self, builder: Any, element: Any, count: int, remaining: Any = None) -> None:
-        """Take the element type, the number of lanes, and how many are left to do if that may be fewer."""
-        self.builder, self.count, self.element = builder, count, element
-        self.type = ir.VectorType(element, count)
-        self._size, name = {"float": (4, "f32"), "double": (8, "f64")}[str(element)]
-        self._suffix = f"v{count}{name}.p0"
+    def __init__(self, builder: Any, count: int, remaining: Any = None) -> None:
+        """Take the number of lanes, and how many elements are left to do if these may be fewer."""
+        self.builder, self.count, self.mask = builder, count, None
         self._integers = ir.VectorType(_INT, count)
         self._numbers = ir.Constant(self._integers, list(range(count)))
-        self.mask = None
         if remaining is not None:
             self.mask = builder.icmp_unsigned("<", self._numbers, self.filled(remaining).llvm)
 
-    def load(self, address: Any) -> Value:
+    def load(self, address: Any, element: Any) -> Value:
         """Read; lanes outside the mask are 0."""
-        address = self.builder.bitcast(address, self.type.as_pointer())
+        kind, size = ir.VectorType(element, self.count), size_of(element)
+        address = self.builder.bitcast(address, kind.as_pointer())
         if self.mask is None:
-            return Value(self.builder, self.builder.load(address, align=self._size, typ=self.type))
-        zeros = ir.Constant(self.type, None)
-        name = f"llvm.masked.load.{self._suffix}"
-        return Value(self.builder, call(self.builder, name, self.type, address, _INT(self._size), self.mask, zeros))
+            return Value(self.builder, self.builder.load(address, align=size, typ=kind))
+        name, zeros = f"llvm.masked.load.{self._suffix(element)}", ir.Constant(kind, None)
+        return Value(self.builder, call(self.builder, name, kind, address, _INT(size), self.mask, zeros))
 
-    def store(self, value: Value, address: Any) -> None:
-        """Write the lanes under the mask."""
-        address = self.builder.bitcast(address, self.type.as_pointer())
+    def store(self, value: Value, address: Any, element: Any) -> None:
+        """Write the lanes under the mask, rounded to the element type."""
+        kind, size = ir.VectorType(element, self.count), size_of(element)
+        address, llvm = self.builder.bitcast(address, kind.as_pointer()), value.to(element).llvm
         if self.mask is None:
-            self.builder.store(value.llvm, address, align=self._size)
+            self.builder.store(llvm, address, align=size)
         else:
-            name, void = f"llvm.masked.store.{self._suffix}", ir.VoidType()
-            call(self.builder, name, void, value.llvm, address, _INT(self._size), self.mask)
+            name = f"llvm.masked.store.{self._suffix(element)}"
+            call(self.builder, name, ir.VoidType(), llvm, address, _INT(size), self.mask)
+
+    def _suffix(self, element: Any) -> str:
+        return f"v{self.count}f{8 * size_of(element)}.p0"
 
     def filled(self, scalar: Any) -> Value:
         """Return a scalar in every lane; an integer as one of 32 bits."""
         if isinstance(scalar.type, ir.IntType):
             return Value(self.builder, fill(self.builder, self._integers, self.builder.trunc(scalar, _INT)))
-        return Value(self.builder, fill(self.builder, self.type, scalar))
+        return Value(self.builder, fill(self.builder, ir.VectorType(scalar.type, self.count), scalar))
 
     def positions(self, start: Any) -> Value:
         """Return the lanes' indices if the first has the index `start`."""
@@ -153,6 +153,29 @@ class Accumulator:
         return self._builder.extract_element(self.folded(1).llvm, _INT(0))
 
 
+@dataclass(frozen=True)
+class Row:
+    """A contiguous array: where it begins, its length, and the type of its elements."""
+
+    builder: Any
+    data: Any
+    size: Any
+    element: Any
+
+    def at(self, index: Any) -> Any:
+        """Return the address of an element."""
+        return self.builder.gep(self.data, [index], source_etype=self.element)
+
+
+def row_of(context: Any, builder: Any, kind: Any, value: Any, i: Any = None) -> Row:
+    """Return an array, or row i of a matrix."""
+    array, element = context.make_array(kind)(context, builder, value), context.get_data_type(kind.dtype)
+    size, data = builder.extract_value(array.shape, kind.ndim - 1), array.data
+    if kind.ndim == 2:
+        data = builder.gep(data, [builder.mul(i, size)], source_etype=element)
+    return Row(builder, data, size, element)
+
+
 def sweep(formula: Formula, *folds: Fold) -> Any:
     """Make one pass over rows of equal length, callable in compiled code as `run(outs, ins, factors)`.
 
@@ -197,7 +220,7 @@ def _made(stages: tuple[Any, ...], kind: Any) -> tuple[Any, Any]:
             [(part, builder.extract_value(given, n)) for n, part in enumerate(kinds)]
             for kinds, given in zip(signature.args[-3:], arguments[-3:], strict=True)
         )
-        outs, ins = ([_row(context, builder, *pair, arguments[0]) for pair in pairs] for pairs in (outs, ins))
+        outs, ins = ([row_of(context, builder, *pair, arguments[0]) for pair in pairs] for pairs in (outs, ins))
         answers = _Passes(builder, outs, ins, [value for _, value in factors]).emit(stages)
         if len(answers) > 1:
             return context.make_tuple(builder, signature.return_type, answers)
@@ -206,28 +229,10 @@ def _made(stages: tuple[Any, ...], kind: Any) -> tuple[Any, Any]:
     return result, generate
 
 
-@dataclass(frozen=True)
-class _Row:
-    """A one-dimensional array: where it begins, its length, and the type of its elements."""
-
-    data: Any
-    size: Any
-    element: Any
-
-
-def _row(context: Any, builder: Any, kind: Any, value: Any, i: Any) -> _Row:
-    """Return an array, or row i of a matrix."""
-    array, element = context.make_array(kind)(context, builder, value), context.get_data_type(kind.dtype)
-    size, data = builder.extract_value(array.shape, kind.ndim - 1), array.data
-    if kind.ndim == 2:
-        data = builder.gep(data, [builder.mul(i, size)], source_etype=element)
-    return _Row(data, size, element)
-
-
 class _Passes:
     """Emits loops over rows: interleaved registers first, then single ones under a mask."""
 
-    def __init__(self, builder: Any, outs: list[_Row], ins: list[_Row], factors: list[Any]) -> None:
+    def __init__(self, builder: Any, outs: list[Row], ins: list[Row], factors: list[Any]) -> None:
         self._builder, self._outs, self._ins, self._factors = builder, outs, ins, factors
         self._element, self._size = ins[0].element, ins[0].size
         self._lanes, self._fetches = lanes_of(self._element), False
@@ -249,8 +254,8 @@ class _Passes:
 
     def _in_registers(self, stages: tuple[Any, ...]) -> list[Any]:
         builder, results, kept = self._builder, [], []
-        lanes = Lanes(builder, self._element, self._lanes, self._size)
-        ins = [lanes.load(row.data) for row in self._ins]
+        lanes = Lanes(builder, self._lanes, self._size)
+        ins = [lanes.load(row.data, row.element) for row in self._ins]
         for formula, *folds in stages:
             made = self._made(formula, lanes, WORD(0), [*ins, *kept], results)
             kept = made[: len(made) - len(folds)] or kept
@@ -259,12 +264,12 @@ class _Passes:
                 accumulator.add(value, lanes)
             results = [*results, *(accumulator.result() for accumulator in accumulators)]
         for row, value in zip(self._outs, kept, strict=True):
-            lanes.store(value, row.data)
+            lanes.store(value, row.data, row.element)
         return results
 
     def _in_memory(self, stages: tuple[Any, ...]) -> list[Any]:
         results: list[Any] = []
-        kept: list[_Row] = []
+        kept: list[Row] = []
         for number, (formula, *folds) in enumerate(stages):
             self._fetches = number == 1
             found, stores = self._loops(formula, folds, [*self._ins, *kept], results)
@@ -272,32 +277,32 @@ class _Passes:
             results = [*results, *found]
         return results
 
-    def _loops(self, formula: Formula, folds: Any, ins: list[_Row], before: list[Any]) -> tuple[list[Any], bool]:
+    def _loops(self, formula: Formula, folds: Any, ins: list[Row], before: list[Any]) -> tuple[list[Any], bool]:
         builder, wide = self._builder, self._lanes * INTERLEAVED
         results = [Accumulator(builder, fold, self._element, self._lanes) for fold in folds]
         whole = builder.and_(self._size, WORD(-wide))
         with builder.if_then(builder.icmp_signed(">", whole, WORD(0))):
             partial = [Accumulator(builder, fold, self._element, wide) for fold in folds]
             with loop(builder, WORD(0), whole, wide) as start:
-                self._step(formula, start, Lanes(builder, self._element, wide), ins, before, partial)
-            lanes = Lanes(builder, self._element, self._lanes)
+                self._step(formula, start, Lanes(builder, wide), ins, before, partial)
+            lanes = Lanes(builder, self._lanes)
             for result, part in zip(results, partial, strict=True):
                 result.add(part.folded(self._lanes), lanes)
         with loop(builder, whole, self._size, self._lanes) as start:
-            lanes = Lanes(builder, self._element, self._lanes, builder.sub(self._size, start))
+            lanes = Lanes(builder, self._lanes, builder.sub(self._size, start))
             stores = self._step(formula, start, lanes, ins, before, results)
         return [result.result() for result in results], stores
 
     def _step(
-        self, formula: Formula, start: Any, lanes: Lanes, ins: list[_Row], before: list[Any], results: Any
+        self, formula: Formula, start: Any, lanes: Lanes, ins: list[Row], before: list[Any], results: Any
     ) -> bool:
-        values = [lanes.load(self._place(row, start)) for row in ins]
+        values = [lanes.load(row.at(start), row.element) for row in ins]
         if self._fetches:
             self._fetch_behind(start, lanes)
         made = self._made(formula, lanes, start, values, before)
         stored = len(made) - len(results)
         for row, value in zip(self._outs[:stored], made, strict=False):
-            lanes.store(value, self._place(row, start))
+            lanes.store(value, row.at(start), row.element)
         for result, value in zip(results, made[stored:], strict=True):
             result.add(value, lanes)
         return stored > 0
@@ -307,7 +312,7 @@ class _Passes:
         for rows, write in ((self._ins, 0), (self._outs, 1)):
             for row in rows:
                 for first in range(0, lanes.count, line):
-                    place = self._place(row, builder.add(builder.add(start, self._size), WORD(first)))
+                    place = row.at(builder.add(builder.add(start, self._size), WORD(first)))
                     call(builder, "llvm.prefetch.p0", ir.VoidType(), place, _INT(write), _INT(3), _INT(1))
 
     def _made(
@@ -318,5 +323,7 @@ class _Passes:
         made = formula(*ins, *factors, **({"position": lanes.positions(start)} if asked else {}))
         return made if isinstance(made, tuple) else (made,)
 
-    def _place(self, row: _Row, start: Any) -> Any:
-        return self._builder.gep(row.data, [start], source_etype=row.element)
+
+def row_pass(builder: Any, formula: Formula, outs: list[Row], ins: list[Row], factors: list[Any]) -> None:
+    """Emit a `sweep` without folds, in the midst of other code."""
+    _Passes(builder, outs, ins, factors).emit(((formula,),))
