@@ -324,6 +324,8 @@ class _Passes:
         return made if isinstance(made, tuple) else (made,)
 
 
-def row_pass(builder: Any, formula: Formula, outs: list[Row], ins: list[Row], factors: list[Any]) -> None:
-    """Emit a `sweep` without folds, in the midst of other code."""
-    _Passes(builder, outs, ins, factors).emit(((formula,),))
+def row_pass(
+    builder: Any, formula: Formula, outs: list[Row], ins: list[Row], factors: list[Any], *folds: Fold
+) -> list[Any]:
+    """Emit a `sweep` in the midst of other code; return what its folds found."""
+    return _Passes(builder, outs, ins, factors).emit(((formula, *folds),))
