@@ -2,134 +2,115 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable
 from typing import Any
 
 from nnx.interface import ELEMENTWISE, Array, Backend
 from nnx_numba import elementary
-from nnx_numba.elementary import Real, at_least, at_most, normal_cdf, normal_density, one, zero
 from nnx_numba.hostarrays import GRAIN, flat, plain, row_grain
-from nnx_numba.instructions import accumulate, larger, number
-from nnx_numba.jit import device
 from nnx_numba.kernel import Kernel, kernel
+from nnx_numba.lanes import Formula, Value, at_least, at_most, scalar, where
+from nnx_numba.sweeps import TOP, TOTAL, passes, sweep
 
-_silu_end = number(1000.0)  # the sigmoid is 0 or 1 beyond, and infinity times 0 would be NaN
-_gelu_end = number(50.0)
+_SILU_END = 1000.0  # the sigmoid is 0 or 1 beyond, and infinity times 0 would be NaN
+_GELU_END = 50.0
 
 
-@device
-def identity(x: Real, alpha: Real) -> Real:  # noqa: ARG001
+def identity(x: Value, alpha: Value) -> Value:  # noqa: ARG001
     """The identity, for layers without activation."""
     return x
 
 
-@device
-def relu(x: Real, alpha: Real) -> Real:  # noqa: ARG001
+def relu(x: Value, alpha: Value) -> Value:  # noqa: ARG001
     """A NaN is not <= 0, and stays."""
-    return zero(x) if x <= zero(x) else x
+    return where(x <= 0.0, 0.0, x)
 
 
-@device
-def leaky_relu(x: Real, alpha: Real) -> Real:
+def leaky_relu(x: Value, alpha: Value) -> Value:
     """See `Backend.activate`."""
-    return alpha * x if x <= zero(x) else x
+    return where(x <= 0.0, alpha * x, x)
 
 
-@device
-def elu(x: Real, alpha: Real) -> Real:
+def elu(x: Value, alpha: Value) -> Value:
     """See `Backend.activate`."""
-    return alpha * elementary.expm1(at_most(x, zero(x))) if x <= zero(x) else x
+    return where(x <= 0.0, alpha * elementary.expm1(at_most(x, 0.0)), x)
 
 
-@device
-def sigmoid(x: Real, alpha: Real) -> Real:  # noqa: ARG001
+def sigmoid(x: Value, alpha: Value) -> Value:  # noqa: ARG001
     """See `Backend.activate`."""
     return elementary.sigmoid(x)
 
 
-@device
-def tanh(x: Real, alpha: Real) -> Real:  # noqa: ARG001
+def tanh(x: Value, alpha: Value) -> Value:  # noqa: ARG001
     """See `Backend.activate`."""
     return elementary.tanh(x)
 
 
-@device
-def softplus(x: Real, alpha: Real) -> Real:  # noqa: ARG001
+def softplus(x: Value, alpha: Value) -> Value:  # noqa: ARG001
     """See `Backend.activate`."""
     return elementary.softplus(x)
 
 
-@device
-def gelu(x: Real, alpha: Real) -> Real:  # noqa: ARG001
+def gelu(x: Value, alpha: Value) -> Value:  # noqa: ARG001
     """See `Backend.activate`."""
-    return at_least(x, -_gelu_end(x)) * normal_cdf(x)
+    return at_least(x, -_GELU_END) * elementary.normal_cdf(x)
 
 
-@device
-def silu(x: Real, alpha: Real) -> Real:  # noqa: ARG001
+def silu(x: Value, alpha: Value) -> Value:  # noqa: ARG001
     """See `Backend.activate`."""
-    return at_least(x, -_silu_end(x)) * elementary.sigmoid(x)
+    return elementary.silu(x)
 
 
-@device
-def d_identity(x: Real, y: Real, alpha: Real) -> Real:  # noqa: ARG001
+def d_identity(x: Value, y: Value, alpha: Value) -> Value:  # noqa: ARG001
     """The derivative, as those below, from x and y = f(x)."""
-    return one(y)
+    return y.constant(1.0)
 
 
-@device
-def d_relu(x: Real, y: Real, alpha: Real) -> Real:  # noqa: ARG001
+def d_relu(x: Value, y: Value, alpha: Value) -> Value:  # noqa: ARG001
     """From the left at 0."""
-    return one(y) if y > zero(y) else zero(y)
+    return where(y > 0.0, y.constant(1.0), 0.0)
 
 
-@device
-def d_leaky_relu(x: Real, y: Real, alpha: Real) -> Real:  # noqa: ARG001
+def d_leaky_relu(x: Value, y: Value, alpha: Value) -> Value:  # noqa: ARG001
     """From the left at 0."""
-    return one(y) if y > zero(y) else alpha
+    return where(y > 0.0, 1.0, alpha)
 
 
-@device
-def d_elu(x: Real, y: Real, alpha: Real) -> Real:  # noqa: ARG001
+def d_elu(x: Value, y: Value, alpha: Value) -> Value:  # noqa: ARG001
     """From the left at 0."""
-    return one(y) if y > zero(y) else y + alpha
+    return where(y > 0.0, 1.0, y + alpha)
 
 
-@device
-def d_sigmoid(x: Real, y: Real, alpha: Real) -> Real:  # noqa: ARG001
+def d_sigmoid(x: Value, y: Value, alpha: Value) -> Value:  # noqa: ARG001
     """y (1 - y)."""
-    return y * (one(y) - y)
+    return y * (1.0 - y)
 
 
-@device
-def d_tanh(x: Real, y: Real, alpha: Real) -> Real:  # noqa: ARG001
+def d_tanh(x: Value, y: Value, alpha: Value) -> Value:  # noqa: ARG001
     """1 - y^2, factored so that nothing cancels twice."""
-    return (one(y) - y) * (one(y) + y)
+    return (1.0 - y) * (1.0 + y)
 
 
-@device
-def d_softplus(x: Real, y: Real, alpha: Real) -> Real:  # noqa: ARG001
+def d_softplus(x: Value, y: Value, alpha: Value) -> Value:  # noqa: ARG001
     """1 - e^-y, the sigmoid of x."""
     return -elementary.expm1(-y)
 
 
-@device
-def d_gelu(x: Real, y: Real, alpha: Real) -> Real:  # noqa: ARG001
+def d_gelu(x: Value, y: Value, alpha: Value) -> Value:  # noqa: ARG001
     """Phi(x) + x phi(x)."""
-    x = at_most(at_least(x, -_gelu_end(x)), _gelu_end(x))
-    return normal_cdf(x) + x * normal_density(x)
+    x = at_most(at_least(x, -_GELU_END), _GELU_END)
+    return elementary.normal_cdf(x) + x * elementary.normal_density(x)
 
 
-@device
-def d_silu(x: Real, y: Real, alpha: Real) -> Real:  # noqa: ARG001
+def d_silu(x: Value, y: Value, alpha: Value) -> Value:  # noqa: ARG001
     """s + x s (1 - s), s the sigmoid of x."""
-    x = at_most(at_least(x, -_silu_end(x)), _silu_end(x))
-    s = elementary.sigmoid(x)
-    return s + x * s * elementary.sigmoid(-x)
+    x = at_most(at_least(x, -_SILU_END), _SILU_END)
+    e = elementary.exp(-abs(x))
+    share = 1.0 / (1.0 + e)
+    s, opposite = where(x < 0.0, e, 1.0) * share, where(x < 0.0, 1.0, e) * share
+    return s + x * s * opposite
 
 
-FUNCTIONS: dict[str, Any] = {
+FORMULAS: dict[str, tuple[Formula, Formula]] = {
     "identity": (identity, d_identity),
     "relu": (relu, d_relu),
     "leaky_relu": (leaky_relu, d_leaky_relu),
@@ -142,27 +123,27 @@ FUNCTIONS: dict[str, Any] = {
 }
 """Each activation and its derivative."""
 
+FUNCTIONS: dict[str, tuple[Any, Any]] = {
+    name: (scalar(function), scalar(derivative)) for name, (function, derivative) in FORMULAS.items()
+}
+"""The same, for compiled code to call on scalars."""
+
 
 def _forward(name: str) -> Kernel:
-    function: Callable[..., Any] = FUNCTIONS[name][0]
+    over = sweep(FORMULAS[name][0])
 
     def activate(first: int, last: int, x: Array, y: Array, alpha: float) -> None:
-        x, y = x[first:last], y[first:last]
-        slope = x.dtype.type(alpha)
-        for i in range(x.size):
-            y[i] = function(x[i], slope)
+        over((y[first:last],), (x[first:last],), (x.dtype.type(alpha),))
 
     return Kernel(activate, name)
 
 
 def _backward(name: str) -> Kernel:
-    derivative: Callable[..., Any] = FUNCTIONS[name][1]
+    derivative = FORMULAS[name][1]
+    over = sweep(lambda x, y, dy, alpha: dy * derivative(x, y, alpha))
 
     def activate_backward(first: int, last: int, x: Array, y: Array, dy: Array, dx: Array, alpha: float) -> None:
-        x, y, dy, dx = x[first:last], y[first:last], dy[first:last], dx[first:last]
-        slope = x.dtype.type(alpha)
-        for i in range(x.size):
-            dx[i] = dy[i] * derivative(x[i], y[i], slope)
+        over((dx[first:last],), (x[first:last], y[first:last], dy[first:last]), (x.dtype.type(alpha),))
 
     return Kernel(activate_backward, name)
 
@@ -171,77 +152,62 @@ _FORWARD = {name: _forward(name) for name in ELEMENTWISE}
 _BACKWARD = {name: _backward(name) for name in ELEMENTWISE}
 
 
-@device
-def row_max(row: Array) -> Real:
-    """The largest element, or NaN."""
-    top = row[0]
-    for j in range(row.size):
-        top = larger(top, row[j])
-    return top
+def top_of(x: Value, *_: Value) -> Value:
+    """The first pass of a softmax: the largest element."""
+    return x
 
 
-@device
-def row_sum(row: Array) -> Real:
-    """Sum of a row."""
-    total = zero(row[0])
-    for j in range(row.size):
-        total = accumulate(total, row[j])
-    return total
+def _exp_and_sum(x: Value, top: Value) -> tuple[Value, Value]:
+    e = elementary.exp_falling(x - top)
+    return e, e
+
+
+def _share(x: Value, e: Value, top: Value, total: Value) -> Value:  # noqa: ARG001
+    return e * (1.0 / total)
+
+
+def _log_share(x: Value, top: Value, total: Value) -> Value:
+    return (x - top) - elementary.log(total)
+
+
+_softmax = passes((top_of, TOP), (_exp_and_sum, TOTAL), (_share,))
+_log_softmax = passes((top_of, TOP), (lambda x, top: _exp_and_sum(x, top)[0], TOTAL), (_log_share,))
+_softmax_slope = passes(
+    (lambda y, dy: y * dy, TOTAL),
+    (lambda y, dy, total: y * (dy - total),),
+)
+_log_softmax_slope = passes(
+    (lambda y, dy: dy, TOTAL),  # noqa: ARG005
+    (lambda y, dy, total: dy - elementary.exp_falling(y) * total,),
+)
 
 
 @kernel
 def softmax(first: int, last: int, x: Array, y: Array) -> None:
     """Three passes over a row in cache; units are rows."""
     for i in range(first, last):
-        source, row = x[i], y[i]
-        top = row_max(source)
-        for j in range(row.size):
-            row[j] = elementary.exp(source[j] - top)
-        scale = one(top) / row_sum(row)
-        for j in range(row.size):
-            row[j] *= scale
+        _softmax(i, (y,), (x,), ())
 
 
 @kernel
 def softmax_backward(first: int, last: int, y: Array, dy: Array, dx: Array) -> None:
     """Two passes over a row in cache; units are rows."""
     for i in range(first, last):
-        output, slope, row = y[i], dy[i], dx[i]
-        total = zero(output[0])
-        for j in range(row.size):
-            total = accumulate(total, output[j] * slope[j])
-        for j in range(row.size):
-            row[j] = output[j] * (slope[j] - total)
-
-
-@device
-def log_of_sum(row: Array, top: Real) -> Real:
-    """log sum e^(x - top) of a row."""
-    total = zero(top)
-    for j in range(row.size):
-        total = accumulate(total, elementary.exp(row[j] - top))
-    return math.log(total)
+        _softmax_slope(i, (dx,), (y, dy), ())
 
 
 @kernel
 def log_softmax(first: int, last: int, x: Array, y: Array) -> None:
     """Three passes over a row in cache; units are rows."""
     for i in range(first, last):
-        source, row = x[i], y[i]
-        top = row_max(source)
-        log_total = log_of_sum(source, top)
-        for j in range(row.size):
-            row[j] = (source[j] - top) - log_total
+        _log_softmax(i, (y,), (x,), ())
 
 
 @kernel
 def log_softmax_backward(first: int, last: int, y: Array, dy: Array, dx: Array) -> None:
     """Two passes over a row in cache; units are rows."""
     for i in range(first, last):
-        output, slope, row = y[i], dy[i], dx[i]
-        total = row_sum(slope)
-        for j in range(row.size):
-            row[j] = slope[j] - elementary.exp(output[j]) * total
+        _log_softmax_slope(i, (dx,), (y, dy), ())
 
 
 class Activations(Backend):

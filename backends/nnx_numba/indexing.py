@@ -5,30 +5,43 @@ from __future__ import annotations
 import numpy as np
 
 from nnx.interface import Array, Backend
-from nnx_numba.activations import row_max
-from nnx_numba.hostarrays import GRAIN, flat, plain, row_grain, scratch
 from nnx_numba.jit import device
+from nnx_numba.instructions import larger
+@device
+def row_max(row):
+    top = row[0]
+    for j in range(row.size):
+        top = larger(top, row[j])
+    return top
+
+from nnx_numba.hostarrays import GRAIN, flat, plain, row_grain, scratch
 from nnx_numba.kernel import kernel
+from nnx_numba.moves import copy_row, find_largest
+from nnx_numba.sweeps import sweep
+
+_add = sweep(lambda a, b: a + b)
 
 
 @kernel
 def add(first: int, last: int, a: Array, b: Array, out: Array) -> None:
     """Units are elements."""
-    a, b, out = a[first:last], b[first:last], out[first:last]
-    for i in range(out.size):
-        out[i] = a[i] + b[i]
+    _add((out[first:last],), (a[first:last], b[first:last]), ())
+
+
+_AHEAD = 2  # rows: far enough for memory, and few enough for the nearest caches
 
 
 @kernel
 def take_rows(
     first: int, last: int, source: Array, order: Array, batch: Array, out: Array, batch_size: int
 ) -> None:
-    """Copy rows as words or bytes, whatever their type; units are rows."""
+    """Copy rows as words or bytes, whatever their type; units are rows.
+
+    The rows lie anywhere, so that the processor cannot foresee the next one, and is told.
+    """
     start = batch[()] * batch_size
     for i in range(first, last):
-        origin, row = source[order[start + i]], out[i]
-        for j in range(row.size):
-            row[j] = origin[j]
+        copy_row(source, order[start + i], order[start + min(i + _AHEAD, last - 1)], out, i)
 
 
 @kernel
@@ -50,43 +63,41 @@ def increment(first: int, last: int, counter: Array) -> None:  # noqa: ARG001
     counter[()] += 1
 
 
-@device
-def row_argmax(row: Array) -> int:
-    """Find the largest element with vector instructions, then its first place."""
-    top = row_max(row)
-    for j in range(row.size):
-        if row[j] == top or row[j] != row[j]:
-            return j
-    return 0
-
-
 @kernel
 def argmax(first: int, last: int, x: Array, out: Array) -> None:
     """Units are rows."""
     for i in range(first, last):
-        out[i] = row_argmax(x[i])
+        out[i] = find_largest(x, i)
 
 
 @kernel
-def count_correct(first: int, last: int, logits: Array, labels: Array, partial: Array, grain: int) -> None:
+def count_correct(
+    first: int, last: int, logits: Array, labels: Array, partial: Array, count: Array, grain: int
+) -> None:
     """Count within blocks of `grain` rows; units are blocks."""
     for block in range(first, last):
-        count = 0
+        correct = 0
         for i in range(block * grain, min((block + 1) * grain, labels.size)):
-            count += row_argmax(logits[i]) == labels[i]
-        partial[block] = count
+            correct += find_largest(logits, i) == labels[i]
+        partial[block] = correct
+    if partial.size == 1:
+        count[()] = int(partial[0])
 
 
 @kernel
-def count_correct_binary(first: int, last: int, logits: Array, targets: Array, partial: Array, grain: int) -> None:
+def count_correct_binary(
+    first: int, last: int, logits: Array, targets: Array, partial: Array, count: Array, grain: int
+) -> None:
     """Count within blocks of `grain` elements; units are blocks."""
     for block in range(first, last):
         outputs = logits[block * grain : (block + 1) * grain]
         wanted = targets[block * grain : (block + 1) * grain]
-        count = 0
+        correct = 0
         for i in range(outputs.size):
-            count += (outputs[i] > 0) == (wanted[i] > 0.5)
-        partial[block] = count
+            correct += (outputs[i] > 0) == (wanted[i] > 0.5)
+        partial[block] = correct
+    if partial.size == 1:
+        count[()] = int(partial[0])
 
 
 @kernel
@@ -123,15 +134,15 @@ class Indexing(Backend):
 
     def load_at(self, source: Array, index: Array, out: Array) -> None:
         """Directly."""
-        load_at.run(0, 1, plain(source), plain(index), out)
+        load_at(1, 1, plain(source), plain(index), out)
 
     def store_at(self, value: Array, index: Array, out: Array) -> None:
         """Directly."""
-        store_at.run(0, 1, plain(value), plain(index), out)
+        store_at(1, 1, plain(value), plain(index), out)
 
     def increment(self, counter: Array) -> None:
         """Directly."""
-        increment.run(0, 1, counter)
+        increment(1, 1, counter)
 
     def argmax(self, x: Array, out: Array) -> None:
         """Row by row."""
@@ -140,12 +151,14 @@ class Indexing(Backend):
     def count_correct(self, logits: Array, labels: Array, count: Array) -> None:
         """Without storing the predictions."""
         grain = row_grain(logits.shape[1])
-        partial = scratch(-(-logits.shape[0] // grain))
-        count_correct(partial.size, 1, plain(logits), plain(labels), partial, grain)
-        total_count.run(0, 1, partial, count)
+        partial = scratch(max(-(-logits.shape[0] // grain), 1))
+        count_correct(partial.size, 1, plain(logits), plain(labels), partial, count, grain)
+        if partial.size > 1:
+            total_count(1, 1, partial, count)
 
     def count_correct_binary(self, logits: Array, targets: Array, count: Array) -> None:
         """One pass."""
-        partial = scratch(-(-logits.size // GRAIN))
-        count_correct_binary(partial.size, 1, flat(logits), flat(targets), partial, GRAIN)
-        total_count.run(0, 1, partial, count)
+        partial = scratch(max(-(-logits.size // GRAIN), 1))
+        count_correct_binary(partial.size, 1, flat(logits), flat(targets), partial, count, GRAIN)
+        if partial.size > 1:
+            total_count(1, 1, partial, count)

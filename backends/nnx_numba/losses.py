@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from typing import Any
 
 from nnx.interface import Array, Backend
 from nnx_numba import elementary
-from nnx_numba.activations import log_of_sum, row_max, row_sum
-from nnx_numba.elementary import Real, at_least, half, one, two, zero
+from nnx_numba.activations import top_of
+
 from nnx_numba.hostarrays import optional, plain, scratch
-from nnx_numba.instructions import accumulate
 from nnx_numba.jit import device
 from nnx_numba.kernel import Kernel, kernel
+from nnx_numba.lanes import Formula, Value, at_least, scalar, where
+from nnx_numba.sweeps import TOP, TOTAL, passes, sweep
 
 _BLOCK = 4096
 """Elements whose losses are summed in their own precision; the sums of blocks are added in float64."""
@@ -30,50 +30,49 @@ def total_of(loss: Array, partial: Array, divisor: float) -> None:
 
 @kernel
 def mean_loss(first: int, last: int, loss: Array, partial: Array, divisor: float) -> None:  # noqa: ARG001
-    """Finish a loss that was dealt out; one unit."""
+    """Finish a loss of several blocks; one unit."""
     total_of(loss, partial, divisor)
 
 
-def rows_of_block(columns: int) -> int:
-    """How many rows make one block."""
-    return max(1, _BLOCK // columns)
-
-
-@device
-def squared(z: Real, t: Real, delta: Real) -> tuple[Real, Real]:  # noqa: ARG001
-    """e^2 and its slope."""
+def squared(z: Value, t: Value, delta: Value) -> tuple[Value, Value]:  # noqa: ARG001
+    """The slope of e^2, and e^2."""
     e = z - t
-    return e * e, two(e) * e
+    return 2.0 * e, e * e
 
 
-@device
-def absolute(z: Real, t: Real, delta: Real) -> tuple[Real, Real]:  # noqa: ARG001
-    """|e| and its slope; that of NaN is NaN."""
+def absolute(z: Value, t: Value, delta: Value) -> tuple[Value, Value]:  # noqa: ARG001
+    """The slope of |e|, NaN at NaN, and |e|."""
     e = z - t
-    sign = one(e) if e > zero(e) else e
-    return abs(e), -one(e) if e < zero(e) else sign
+    return where(e < 0.0, -1.0, where(e > 0.0, 1.0, e)), abs(e)
 
 
-@device
-def hubers(z: Real, t: Real, delta: Real) -> tuple[Real, Real]:
-    """e^2 / 2 near 0, delta (|e| - delta / 2) beyond, and the slope."""
+def hubers(z: Value, t: Value, delta: Value) -> tuple[Value, Value]:
+    """The slope of e^2 / 2 near 0, of delta (|e| - delta / 2) beyond, and these."""
     e = z - t
     size = abs(e)
-    inner = half(e) * e * e
-    term = inner if size <= delta else delta * (size - half(e) * delta)
-    return term, -delta if e < -delta else (delta if e > delta else e)
+    term = where(size <= delta, 0.5 * e * e, delta * (size - 0.5 * delta))
+    return where(e < -delta, -delta, where(e > delta, delta, e)), term
 
 
-@device
-def binary(z: Real, t: Real, delta: Real) -> tuple[Real, Real]:  # noqa: ARG001
-    """t log(1 + e^-z) + (1 - t) log(1 + e^z) and its slope, from one exponential."""
-    e = elementary.exp(-abs(z))
+def binary(z: Value, t: Value, delta: Value) -> tuple[Value, Value]:  # noqa: ARG001
+    """The slope of t log(1 + e^-z) + (1 - t) log(1 + e^z), and this, from one exponential."""
+    e = elementary.exp_falling(-abs(z))
     tail = elementary.log1p(e)
-    term = t * (at_least(-z, zero(z)) + tail) + (one(z) - t) * (at_least(z, zero(z)) + tail)
-    return term, (e if z < zero(z) else one(z)) / (one(z) + e) - t
+    term = t * (at_least(-z, 0.0) + tail) + (1.0 - t) * (at_least(z, 0.0) + tail)
+    return where(z < 0.0, e, 1.0) / (1.0 + e) - t, term
 
 
-def _elementwise(name: str, function: Callable[..., Any]) -> Kernel:
+def _elementwise(name: str, formula: Formula) -> Kernel:
+    def with_gradient(z: Value, t: Value, delta: Value, factor: Value) -> tuple[Value, Value]:
+        slope, term = formula(z, t, delta)
+        return slope * factor, term
+
+    def without(z: Value, t: Value, delta: Value, factor: Value) -> Value:  # noqa: ARG001
+        return formula(z, t, delta)[1]
+
+    block_slopes, row_slopes = sweep(with_gradient, TOTAL), passes((with_gradient, TOTAL))
+    block_loss, row_loss = sweep(without, TOTAL), passes((without, TOTAL))
+
     def elementwise_loss(
         first: int,
         last: int,
@@ -87,25 +86,29 @@ def _elementwise(name: str, function: Callable[..., Any]) -> Kernel:
         delta: float,
     ) -> None:
         """Units are blocks of `height` rows; without weights, a block is one long row."""
-        limit, size = outputs.dtype.type(delta), height * outputs.shape[1]
-        width = size if weight is None else outputs.shape[1]
-        flat_outputs, flat_targets = outputs.reshape(-1), targets.reshape(-1)
-        scale = outputs.dtype.type(1.0 / outputs.size)
+        real, columns = outputs.dtype.type, outputs.shape[1]
+        limit, scale = real(delta), real(1 / outputs.size)
         for block in range(first, last):
-            total = zero(limit)
-            for start in range(block * size, min((block + 1) * size, outputs.size), width):
-                z, t = flat_outputs[start : start + width], flat_targets[start : start + width]
-                share = one(limit) if weight is None else weight[start // width]
-                factor = share * scale
-                if gradient is not None:
-                    slopes = gradient.reshape(-1)[start : start + width]
-                for j in range(z.size):
-                    total = accumulate(total, function(z[j], t[j], limit)[0] * share)
-                if gradient is not None:
-                    for j in range(z.size):
-                        slopes[j] = function(z[j], t[j], limit)[1] * factor
+            start, stop = block * height, min((block + 1) * height, outputs.shape[0])
+            total = 0.0
+            if weight is None:
+                part = slice(start * columns, stop * columns)
+                z, t = outputs.reshape(outputs.size)[part], targets.reshape(targets.size)[part]
+                if gradient is None:
+                    total = float(block_loss((), (z, t), (limit, scale)))
+                else:
+                    slopes = gradient.reshape(gradient.size)[part]
+                    total = float(block_slopes((slopes,), (z, t), (limit, scale)))
+            else:
+                for i in range(start, stop):
+                    ins = outputs, targets
+                    if gradient is None:
+                        term = row_loss(i, (), ins, (limit, scale))
+                    else:
+                        term = row_slopes(i, (gradient,), ins, (limit, weight[i] * scale))
+                    total += float(term) * weight[i]
             partial[block] = total
-        if first == 0 and last == partial.size:
+        if partial.size == 1:
             total_of(loss, partial, float(outputs.size))
 
     return Kernel(elementwise_loss, name)
@@ -117,12 +120,48 @@ _HUBER = _elementwise("huber", hubers)
 _BINARY = _elementwise("binary", binary)
 
 
+def _exp_of_row(x: Value, *others: Value) -> Value:
+    """e^(x - top); the last one given is the largest element."""
+    return elementary.exp_falling(x - others[-1])
+
+
+def _kept_exp(x: Value, *others: Value) -> tuple[Value, Value]:
+    e = _exp_of_row(x, *others)
+    return e, e
+
+
+def _label_slope(x: Value, e: Value, *factors: Value, position: Value) -> Value:  # noqa: ARG001
+    label, sure, rest, share, _, total = factors
+    return (e * (1.0 / total) - where(position.same(label), sure + rest, rest)) * share
+
+
+def _target_loss(x: Value, t: Value, *factors: Value) -> Value:
+    """-q log softmax; a class with q = 0 counts for nothing."""
+    sure, rest, _, top, total = factors
+    q = sure * t + rest
+    return where(q.equals(0.0), 0.0, -q * ((x - top) - elementary.log(total)))
+
+
+def _target_slope(x: Value, t: Value, e: Value, *factors: Value) -> tuple[Value, Value]:
+    sure, rest, share, _, total = factors
+    return (e * (1.0 / total) - (sure * t + rest)) * share, _target_loss(x, t, *factors)
+
+
+_top, _sum, _kept_sum = (top_of, TOP), (_exp_of_row, TOTAL), (_kept_exp, TOTAL)
+_label_sums = passes(_top, _sum)
+_label_slopes = passes(_top, _kept_sum, (_label_slope,))
+_distances = passes((lambda x, top: x - top, TOTAL))
+_log = scalar(elementary.log)
+_target_losses = passes(_top, _sum, (_target_loss, TOTAL))
+_target_slopes = passes(_top, _kept_sum, (_target_slope, TOTAL))
+
+
 @kernel
-def softmax_cross_entropy(
+def cross_entropy(
     first: int,
     last: int,
     logits: Array,
-    labels: Array,
+    truth: Array,
     weight: Array | None,
     loss: Array,
     dlogits: Array | None,
@@ -130,87 +169,33 @@ def softmax_cross_entropy(
     height: int,
     smoothing: float,
 ) -> None:
-    """Units are blocks of `height` rows; a row stays in cache for its passes."""
-    rows, columns = logits.shape
-    sure, rest = logits.dtype.type(1 - smoothing), logits.dtype.type(smoothing / columns)
+    """Against labels or distributions; units are blocks of `height` rows, and a row stays in cache for its passes."""
+    rows, real = logits.shape[0], logits.dtype.type
+    sure, rest = real(1 - smoothing), real(smoothing / logits.shape[1])
     for block in range(first, last):
         total = 0.0
         for i in range(block * height, min((block + 1) * height, rows)):
-            row, label = logits[i], labels[i]
-            share = one(sure) if weight is None else weight[i]
-            top = row_max(row)
-            if dlogits is None:
-                log_total = log_of_sum(row, top)
+            weight_of_row = real(1) if weight is None else weight[i]
+            share = weight_of_row / real(rows)
+            if truth.ndim == 1:
+                if dlogits is None:
+                    top, count = _label_sums(i, (), (logits,), ())
+                else:
+                    top, count = _label_slopes(i, (dlogits,), (logits,), (truth[i], sure, rest, share))
+                term = real(0)
+                if 0 <= truth[i] < logits.shape[1]:
+                    term = sure * (_log(count) - (logits[i, truth[i]] - top))
+                if rest != 0:
+                    distances = _distances(i, (), (logits,), (top,))
+                    term += rest * (real(logits.shape[1]) * _log(count) - distances)
             else:
-                log_total = gradient_of_row(row, dlogits[i], top, rest, share / logits.dtype.type(rows))
-                if 0 <= label < columns:
-                    dlogits[i, label] -= sure * share / logits.dtype.type(rows)
-            term = zero(sure)
-            if 0 <= label < columns:
-                term -= sure * ((row[label] - top) - log_total)
-            if smoothing > 0:
-                term -= rest * sum_of_logs(row, top, log_total)
-            total += float(term * share)
+                if dlogits is None:
+                    term = _target_losses(i, (), (logits, truth), (sure, rest, share))[2]
+                else:
+                    term = _target_slopes(i, (dlogits,), (logits, truth), (sure, rest, share))[2]
+            total += float(term) * weight_of_row
         partial[block] = total
-    if first == 0 and last == partial.size:
-        total_of(loss, partial, float(rows))
-
-
-@device
-def gradient_of_row(row: Array, gradient: Array, top: Real, rest: Real, share: Real) -> Real:
-    """Write (softmax - rest) share, and return log sum e^(x - top)."""
-    for j in range(row.size):
-        gradient[j] = elementary.exp(row[j] - top)
-    total = row_sum(gradient)
-    scale = one(total) / total
-    for j in range(row.size):
-        gradient[j] = (gradient[j] * scale - rest) * share
-    return math.log(total)
-
-
-@device
-def sum_of_logs(row: Array, top: Real, log_total: Real) -> Real:
-    """Sum of log softmax over a row."""
-    total = zero(top)
-    for j in range(row.size):
-        total = accumulate(total, (row[j] - top) - log_total)
-    return total
-
-
-@kernel
-def soft_cross_entropy(
-    first: int,
-    last: int,
-    logits: Array,
-    targets: Array,
-    weight: Array | None,
-    loss: Array,
-    dlogits: Array | None,
-    partial: Array,
-    height: int,
-    smoothing: float,
-) -> None:
-    """Units are blocks of `height` rows; a row stays in cache for its passes."""
-    rows, columns = logits.shape
-    sure, rest = logits.dtype.type(1 - smoothing), logits.dtype.type(smoothing / columns)
-    for block in range(first, last):
-        total = 0.0
-        for i in range(block * height, min((block + 1) * height, rows)):
-            row, target = logits[i], targets[i]
-            share = one(sure) if weight is None else weight[i]
-            top = row_max(row)
-            log_total = log_of_sum(row, top)
-            term = zero(sure)
-            for j in range(columns):
-                q, log_p = sure * target[j] + rest, (row[j] - top) - log_total
-                term = accumulate(term, zero(q) if q == zero(q) else -q * log_p)
-            if dlogits is not None:
-                for j in range(columns):
-                    q, log_p = sure * target[j] + rest, (row[j] - top) - log_total
-                    dlogits[i, j] = (elementary.exp(log_p) - q) * share / logits.dtype.type(rows)
-            total += float(term * share)
-        partial[block] = total
-    if first == 0 and last == partial.size:
+    if partial.size == 1:
         total_of(loss, partial, float(rows))
 
 
@@ -226,11 +211,12 @@ def _deal(
 ) -> None:
     """Run a loss kernel on blocks of rows, eight to a grain, and add up what they found."""
     rows, columns = outputs.shape
-    height = rows_of_block(columns)
+    height = max(1, _BLOCK // columns)
     partial = scratch(-(-rows // height))
     arguments = plain(outputs), plain(targets), optional(weight), loss, gradient
-    if not run(partial.size, 8, *arguments, partial, height, float(parameter)):
-        mean_loss.run(0, 1, loss, partial, float(divisor))
+    run(partial.size, 8, *arguments, partial, height, float(parameter))
+    if partial.size > 1:
+        mean_loss(1, 1, loss, partial, float(divisor))
 
 
 class Losses(Backend):
@@ -246,7 +232,7 @@ class Losses(Backend):
         smoothing: float,
     ) -> None:
         """Three passes over a row in cache."""
-        _deal(softmax_cross_entropy, logits, labels, weight, loss, dlogits, smoothing, logits.shape[0])
+        _deal(cross_entropy, logits, labels, weight, loss, dlogits, smoothing, logits.shape[0])
 
     def soft_cross_entropy(
         self,
@@ -258,7 +244,7 @@ class Losses(Backend):
         smoothing: float,
     ) -> None:
         """Three passes over a row in cache."""
-        _deal(soft_cross_entropy, logits, targets, weight, loss, dlogits, smoothing, logits.shape[0])
+        _deal(cross_entropy, logits, targets, weight, loss, dlogits, smoothing, logits.shape[0])
 
     def sigmoid_cross_entropy(
         self, logits: Array, targets: Array, weight: Array | None, loss: Array, dlogits: Array | None

@@ -6,50 +6,76 @@ import math
 
 from nnx.interface import Array, Backend
 from nnx_numba.hostarrays import GRAIN, flat, plain, scratch
-from nnx_numba.instructions import accumulate
 from nnx_numba.jit import device
-from nnx_numba.kernel import kernel
+from nnx_numba.kernel import Kernel, kernel
+from nnx_numba.lanes import Formula, Value, sqrt
+from nnx_numba.sweeps import WIDE_TOTAL, sweep
 
 BLOCK = 4096
 """Elements that are summed in their own precision; the sums of blocks are added in float64."""
 
 
+_sgd = sweep(lambda p, g, rate: p - rate * g)
+
+
 @kernel
 def sgd(first: int, last: int, p: Array, g: Array, lr: Array) -> None:
     """Move p; units are elements."""
-    p, g, rate = p[first:last], g[first:last], lr[()]
-    for i in range(p.size):
-        p[i] -= rate * g[i]
+    p, g = p[first:last], g[first:last]
+    _sgd((p,), (p, g), (lr[()],))
 
 
-@kernel
-def momentum(first: int, last: int, p: Array, g: Array, v: Array, lr: Array, mu: float) -> None:
-    """Move v and p; units are elements."""
-    p, g, v = p[first:last], g[first:last], v[first:last]
-    rate, keep = lr[()], p.dtype.type(mu)
-    for i in range(p.size):
-        v[i] = keep * v[i] + g[i]
-        p[i] -= rate * v[i]
+def _momentum(p: Value, g: Value, v: Value, rate: Value, mu: Value) -> tuple[Value, Value]:
+    v = mu * v + g
+    return p - rate * v, v
 
 
-@kernel
-def nesterov(first: int, last: int, p: Array, g: Array, v: Array, lr: Array, mu: float) -> None:
-    """Move v and p; units are elements."""
-    p, g, v = p[first:last], g[first:last], v[first:last]
-    rate, keep = lr[()], p.dtype.type(mu)
-    for i in range(p.size):
-        v[i] = keep * v[i] + g[i]
-        p[i] -= rate * (g[i] + keep * v[i])
+def _nesterov(p: Value, g: Value, v: Value, rate: Value, mu: Value) -> tuple[Value, Value]:
+    v = mu * v + g
+    return p - rate * (g + mu * v), v
+
+
+def _heavy_ball(name: str, formula: Formula) -> Kernel:
+    over = sweep(formula)
+
+    def heavy_ball(first: int, last: int, p: Array, g: Array, v: Array, lr: Array, mu: float) -> None:
+        """Move v and p; units are elements."""
+        p, g, v = p[first:last], g[first:last], v[first:last]
+        over((p, v), (p, g, v), (lr[()], p.dtype.type(mu)))
+
+    return Kernel(heavy_ball, name)
+
+
+momentum = _heavy_ball("momentum", _momentum)
+nesterov = _heavy_ball("nesterov", _nesterov)
+
+
+def _rmsprop(p: Value, g: Value, s: Value, *factors: Value) -> tuple[Value, Value]:
+    rate, old, new, eps = factors
+    s = old * s + new * g * g
+    return p - rate * g / (sqrt(s) + eps), s
+
+
+_move_by_rms = sweep(_rmsprop)
 
 
 @kernel
 def rmsprop(first: int, last: int, p: Array, g: Array, s: Array, lr: Array, rho: float, eps: float) -> None:
     """Move s and p; units are elements."""
     p, g, s = p[first:last], g[first:last], s[first:last]
-    rate, old, new, floor = lr[()], p.dtype.type(rho), p.dtype.type(1 - rho), p.dtype.type(eps)
-    for i in range(p.size):
-        s[i] = old * s[i] + new * g[i] * g[i]
-        p[i] -= rate * g[i] / (math.sqrt(s[i]) + floor)
+    real = p.dtype.type
+    _move_by_rms((p, s), (p, g, s), (lr[()], real(rho), real(1 - rho), real(eps)))
+
+
+def _adam(p: Value, g: Value, m: Value, v: Value, *factors: Value) -> tuple[Value, Value, Value]:
+    """Adam with its bias corrections drawn into the rate and into one over that of v."""
+    rate, correction, b1, b2, a1, a2, eps, eps_root, kept = factors
+    m = b1 * m + a1 * g
+    v = b2 * v + a2 * g * g
+    return p * kept - rate * m / (sqrt(v * correction + eps_root) + eps), m, v
+
+
+_move_by_moments = sweep(_adam)
 
 
 @kernel
@@ -69,35 +95,27 @@ def adam(
     weight_decay: float,
     decayed: int,
 ) -> None:
-    """Shrink p[:decayed], move m, v and p, a block in cache at a time; units are elements.
-
-    Adam is AdamW without decay.
-    """
-    real = p.dtype.type
-    t, rate = step[()] + 1.0, lr[()]
-    c1, c2 = real(1 - beta1**t), real(1 - beta2**t)  # bias corrections
-    b1, b2, a1, a2 = real(beta1), real(beta2), real(1 - beta1), real(1 - beta2)
-    floor, floor_root, shrink = real(eps), real(eps_root), rate * real(weight_decay)
-    for start in range(first, last, BLOCK):
-        stop = min(start + BLOCK, last)
-        weights = p[start : max(start, min(stop, decayed))]
-        for i in range(weights.size):
-            weights[i] -= shrink * weights[i]
-        block, slope, mean, square = p[start:stop], g[start:stop], m[start:stop], v[start:stop]
-        for i in range(block.size):
-            mean[i] = b1 * mean[i] + a1 * slope[i]
-            square[i] = b2 * square[i] + a2 * slope[i] * slope[i]
-            block[i] -= rate * (mean[i] / c1) / (math.sqrt(square[i] / c2 + floor_root) + floor)
+    """Shrink p[:decayed], and move m, v and p; units are elements. Adam is AdamW without decay."""
+    real, t, rate = p.dtype.type, step[()] + 1.0, float(lr[()])
+    c1, c2 = 1 - beta1**t, 1 - beta2**t
+    factors = (
+        *(real(rate / c1), real(1 / c2), real(beta1), real(beta2)),
+        *(real(1 - beta1), real(1 - beta2), real(eps), real(eps_root)),
+    )
+    seam = min(max(first, decayed), last)
+    for start, stop, kept in ((first, seam, 1 - rate * weight_decay), (seam, last, 1.0)):
+        if start < stop:
+            block, mean, square = p[start:stop], m[start:stop], v[start:stop]
+            _move_by_moments((block, mean, square), (block, g[start:stop], mean, square), (*factors, real(kept)))
 
 
-@device
-def block_squares(w: Array, block: int) -> float:
-    """Sum of squares of one block, each square in float64, where it can neither overflow nor vanish."""
-    w = w[block * BLOCK : (block + 1) * BLOCK]
-    total = 0.0
-    for i in range(w.size):
-        total = accumulate(total, float(w[i]) * float(w[i]))
-    return total
+def _decay_and_square(w: Value, dw: Value, factor: Value) -> tuple[Value, Value]:
+    return dw + factor * w, w.widened() * w.widened()
+
+
+_decay = sweep(_decay_and_square, WIDE_TOTAL)
+_squares = sweep(lambda w: w.widened() * w.widened(), WIDE_TOTAL)  # there they can neither overflow nor vanish
+_scale = sweep(lambda g, factor: g * factor)
 
 
 @device
@@ -113,32 +131,31 @@ def sum_of(partial: Array) -> float:
 def l2_penalty(first: int, last: int, w: Array, dw: Array, loss: Array, partial: Array, scale: float) -> None:
     """Move dw and sum the squares of w; units are blocks."""
     for block in range(first, last):
-        partial[block] = block_squares(w, block)
-    factor = w.dtype.type(scale)
-    w, dw = w[first * BLOCK : last * BLOCK], dw[first * BLOCK : last * BLOCK]
-    for i in range(w.size):
-        dw[i] += factor * w[i]
-    if first == 0 and last == partial.size:
-        l2_loss_of(loss, partial, scale)
+        part = slice(block * BLOCK, (block + 1) * BLOCK)
+        partial[block] = _decay((dw[part],), (w[part], dw[part]), (w.dtype.type(scale),))
+    if partial.size == 1:
+        add_penalty(loss, partial, scale)
 
 
 @device
-def l2_loss_of(loss: Array, partial: Array, scale: float) -> None:
-    """Add the penalty."""
+def add_penalty(loss: Array, partial: Array, scale: float) -> None:
+    """Add the penalty to the loss."""
     loss[()] += 0.5 * scale * sum_of(partial)
 
 
 @kernel
 def l2_loss(first: int, last: int, loss: Array, partial: Array, scale: float) -> None:  # noqa: ARG001
-    """Add the penalty from all partial sums."""
-    l2_loss_of(loss, partial, scale)
+    """Add the penalty from several blocks; one unit."""
+    add_penalty(loss, partial, scale)
 
 
 @kernel
-def squares(first: int, last: int, g: Array, partial: Array) -> None:
+def squares(first: int, last: int, g: Array, norm: Array, partial: Array) -> None:
     """Sum the squares of each block; units are blocks."""
     for block in range(first, last):
-        partial[block] = block_squares(g, block)
+        partial[block] = _squares((), (g[block * BLOCK : (block + 1) * BLOCK],), ())
+    if partial.size == 1:
+        take_root(g, norm, partial)
 
 
 @device
@@ -155,24 +172,28 @@ def careful_norm(g: Array) -> float:
     return largest * math.sqrt(total)
 
 
-@kernel
-def clip(first: int, last: int, g: Array, norm: Array, limit: float) -> None:
-    """Scale g by limit / norm where that is below 1; units are elements."""
-    size = norm[()]
-    factor = g.dtype.type(1.0) if size <= limit else g.dtype.type(limit) / size
-    g = g[first:last]
-    for i in range(g.size):
-        g[i] *= factor
-
-
-@kernel
-def norm_of(first: int, last: int, g: Array, norm: Array, partial: Array) -> None:  # noqa: ARG001
-    """Take the root of the sum of squares; one unit."""
+@device
+def take_root(g: Array, norm: Array, partial: Array) -> None:
+    """Take the root of the sum of squares."""
     total = sum_of(partial)
     if total < 1e-280 or total == math.inf:
         norm[()] = careful_norm(g)
     else:
         norm[()] = math.sqrt(total)
+
+
+@kernel
+def norm_of(first: int, last: int, g: Array, norm: Array, partial: Array) -> None:  # noqa: ARG001
+    """Take the root for several blocks; one unit."""
+    take_root(g, norm, partial)
+
+
+@kernel
+def clip(first: int, last: int, g: Array, norm: Array, limit: float) -> None:
+    """Scale g by limit / norm where that is below 1; units are elements."""
+    size, real = norm[()], g.dtype.type
+    if not size <= limit:  # NaN included
+        _scale((g[first:last],), (g[first:last],), (real(limit) / size,))
 
 
 def blocks_of(size: int) -> int:
@@ -185,15 +206,17 @@ class Updates(Backend):
 
     def l2_penalty(self, w: Array, dw: Array, loss: Array, scale: float) -> None:
         """Sum squares in float64, block by block."""
-        partial = scratch(blocks_of(w.size))
-        if not l2_penalty(partial.size, GRAIN // BLOCK, flat(w), dw.reshape(-1), loss, partial, scale):
-            l2_loss.run(0, 1, loss, partial, scale)
+        partial = scratch(max(blocks_of(w.size), 1))
+        l2_penalty(partial.size, GRAIN // BLOCK, flat(w), dw.reshape(-1), loss, partial, scale)
+        if partial.size > 1:
+            l2_loss(1, 1, loss, partial, scale)
 
     def clip_by_global_norm(self, g: Array, norm: Array, limit: float) -> None:
         """Sum squares in float64, where those of float32 cannot overflow."""
-        partial = scratch(blocks_of(g.size))
-        squares(partial.size, GRAIN // BLOCK, g, partial)
-        norm_of.run(0, 1, g, norm, partial)
+        partial = scratch(max(blocks_of(g.size), 1))
+        squares(partial.size, GRAIN // BLOCK, g, norm, partial)
+        if partial.size > 1:
+            norm_of(1, 1, g, norm, partial)
         clip(g.size, GRAIN, g, norm, float(limit))
 
     def sgd(self, p: Array, g: Array, lr: Array) -> None:

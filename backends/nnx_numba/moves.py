@@ -1,0 +1,80 @@
+"""Copying rows, and finding the largest element of one."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from llvmlite import ir
+
+from nnx_numba.internals import alloca_once, types
+from nnx_numba.jit import intrinsic
+from nnx_numba.lanes import WORD, call, fill
+from nnx_numba.sweeps import LARGEST, LINE, Lanes, lanes_of, loop, row_of, row_pass
+
+_BYTE, _INT = ir.IntType(8), ir.IntType(32)
+
+
+@intrinsic
+def copy_row(_context: Any, source: Any, origin: Any, ahead: Any, out: Any, i: Any) -> Any:
+    """Copy row `origin` of a matrix to row i of another, and fetch row `ahead` into the cache meanwhile."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        matrix, place, following, result, index = arguments
+        row, fetched, copy = (
+            row_of(context, builder, kind, value, which)
+            for kind, value, which in (
+                (signature.args[0], matrix, place),
+                (signature.args[0], matrix, following),
+                (signature.args[3], result, index),
+            )
+        )
+        size = builder.mul(row.size, WORD(signature.args[0].dtype.bitwidth // 8))
+        _copy_bytes(builder, *(builder.bitcast(part.data, _BYTE.as_pointer()) for part in (row, fetched, copy)), size)
+        return context.get_dummy_value()
+
+    return types.none(source, origin, ahead, out, i), generate
+
+
+def _copy_bytes(builder: Any, source: Any, fetched: Any, target: Any, size: Any) -> None:
+    line, void = ir.VectorType(_BYTE, LINE), ir.VoidType()
+    numbers = ir.Constant(line, list(range(LINE)))
+    with loop(builder, WORD(0), size, LINE) as start:
+        origin, place, ahead = (builder.gep(data, [start]) for data in (source, target, fetched))
+        call(builder, "llvm.prefetch.p0", void, ahead, _INT(0), _INT(3), _INT(1))
+        left = builder.sub(size, start)
+        whole = builder.icmp_signed(">=", left, WORD(LINE))
+        with builder.if_else(whole) as (then, otherwise):
+            with then:
+                value = builder.load(builder.bitcast(origin, line.as_pointer()), align=1, typ=line)
+                builder.store(value, builder.bitcast(place, line.as_pointer()), align=1)
+            with otherwise:
+                mask = builder.icmp_unsigned("<", numbers, fill(builder, line, builder.trunc(left, _BYTE)))
+                name = f"llvm.masked.{{}}.v{LINE}i8.p0"
+                value = call(builder, name.format("load"), line, origin, _INT(1), mask, ir.Constant(line, None))
+                call(builder, name.format("store"), void, value, place, _INT(1), mask)
+
+
+@intrinsic
+def find_largest(_context: Any, x: Any, i: Any) -> Any:
+    """The place of the largest element of row i: the first of equals, and the first NaN where there is one."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        row = row_of(context, builder, signature.args[0], *arguments)
+        (top,) = row_pass(builder, lambda x: x, [], [row], [], LARGEST)
+        found = alloca_once(builder, WORD)
+        builder.store(WORD(-1), found)
+        count = lanes_of(row.element)
+        with loop(builder, WORD(0), row.size, count) as start:
+            lanes = Lanes(builder, count, builder.sub(row.size, start))
+            value = lanes.load(row.at(start), row.element).llvm
+            equal = builder.fcmp_ordered("==", value, lanes.filled(top).llvm)
+            hit = builder.and_(builder.or_(equal, builder.fcmp_unordered("uno", value, value)), lanes.mask)
+            bits = builder.bitcast(hit, ir.IntType(count))
+            first = call(builder, f"llvm.cttz.i{count}", bits.type, bits, ir.IntType(1)(0))
+            here = builder.icmp_unsigned("!=", bits, bits.type(0))
+            fresh = builder.icmp_signed("<", builder.load(found, typ=WORD), WORD(0))
+            with builder.if_then(builder.and_(here, fresh)):
+                builder.store(builder.add(start, builder.zext(first, WORD)), found)
+        return builder.load(found, typ=WORD)
+
+    return types.int64(x, i), generate
