@@ -9,18 +9,29 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from nnx.interface import Array, Memory, aligned_empty, host_memory
+from nnx.interface import Array, Memory, Program, Tape, aligned_empty, host_memory
+from nnx_numba import team
 from nnx_numba.activations import Activations
 from nnx_numba.dropout import Dropout
 from nnx_numba.indexing import Indexing
-from nnx_numba.internals import threading_layer
 from nnx_numba.linear import Linear
 from nnx_numba.losses import Losses
 from nnx_numba.normalization import Normalization
+from nnx_numba.program import compile_tape
 from nnx_numba.updates import Updates
+from nnx_numba.vectors import LINE
 
 
-class NumbaBackend(Linear, Activations, Normalization, Dropout, Losses, Indexing, Updates):
+_FAMILIES = (Linear, Activations, Normalization, Dropout, Losses, Indexing, Updates)
+_NATIVE = {function for family in _FAMILIES for function in vars(family).values() if callable(function)}
+
+
+def _is_native(kernel: Any) -> bool:
+    """Whether a kernel is one of ours, which do nothing but launch; a subclass may have others."""
+    return getattr(kernel, "__func__", None) in _NATIVE
+
+
+class NumbaBackend(Linear, Normalization, Dropout, Losses, Indexing, Updates):
     """Compiled kernels on the CPU: fused, one pass over memory each, on all cores where that pays."""
 
     name = "numba"
@@ -45,9 +56,18 @@ class NumbaBackend(Linear, Activations, Normalization, Dropout, Losses, Indexing
         return isinstance(value, np.ndarray)
 
     def device(self) -> str:
-        """Name the compiler and the threads (asking for their number starts them)."""
-        threads = numba.get_num_threads()
-        return f"CPU, Numba {numba.__version__}, {threads} thread{'s' * (threads > 1)} ({threading_layer()})"
+        """Name the compiler, the vectors and the threads."""
+        threads = team.num_threads()
+        vectors = f"{8 * LINE}-bit vectors"
+        return f"CPU, Numba {numba.__version__}, {vectors}, {threads} thread{'s' * (threads > 1)}"
+
+    def compile(self, tape: Tape) -> Program:
+        """Walk the whole step natively, except for kernels of others."""
+        return compile_tape(tape, _is_native)
+
+    def set_num_threads(self, count: int) -> None:
+        """See `Arrays.set_num_threads`."""
+        team.set_num_threads(count)
 
     def memory(self) -> Memory:
         """See `Arrays.memory`."""

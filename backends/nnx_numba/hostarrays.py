@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ctypes
-import threading
 from typing import Any
 
 import numpy as np
@@ -11,8 +10,6 @@ from numpy.typing import NDArray
 
 GRAIN = 32768
 """Elements that one core works on for some ten microseconds: less is not worth waking another one."""
-
-_local = threading.local()
 
 
 def plain(array: NDArray[Any]) -> NDArray[Any]:
@@ -38,14 +35,6 @@ def flat(array: NDArray[Any]) -> NDArray[Any]:
 def optional(array: NDArray[Any] | None) -> NDArray[Any] | None:
     """Return a plain array, or None for None."""
     return None if array is None else plain(array)
-
-
-def scratch(size: int) -> NDArray[np.float64]:
-    """Return this thread's working memory for `size` partial sums."""
-    memory: NDArray[np.float64] | None = getattr(_local, "scratch", None)
-    if memory is None or memory.size < size:
-        memory = _local.scratch = np.empty(max(size, 1024))
-    return memory[:size]
 
 
 def row_grain(columns: int) -> int:

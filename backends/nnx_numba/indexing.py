@@ -14,8 +14,9 @@ def row_max(row):
         top = larger(top, row[j])
     return top
 
-from nnx_numba.hostarrays import GRAIN, flat, plain, row_grain, scratch
+from nnx_numba.hostarrays import GRAIN, flat, plain, row_grain
 from nnx_numba.kernel import kernel
+from nnx_numba.launches import scratch
 from nnx_numba.moves import copy_row, find_largest
 from nnx_numba.sweeps import sweep
 

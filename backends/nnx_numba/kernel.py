@@ -123,6 +123,6 @@ def _value(context: Any, builder: Any, kind: Any, word: Callable[[], Any]) -> An
         return context.get_dummy_value()
     if isinstance(kind, types.Float):
         return builder.bitcast(word(), ir.DoubleType())
-    return word()
+    return builder.trunc(word(), ir.IntType(1)) if kind == types.boolean else word()
 
 

@@ -81,6 +81,12 @@ class Value:
         scalar = ir.Constant(_element(self.llvm.type), number)
         return Value(self.builder, fill(self.builder, self.llvm.type, scalar))
 
+    def filled(self, scalar: Any) -> Value:
+        """Return a float64 LLVM value in this value's type, in every lane."""
+        element = _element(self.llvm.type)
+        narrow = scalar if self.kind == "double" else self.builder.fptrunc(scalar, element)
+        return Value(self.builder, fill(self.builder, self.llvm.type, narrow))
+
     def polynomial(self, single: tuple[float, ...], double: tuple[float, ...]) -> Value:
         """Evaluate a polynomial of this value by Horner's rule; coefficients with the highest power first."""
         total, *rest = map(self.constant, single if self.kind == "float" else double)

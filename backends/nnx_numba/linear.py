@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
+from llvmlite import ir
 
-from nnx.interface import FUSED, Array, Backend
-from nnx_numba.activations import FUNCTIONS
-from nnx_numba.columns import HEIGHT, PANEL, WIDTH, clear, panels
-from nnx_numba.hostarrays import GRAIN, flat, plain
+from nnx.interface import FUSED, Array
+from nnx_numba.activations import FORMULAS, Activations
+from nnx_numba.columns import Matrix, Panel, panels
+from nnx_numba.hostarrays import plain
 from nnx_numba.inner import GROUP, MOST, ROWS, multiply_inner
-from nnx_numba.instructions import stack
 from nnx_numba.kernel import Kernel, kernel
+from nnx_numba.lanes import Value
+from nnx_numba.normalization import for_panels
 from nnx_numba.product import multiply
+from nnx_numba.sweeps import Row, row_pass
 from nnx_numba.tiles import HEIGHTS
 from nnx_numba.vectors import LINE
 
@@ -143,52 +145,35 @@ def _grain(chosen: Way, count: int) -> int:
 
 
 def _prologue(name: str) -> Kernel:
-    derivative: Callable[..., Any] = FUNCTIONS[name][1]
+    derivative = FORMULAS[name][1]
+
+    def emit(panel: Panel, y: Matrix, dy: Matrix, dz: Matrix | None, db: Row | None, alpha: Any) -> None:
+        def slope(output: Value, gradient: Value) -> tuple[Value, ...]:
+            d = gradient * derivative(output, output, output.filled(alpha))
+            return (d,) * len([*outs, *sums])
+
+        outs = [] if dz is None else [dz]
+        sums = [] if db is None else [panel.zeros(ir.DoubleType())]
+        with panel.blocks(y.rows) as block:
+            panel.over(slope, block, outs, [y, dy], [], sums)
+        if db is not None:
+            row_pass(panel.builder, lambda total: total, [panel.part(db)], sums, [])
+
+    over_panels = for_panels(emit)
 
     def slopes(
         first: int, last: int, y: Array, dy: Array, dz: Array | None, db: Array | None, alpha: float
     ) -> None:
         """dz = dy f'(z), and db its sums over rows; units are panels of columns."""
-        block, sums, slope = stack(dy.dtype.type(0), WIDTH), stack(0.0, WIDTH), dy.dtype.type(alpha)
-        stop = min(last * PANEL, dy.shape[1])
-        for begin in range(first * PANEL, stop, WIDTH):
-            width = min(begin + WIDTH, stop) - begin
-            clear(sums, width)
-            for start in range(0, dy.shape[0], HEIGHT):
-                clear(block, width)
-                for i in range(start, min(start + HEIGHT, dy.shape[0])):
-                    output, gradient = y[i][begin : begin + width], dy[i][begin : begin + width]
-                    for j in range(width):
-                        d = gradient[j] * derivative(output[j], output[j], slope)
-                        block[j] += d
-                        if dz is not None:
-                            dz[i, begin + j] = d
-                for j in range(width):
-                    sums[j] += block[j]
-            if db is not None:
-                for j in range(width):
-                    db[begin + j] = sums[j]
+        over_panels(first, last, (y, dy, dz, db, alpha))
 
     return Kernel(slopes, name)
 
 
-def _epilogue(name: str) -> Kernel:
-    function: Callable[..., Any] = FUNCTIONS[name][0]
-
-    def activate_in_place(first: int, last: int, y: Array, alpha: float) -> None:
-        """y = f(y); units are elements."""
-        y, slope = y[first:last], y.dtype.type(alpha)
-        for i in range(y.size):
-            y[i] = function(y[i], slope)
-
-    return Kernel(activate_in_place, name)
-
-
-_EPILOGUES = {name: _epilogue(name) for name in FUSED}
 _PROLOGUES = {name: _prologue(name) for name in FUSED}
 
 
-class Linear(Backend):
+class Linear(Activations):
     """Matrix products."""
 
     def matmul(self, a: Array, b: Array, out: Array, transpose_a: bool, transpose_b: bool) -> None:
@@ -199,7 +184,7 @@ class Linear(Backend):
         """Sums begin with the bias; the activation goes over the result while it is in cache."""
         _multiply(x, w, b, y, (False, False))
         if activation != "identity":
-            _EPILOGUES[activation](y.size, GRAIN, flat(y), float(alpha))
+            self.activate(y, y, activation, alpha)
 
     def linear_backward(
         self,

@@ -9,9 +9,10 @@ from nnx.interface import Array, Backend
 from nnx_numba import elementary
 from nnx_numba.activations import top_of
 
-from nnx_numba.hostarrays import optional, plain, scratch
+from nnx_numba.hostarrays import optional, plain
 from nnx_numba.jit import device
 from nnx_numba.kernel import Kernel, kernel
+from nnx_numba.launches import scratch
 from nnx_numba.lanes import Formula, Value, at_least, scalar, where
 from nnx_numba.sweeps import TOP, TOTAL, passes, sweep
 

@@ -40,7 +40,7 @@ def _unpacked(context: Any, builder: Any, signature: Any, arguments: Any) -> lis
     return found
 
 
-def _for_panels(emit: Any) -> Any:
+def for_panels(emit: Any) -> Any:
     """Make a function of panels first..last-1 and arrays: `emit(panel, *arguments)` for at most WIDTH columns.
 
     The first of the arrays is a matrix with these columns.
@@ -104,7 +104,7 @@ def _batch_norm(panel: Panel, x: Matrix, *arguments: Any) -> None:
         panel.over(_scaled, block, [y], [x], [kept[0], scale, offset])
 
 
-_norm_columns = _for_panels(_batch_norm)
+_norm_columns = for_panels(_batch_norm)
 
 
 @kernel
@@ -138,7 +138,7 @@ def _infer(panel: Panel, x: Matrix, *arguments: Any) -> None:
         panel.over(_scaled, block, [y], [x], [mean, scale, panel.part(beta)])
 
 
-_infer_columns = _for_panels(_infer)
+_infer_columns = for_panels(_infer)
 
 
 @kernel
@@ -188,7 +188,7 @@ def _batch_norm_backward(panel: Panel, x: Matrix, *arguments: Any) -> None:
             panel.over(_slope, block, [dx], [x, dy], [part(mean), scale, s, q])
 
 
-_backward_columns = _for_panels(_batch_norm_backward)
+_backward_columns = for_panels(_batch_norm_backward)
 
 
 @kernel
@@ -280,7 +280,7 @@ def _parameters(panel: Panel, x: Matrix, *arguments: Any) -> None:
     row_pass(panel.builder, lambda *sums: sums, [panel.part(dbeta), panel.part(dgamma)], found, [])
 
 
-_parameter_columns = _for_panels(_parameters)
+_parameter_columns = for_panels(_parameters)
 
 
 @kernel

@@ -30,6 +30,10 @@ WIDE = 4
 """Panels from which on packing the left operand pays, if its rows are more than a block."""
 
 
+FEW = 4
+"""Tiles up to which a panel is read as it lies, if its columns adjoin."""
+
+
 @dataclass(frozen=True)
 class Area:
     """Rows and columns of the result that one call makes."""
@@ -107,12 +111,16 @@ class Product:
         """Pack a panel, and run the tiles down it."""
         builder, lines = self.builder, self.lines
         source = Matrix(self.right.at(builder, block.begin, column), self.right.row, self.right.column)
-        target = Matrix(self._panel, WORD(2 * LINE), self.element)
-        pack(lines, source, smaller(builder, rest, WORD(self.width)), block.deep, target)
+        packs = self._packs_right(block.rows)
+        with builder.if_then(packs):
+            target = Matrix(self._panel, WORD(2 * LINE), self.element)
+            pack(lines, source, smaller(builder, rest, WORD(self.width)), block.deep, target)
         masks = [lines.mask(builder.sub(rest, WORD(n * lines.lanes))) for n in range(2)]
         starts = [self._start(bias, column, n, mask) for n, mask in enumerate(masks)]
         fresh = builder.icmp_signed("==", block.begin, WORD(0))
-        panel = Panel(self._panel, block.deep, rest, masks, starts, fresh)
+        address = builder.select(packs, self._panel, source.address)
+        stride = builder.select(packs, WORD(2 * LINE), source.row)
+        panel = Panel(address, stride, block.deep, rest, masks, starts, fresh)
         with loop(builder, block.rows, self.height) as row:
             valid = smaller(builder, self.height, builder.sub(block.rows, row))
             place = self.out.at(builder, builder.add(block.top, row), column)
@@ -120,6 +128,12 @@ class Product:
                 moved(builder, block.left.address, (row, block.per_row)), block.left.row, block.left.column
             )
             self._tile.emit(left, panel, Matrix(place, self.out.row, self.out.column), valid, self.height)
+
+    def _packs_right(self, rows: Any) -> Any:
+        """Whether to pack a panel: if its columns adjoin, only where enough tiles run down it."""
+        builder = self.builder
+        many = builder.icmp_signed(">", rows, builder.mul(self.height, WORD(FEW)))
+        return builder.or_(many, builder.icmp_signed("!=", self.right.column, self.element))
 
     def _start(self, bias: Any, column: Any, n: int, mask: Any) -> Any:
         """What the sums of a line begin with: the bias, or 0."""

@@ -13,16 +13,17 @@ HEIGHTS = (2, 4, 6, 8, 10) if REGISTERS == 32 else (2, 4, 6)
 
 @dataclass(frozen=True)
 class Panel:
-    """Packed lines of the right operand, and what is known of the columns above them.
+    """Lines of the right operand, and what is known of the columns above them.
 
     Attributes:
-        address: the first of `deep` pairs of lines.
+        address, stride: the first of `deep` pairs of lines, and bytes to the next.
         rest: columns from here to the end of the result; the lines hold at most as many.
         masks, starts: for both lines, the columns that there are, and what sums begin with.
         fresh: whether sums begin here, or go on from what the result holds.
     """
 
     address: Any
+    stride: Any
     deep: Any
     rest: Any
     masks: list[Any]
@@ -77,8 +78,8 @@ class Tile:
         sums = [[lines.variable() for _ in range(width)] for _ in range(rows)]
         self._begin(sums, targets, panel)
         with loop(builder, panel.deep) as k:
-            place = moved(builder, panel.address, (k, WORD(2 * LINE)))
-            line = [lines.load(moved(builder, place, (WORD(n), WORD(LINE)))) for n in range(width)]
+            place = moved(builder, panel.address, (k, panel.stride))
+            line = [lines.load(builder.add(place, WORD(n * LINE)), panel.masks[n]) for n in range(width)]
             step = builder.mul(k, left.column)
             for source, row in zip(sources, sums, strict=True):
                 factor = lines.scalar(builder.add(source, step))

@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 
 from nnx.interface import Array, Backend
-from nnx_numba.hostarrays import GRAIN, flat, plain, scratch
+from nnx_numba.hostarrays import GRAIN, flat, plain
 from nnx_numba.jit import device
 from nnx_numba.kernel import Kernel, kernel
+from nnx_numba.launches import scratch
 from nnx_numba.lanes import Formula, Value, sqrt
 from nnx_numba.sweeps import WIDE_TOTAL, sweep
 
