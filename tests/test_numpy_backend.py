@@ -14,7 +14,7 @@ import pytest
 from nnx import reference
 from nnx.interface import ELEMENTWISE, Tape
 from nnx_numpy import NumpyBackend, philox
-from nnx_numpy.workspace import BLOCK, Workspace, workspace
+from nnx_numpy.workspace import BLOCK, Workspace
 
 FLOAT32 = np.dtype(np.float32)
 
@@ -108,14 +108,6 @@ def test_threads_do_not_share_scratch(backend: NumpyBackend) -> None:
     for worker in workers:
         worker.join()
     assert not mismatches
-
-
-def test_each_thread_has_its_own_buffers() -> None:
-    taken = [workspace.take("probe", (8,), FLOAT32)]
-    worker = threading.Thread(target=lambda: taken.append(workspace.take("probe", (8,), FLOAT32)))
-    worker.start()
-    worker.join()
-    assert not np.shares_memory(*taken)
 
 
 def test_a_slot_is_one_buffer_that_grows() -> None:

@@ -7,7 +7,7 @@ import numpy as np
 from nnx import interface
 from nnx.interface import Array
 from nnx_numpy.philox import lane_blocks
-from nnx_numpy.workspace import quiet, workspace
+from nnx_numpy.plan import Plan, kernel
 
 _BOOL = np.dtype(np.bool_)
 
@@ -15,23 +15,24 @@ _BOOL = np.dtype(np.bool_)
 class Dropout(interface.dropout.Dropout):
     """Kernels on counter-based random bits."""
 
-    def random_bits(self, step: Array, out: Array, seed: int, stream: int) -> None:
+    @kernel
+    def random_bits(self, plan: Plan, step: Array, out: Array, seed: int, stream: int) -> None:
         """A block of rows at a time."""
         if out.size == 0:
             return
-        for rows, lanes in lane_blocks(out.shape, int(step), seed, stream):
-            out[rows] = lanes
+        for rows, lanes in lane_blocks(plan, out.shape, memoryview(step), seed, stream):
+            plan.copy(lanes, out[rows])
 
-    @quiet
-    def dropout(self, x: Array, step: Array, y: Array, seed: int, stream: int, threshold: int) -> None:
+    @kernel
+    def dropout(self, plan: Plan, x: Array, step: Array, y: Array, seed: int, stream: int, threshold: int) -> None:
         """Dropped elements are cleared as integers: exact for NaN, a fifth of the cost of a masked copy."""
         if x.size == 0:
             return
         bits = y.view(f"i{y.itemsize}")
-        for rows, lanes in lane_blocks(x.shape, int(step), seed, stream):
-            keep = workspace.take("keep", lanes.shape, _BOOL)
-            np.less(lanes, threshold, out=keep)
+        for rows, lanes in lane_blocks(plan, x.shape, memoryview(step), seed, stream):
+            keep = plan.take("keep", lanes.shape, _BOOL)
             mask = keep.view(np.int8)
-            np.negative(mask, out=mask)  # 1 -> all bits set, also when widened
-            np.multiply(x[rows], 65536 / threshold, out=y[rows])
-            np.bitwise_and(bits[rows], mask, out=bits[rows])
+            plan(np.less_equal, lanes, threshold - 1, keep)  # 65536 would be out of the lanes' range
+            plan(np.negative, mask, mask)  # 1 -> all bits set, also when widened
+            plan(np.multiply, x[rows], 65536 / threshold, y[rows])
+            plan(np.bitwise_and, bits[rows], mask, bits[rows])
