@@ -84,12 +84,12 @@ class Normalization(interface.normalization.Normalization):
     ) -> None:
         """The sums first, then dx in the destination."""
         n, channels = x.shape
-        column_sums(plan, dy, dbeta)  # (N, C) -> (C,)
         for rows in row_blocks(n, channels):
-            part = x[rows]
+            part, slope = x[rows], dy[rows]
             product = plan.like("product", part)
+            add_column_sums(plan, slope, dbeta, rows.start == 0)  # (n, C) -> (C,)
             plan(np.subtract, part, mean, product)
-            plan(np.multiply, product, dy[rows], product)
+            plan(np.multiply, product, slope, product)
             add_column_sums(plan, product, dgamma, rows.start == 0)
         plan(np.multiply, dgamma, rstd, dgamma)
         if dx is not None:
@@ -117,9 +117,9 @@ class Normalization(interface.normalization.Normalization):
         dbeta: Array,
     ) -> None:
         """All passes on one block of rows before the next; row means as products with gamma."""
-        column_sums(plan, dy, dbeta)  # (N, F) -> (F,)
         for rows in row_blocks(*x.shape):
             part = x[rows]
+            add_column_sums(plan, dy[rows], dbeta, rows.start == 0)  # (n, F) -> (F,)
             h, product = plan.like("h", part), plan.like("product", part)
             plan(np.subtract, part, mean[rows, None], h)
             plan(np.multiply, h, rstd[rows, None], h)

@@ -18,7 +18,7 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import numpy as np
 
-from nnx.interface import Call, Tape
+from nnx.interface import Call, Tape, aligned_empty
 from nnx_numpy.workspace import Numbers, Workspace
 
 Primitive = Callable[..., Any]
@@ -66,6 +66,13 @@ class Plan(Workspace):
             array = contiguous
         return array.reshape(-1)
 
+    def once(
+        self, key: tuple[Any, ...], source: Numbers, shape: tuple[int, ...], dtype: np.dtype[Any]
+    ) -> tuple[Numbers, bool]:
+        """Lend memory for what depends on `source` and the key alone; tell whether it has its contents already."""
+        del source
+        return self.take(str(key[0]), shape, dtype), False
+
     def _operands(self, arguments: tuple[Any, ...]) -> tuple[Any, ...]:
         first: Numbers = next(value for value in arguments if isinstance(value, np.ndarray))
         return tuple(
@@ -82,12 +89,44 @@ class Direct(Plan):
 
 
 class Recording(Plan):
-    """Keeps every call."""
+    """Keeps every call; makes what `once` asks for again only after its source may have changed."""
 
     def __init__(self) -> None:
         """Begin with no calls, and with scratch that is shared with nobody."""
         super().__init__()
         self.calls: list[tuple[Primitive, tuple[Any, ...]]] = []
+        self._made: dict[tuple[Any, ...], tuple[Numbers, Numbers]] = {}  # sources and results
+        self._sources: set[int] = set()  # the ids of those that the current kernel has named
+
+    def record(self, call: Call) -> None:
+        """Let a kernel plan its calls; what is no kernel of this backend is called as it was recorded."""
+        self._sources.clear()
+        planned = getattr(call.kernel, "planned", None)
+        if planned is None:
+            self.do(call.kernel, call.arguments)
+        else:
+            planned(call.kernel.__self__, self, *call.arguments)  # type: ignore[attr-defined]  # a bound method
+        self._forget([value for value in call.arguments if isinstance(value, np.ndarray)])
+
+    def _forget(self, given: list[Numbers]) -> None:
+        """Drop the results whose source the kernel was given for another purpose: it may have changed it."""
+        others = [array for array in given if id(array) not in self._sources]
+        self._made = {
+            key: (source, result)
+            for key, (source, result) in self._made.items()
+            if not any(np.may_share_memory(source, array) for array in others)
+        }
+
+    def once(
+        self, key: tuple[Any, ...], source: Numbers, shape: tuple[int, ...], dtype: np.dtype[Any]
+    ) -> tuple[Numbers, bool]:
+        """See `Plan.once`; the memory is lent for good."""
+        self._sources.add(id(source))
+        known = (id(source), *key)
+        made = known in self._made
+        if not made:
+            self._made[known] = source, aligned_empty(shape, dtype.name)
+        return self._made[known][1], made
 
     def do(self, primitive: Primitive, arguments: tuple[Any, ...]) -> None:
         """Keep a call."""
@@ -121,10 +160,10 @@ class Replay:
     """A recorded step as one flat list of primitive calls on memory of its own."""
 
     def __init__(self, tape: Tape) -> None:
-        """Let every kernel plan its calls; what is no kernel of this backend is called as it was recorded."""
+        """Plan all calls of the tape."""
         recording = Recording()
         for call in tape.calls:
-            _plan(recording, call)
+            recording.record(call)
         self._calls = recording.calls
 
     @quiet
@@ -134,11 +173,3 @@ class Replay:
         for _ in range(steps):
             for primitive, arguments in calls:
                 primitive(*arguments)
-
-
-def _plan(recording: Recording, call: Call) -> None:
-    planned = getattr(call.kernel, "planned", None)
-    if planned is None:
-        recording.do(call.kernel, call.arguments)
-    else:
-        planned(call.kernel.__self__, recording, *call.arguments)  # type: ignore[attr-defined]  # a bound method
