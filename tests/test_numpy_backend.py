@@ -13,7 +13,7 @@ import pytest
 
 from nnx import reference
 from nnx.interface import ELEMENTWISE, Tape
-from nnx_numpy import NumpyBackend, philox
+from nnx_numpy import NumpyBackend
 from nnx_numpy.workspace import BLOCK, Workspace
 
 FLOAT32 = np.dtype(np.float32)
@@ -55,7 +55,7 @@ def dense_step(backend: NumpyBackend, rows: int, inputs: int, classes: int) -> T
 
 
 def test_a_step_allocates_nothing_once_it_has_run(backend: NumpyBackend) -> None:
-    rows, classes = 512, 300
+    rows, classes = 2048, 300
     program = backend.compile(dense_step(backend, rows, 400, classes))
     program.run(2)
     tracemalloc.start()
@@ -68,7 +68,7 @@ def test_a_step_allocates_nothing_once_it_has_run(backend: NumpyBackend) -> None
     finally:
         tracemalloc.stop()
     smallest_matrix = 4 * rows * classes
-    assert peak - before < smallest_matrix / 10  # NumPy converts mixed dtypes by way of buffers of 8192 elements
+    assert peak - before < smallest_matrix / 10  # NumPy casts and spreads by way of buffers of 8192 elements
     assert after - before < 4096
 
 
@@ -127,10 +127,10 @@ def test_many_shapes_do_not_pile_up() -> None:
     assert len(own._views) <= 1024
 
 
-@pytest.mark.parametrize("rows", [1, philox.FEW, philox.FEW + 1, 3 * BLOCK // 64])
-@pytest.mark.parametrize("features", [1, 16, 17, philox.WIDE - 1, philox.WIDE, philox.WIDE + 1])
+@pytest.mark.parametrize("rows", [1, 64, 65, 3 * BLOCK // 64])
+@pytest.mark.parametrize("features", [1, 16, 17, 255, 256, 257, 1000])
 @pytest.mark.parametrize("step", [0, 5])
-def test_both_ways_of_drawing_bits_agree_with_the_reference(
+def test_bits_of_any_shape_agree_with_the_reference(
     backend: NumpyBackend, rows: int, features: int, step: int
 ) -> None:
     counter, got, expected = np.asarray(step), *np.empty((2, rows, features), np.int32)

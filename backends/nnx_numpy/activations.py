@@ -15,11 +15,10 @@ from nnx.interface import Array
 from nnx_numpy.blocks import by_blocks, row_sums
 from nnx_numpy.normal import normal
 from nnx_numpy.plan import Plan, kernel
-from nnx_numpy.workspace import BLOCK, row_blocks
+from nnx_numpy.workspace import row_blocks
 
 _INDEX = np.dtype(np.int64)
 _BOOL = np.dtype(np.bool_)
-_WIDE_BLOCK = BLOCK // 4  # five arrays of float64
 _CERTAIN = 80.0  # sigmoid(x) is 1 to the last bit of float64 from 37 on; e^80 is finite also in float32
 _LOST = -1000.0  # e^x is 0 from here down, but x times 0 is not NaN
 
@@ -161,10 +160,6 @@ def _softplus(plan: Plan, x: Array, y: Array, _alpha: float) -> None:
 
 
 def _gelu(plan: Plan, x: Array, y: Array, _alpha: float) -> None:
-    by_blocks(plan, _wide_gelu, (x, y), block=_WIDE_BLOCK)
-
-
-def _wide_gelu(plan: Plan, x: Array, y: Array) -> None:
     finite, phi, _ = normal(plan, x)
     plan(np.multiply, phi, finite, phi)
     plan.copy(phi, y)
@@ -258,10 +253,6 @@ FROM_OUTPUT = {
 
 
 def _gelu_backward(plan: Plan, x: Array, dy: Array, dx: Array) -> None:
-    by_blocks(plan, _wide_gelu_backward, (x, dy, dx), block=_WIDE_BLOCK)
-
-
-def _wide_gelu_backward(plan: Plan, x: Array, dy: Array, dx: Array) -> None:
     """f' = Phi(x) + x phi(x); x is cut so that the density wins."""
     finite, phi, bell = normal(plan, x)
     plan.minimum(finite, -_LOST, finite)

@@ -11,13 +11,11 @@ from nnx_numpy.plan import Plan
 from nnx_numpy.workspace import BLOCK, Numbers, row_blocks
 
 
-def by_blocks(
-    plan: Plan, part: Callable[..., None], arrays: tuple[Numbers, ...], *attributes: Any, block: int = BLOCK
-) -> None:
-    """Flatten the arrays and call part(plan, *blocks, *attributes) on `block` elements of them after another."""
+def by_blocks(plan: Plan, part: Callable[..., None], arrays: tuple[Numbers, ...], *attributes: Any) -> None:
+    """Flatten the arrays and call part(plan, *blocks, *attributes) on one block of them after another."""
     flat = [plan.flat(f"flat {index}", array) for index, array in enumerate(arrays)]
-    for start in range(0, flat[0].size, block):
-        part(plan, *[array[start : start + block] for array in flat], *attributes)
+    for start in range(0, flat[0].size, BLOCK):
+        part(plan, *[array[start : start + BLOCK] for array in flat], *attributes)
 
 
 def column_sums(plan: Plan, matrix: Numbers, out: Numbers, weight: float = 1.0) -> None:
