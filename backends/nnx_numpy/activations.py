@@ -12,7 +12,7 @@ import numpy as np
 
 from nnx import interface
 from nnx.interface import Array
-from nnx_numpy.blocks import by_blocks, row_sums
+from nnx_numpy.blocks import broadcast, by_blocks, row_sums
 from nnx_numpy.normal import normal
 from nnx_numpy.plan import Plan, kernel
 from nnx_numpy.workspace import row_blocks
@@ -48,7 +48,7 @@ class Activations(interface.activations.Activations):
             part = y[rows]
             shift(plan, x[rows], part)
             total = exponentials(plan, part, part)
-            plan(np.divide, part, total[:, None], part)
+            broadcast(plan, np.divide, part, total[:, None], part)
 
     @kernel
     def softmax_backward(self, plan: Plan, y: Array, dy: Array, dx: Array) -> None:
@@ -57,7 +57,7 @@ class Activations(interface.activations.Activations):
             part, slope = y[rows], dx[rows]
             mean = plan.take("mean", (part.shape[0],), y.dtype)
             plan(np.vecdot, part, dy[rows], mean)  # (n, C) . (n, C) -> (n,)
-            plan(np.subtract, dy[rows], mean[:, None], slope)
+            broadcast(plan, np.subtract, dy[rows], mean[:, None], slope)
             plan(np.multiply, slope, part, slope)
 
     @kernel
@@ -68,7 +68,7 @@ class Activations(interface.activations.Activations):
             shift(plan, x[rows], part)
             total = exponentials(plan, part, plan.like("exponentials", part))
             plan(np.log, total, total)
-            plan(np.subtract, part, total[:, None], part)
+            broadcast(plan, np.subtract, part, total[:, None], part)
 
     @kernel
     def log_softmax_backward(self, plan: Plan, y: Array, dy: Array, dx: Array) -> None:
@@ -78,13 +78,13 @@ class Activations(interface.activations.Activations):
             total = plan.take("total", (part.shape[0],), y.dtype)
             row_sums(plan, part, total)  # (n, C) -> (n,)
             plan(np.exp, y[rows], slope)
-            plan(np.multiply, slope, total[:, None], slope)
+            broadcast(plan, np.multiply, slope, total[:, None], slope)
             plan(np.subtract, part, slope, slope)
 
 
 def shift(plan: Plan, x: Array, shifted: Array) -> None:
     """shifted = x minus the largest of its row."""
-    plan(np.subtract, x, _largest(plan, x)[:, None], shifted)
+    broadcast(plan, np.subtract, x, _largest(plan, x)[:, None], shifted)
 
 
 def _largest(plan: Plan, x: Array) -> Array:

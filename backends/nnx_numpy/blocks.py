@@ -10,12 +10,31 @@ import numpy as np
 from nnx_numpy.plan import Plan
 from nnx_numpy.workspace import BLOCK, Numbers, row_blocks
 
+_NARROW = 32
+"""Columns up to which NumPy spends more time between the rows of a broadcast than spreading the vector takes."""
+
 
 def by_blocks(plan: Plan, part: Callable[..., None], arrays: tuple[Numbers, ...], *attributes: Any) -> None:
     """Flatten the arrays and call part(plan, *blocks, *attributes) on one block of them after another."""
     flat = [plan.flat(f"flat {index}", array) for index, array in enumerate(arrays)]
     for start in range(0, flat[0].size, BLOCK):
         part(plan, *[array[start : start + BLOCK] for array in flat], *attributes)
+
+
+def broadcast(plan: Plan, ufunc: np.ufunc, matrix: Numbers, vector: Numbers, out: Numbers) -> None:
+    """out = ufunc(matrix, vector), the vector being a row (C,) or a column (n, 1).
+
+    On a narrow matrix the vector is spread first, as a product with ones: exact, since it adds nothing up.
+    """
+    rows, columns = matrix.shape
+    if 1 < columns <= _NARROW:
+        spread = plan.like("spread", matrix)
+        if vector.ndim == 1:
+            plan(plan.filled(1.0, rows, matrix.dtype).reshape(rows, 1).dot, vector[None, :], spread)
+        else:
+            plan(vector.dot, plan.filled(1.0, columns, matrix.dtype).reshape(1, columns), spread)
+        vector = spread
+    plan(ufunc, matrix, vector, out)
 
 
 def column_sums(plan: Plan, matrix: Numbers, out: Numbers, weight: float = 1.0) -> None:

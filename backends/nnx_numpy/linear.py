@@ -7,8 +7,9 @@ import numpy as np
 from nnx import interface
 from nnx.interface import Array
 from nnx_numpy.activations import FORWARD, FROM_OUTPUT
-from nnx_numpy.blocks import by_blocks, column_sums
+from nnx_numpy.blocks import broadcast, by_blocks, column_sums
 from nnx_numpy.plan import Plan, kernel
+from nnx_numpy.workspace import row_blocks
 
 
 class Linear(interface.linear.Linear):
@@ -23,12 +24,14 @@ class Linear(interface.linear.Linear):
     def linear(
         self, plan: Plan, x: Array, w: Array, b: Array | None, y: Array, activation: str, alpha: float
     ) -> None:
-        """One BLAS call, then bias and activation in place."""
+        """One BLAS call, then bias and activation in place, a block of rows at a time."""
         plan(x.dot, w, y)  # (N, I) @ (I, O) -> (N, O)
-        if b is not None:
-            plan(np.add, y, b, y)
-        if activation != "identity":
-            by_blocks(plan, FORWARD[activation], (y, y), alpha)
+        for rows in row_blocks(*y.shape):
+            part = y[rows]
+            if b is not None:
+                broadcast(plan, np.add, part, b, part)
+            if activation != "identity":
+                FORWARD[activation](plan, part.reshape(-1), part.reshape(-1), alpha)
 
     @kernel
     def linear_backward(

@@ -11,7 +11,7 @@ import numpy as np
 from nnx import interface
 from nnx.interface import Array
 from nnx_numpy.activations import exponentials, gather, indicate, shift
-from nnx_numpy.blocks import row_sums
+from nnx_numpy.blocks import broadcast, row_sums
 from nnx_numpy.plan import Plan, kernel
 from nnx_numpy.workspace import row_blocks
 
@@ -108,7 +108,7 @@ def _by_rows(
         slopes = plan.like("slopes", block) if gradient is None else gradient[rows]
         part(plan, block, targets[rows], losses[rows], slopes, share, *attributes)
         if gradient is not None and weight is not None:
-            plan(np.multiply, slopes, weight[rows, None], slopes)
+            broadcast(plan, np.multiply, slopes, weight[rows, None], slopes)
     _weighted_sum(plan, losses, weight, share, loss)
 
 
@@ -145,7 +145,7 @@ def _softmax_cross_entropy(
     plan(np.log, total, losses)
     plan(np.subtract, losses, picked, losses)
     plan(np.divide, total, share, total)
-    plan(np.divide, slopes, total[:, None], slopes)
+    broadcast(plan, np.divide, slopes, total[:, None], slopes)
     if smoothing:
         plan(np.subtract, slopes, share * smoothing / classes, slopes)
     gather(plan, flat, here, picked)
@@ -166,7 +166,7 @@ def _soft_cross_entropy(
     shift(plan, logits, slopes)
     plan(np.vecdot, q, slopes, agreement)  # (n, C) . (n, C) -> (n,)
     total = exponentials(plan, slopes, slopes)
-    plan(np.divide, slopes, total[:, None], slopes)
+    broadcast(plan, np.divide, slopes, total[:, None], slopes)
     plan(np.subtract, slopes, q, slopes)
     plan(np.multiply, slopes, share, slopes)
     row_sums(plan, q, losses)

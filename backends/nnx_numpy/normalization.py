@@ -6,7 +6,7 @@ import numpy as np
 
 from nnx import interface
 from nnx.interface import Array
-from nnx_numpy.blocks import add_column_sums, column_sums, row_sums
+from nnx_numpy.blocks import add_column_sums, broadcast, column_sums, row_sums
 from nnx_numpy.plan import Plan, kernel
 from nnx_numpy.workspace import row_blocks
 
@@ -42,8 +42,8 @@ class Normalization(interface.normalization.Normalization):
         plan(np.subtract, beta, shift, shift)
         for rows in row_blocks(n, channels):
             part = y[rows]
-            plan(np.multiply, part, scale, part)
-            plan(np.add, part, shift, part)
+            broadcast(plan, np.multiply, part, scale, part)
+            broadcast(plan, np.add, part, shift, part)
         plan(np.add, mean, residue, mean)
         _move(plan, running_mean, mean, momentum, momentum)
 
@@ -65,9 +65,9 @@ class Normalization(interface.normalization.Normalization):
         plan(np.multiply, scale, gamma, scale)
         for rows in row_blocks(*x.shape):
             part = y[rows]
-            plan(np.subtract, x[rows], running_mean, part)
-            plan(np.multiply, part, scale, part)
-            plan(np.add, part, beta, part)
+            broadcast(plan, np.subtract, x[rows], running_mean, part)
+            broadcast(plan, np.multiply, part, scale, part)
+            broadcast(plan, np.add, part, beta, part)
 
     @kernel
     def batch_norm_backward(
@@ -85,11 +85,11 @@ class Normalization(interface.normalization.Normalization):
         """The sums first, then dx in the destination."""
         n, channels = x.shape
         for rows in row_blocks(n, channels):
-            part, slope = x[rows], dy[rows]
-            product = plan.like("product", part)
-            add_column_sums(plan, slope, dbeta, rows.start == 0)  # (n, C) -> (C,)
-            plan(np.subtract, part, mean, product)
-            plan(np.multiply, product, slope, product)
+            part = dy[rows]
+            centred, product = plan.like("centred", part), plan.like("product", part)
+            add_column_sums(plan, part, dbeta, rows.start == 0)  # (n, C) -> (C,)
+            broadcast(plan, np.subtract, x[rows], mean, centred)
+            plan(np.multiply, centred, part, product)
             add_column_sums(plan, product, dgamma, rows.start == 0)
         plan(np.multiply, dgamma, rstd, dgamma)
         if dx is not None:
@@ -121,8 +121,8 @@ class Normalization(interface.normalization.Normalization):
             part = x[rows]
             add_column_sums(plan, dy[rows], dbeta, rows.start == 0)  # (n, F) -> (F,)
             h, product = plan.like("h", part), plan.like("product", part)
-            plan(np.subtract, part, mean[rows, None], h)
-            plan(np.multiply, h, rstd[rows, None], h)
+            broadcast(plan, np.subtract, part, mean[rows, None], h)
+            broadcast(plan, np.multiply, h, rstd[rows, None], h)
             plan(np.multiply, h, dy[rows], product)
             add_column_sums(plan, product, dgamma, rows.start == 0)
             if dx is not None:
@@ -141,12 +141,13 @@ def _batch_norm_dx(
     plan(np.multiply, gamma, rstd, scale)
     for rows in row_blocks(n, channels):
         part = dx[rows]
-        product = plan.like("product", part)
-        plan(np.subtract, x[rows], mean, product)
-        plan(np.multiply, product, slope, product)
-        plan(np.subtract, dy[rows], offset, part)
-        plan(np.subtract, part, product, part)
-        plan(np.multiply, part, scale, part)
+        centred = plan.like("centred", part)
+        if part.shape[0] < n:  # a single block has stayed centred
+            broadcast(plan, np.subtract, x[rows], mean, centred)
+        broadcast(plan, np.multiply, centred, slope, centred)
+        broadcast(plan, np.subtract, dy[rows], offset, part)
+        plan(np.subtract, part, centred, part)
+        broadcast(plan, np.multiply, part, scale, part)
 
 
 def _centre(plan: Plan, x: Array, mean: Array, y: Array) -> tuple[Array, Array]:
@@ -156,14 +157,14 @@ def _centre(plan: Plan, x: Array, mean: Array, y: Array) -> tuple[Array, Array]:
     for rows in row_blocks(n, channels):
         part = y[rows]
         product = plan.like("product", part)
-        plan(np.subtract, x[rows], mean, part)
+        broadcast(plan, np.subtract, x[rows], mean, part)
         add_column_sums(plan, part, residue, rows.start == 0, 1 / n)  # (n, C) -> (C,)
         plan(np.multiply, part, part, product)
         add_column_sums(plan, product, var, rows.start == 0, 1 / n)
     square = plan.like("residue_square", mean)
     plan(np.multiply, residue, residue, square)
     plan(np.subtract, var, square, var)
-    plan.maximum(var, 0, var)
+    plan(np.abs, var, var)  # rounding may have left a constant channel slightly below 0
     return residue, var
 
 
@@ -187,16 +188,16 @@ def _layer_norm(
 ) -> None:
     features = x.shape[1]
     row_sums(plan, x, mean, 1 / features)  # (n, F) -> (n,)
-    plan(np.subtract, x, mean[:, None], y)
+    broadcast(plan, np.subtract, x, mean[:, None], y)
     row_sums(plan, y, rstd, 1 / features)
-    plan(np.subtract, y, rstd[:, None], y)  # what rounding left of the mean
+    broadcast(plan, np.subtract, y, rstd[:, None], y)  # what rounding left of the mean
     plan(np.add, mean, rstd, mean)
     plan(np.vecdot, y, y, rstd)
     plan(np.divide, rstd, features, rstd)
     _reciprocal_root(plan, rstd, eps, rstd)
-    plan(np.multiply, y, rstd[:, None], y)
-    plan(np.multiply, y, gamma, y)
-    plan(np.add, y, beta, y)
+    broadcast(plan, np.multiply, y, rstd[:, None], y)
+    broadcast(plan, np.multiply, y, gamma, y)
+    broadcast(plan, np.add, y, beta, y)
 
 
 def _layer_norm_dx(plan: Plan, h: Array, product: Array, dy: Array, gamma: Array, rstd: Array, dx: Array) -> None:
@@ -207,8 +208,8 @@ def _layer_norm_dx(plan: Plan, h: Array, product: Array, dy: Array, gamma: Array
     plan(np.divide, row_mean, features, row_mean)
     plan(product.dot, gamma, row_slope)
     plan(np.divide, row_slope, features, row_slope)
-    plan(np.multiply, h, row_slope[:, None], h)
-    plan(np.multiply, dy, gamma, dx)
+    broadcast(plan, np.multiply, h, row_slope[:, None], h)
+    broadcast(plan, np.multiply, dy, gamma, dx)
     plan(np.subtract, dx, h, dx)
-    plan(np.subtract, dx, row_mean[:, None], dx)
-    plan(np.multiply, dx, rstd[:, None], dx)
+    broadcast(plan, np.subtract, dx, row_mean[:, None], dx)
+    broadcast(plan, np.multiply, dx, rstd[:, None], dx)
