@@ -32,31 +32,24 @@ quiet = np.errstate(all="ignore")
 class Plan(Workspace):
     """Takes the primitive calls of kernels, and lends them scratch memory.
 
-    Destinations come last and by position, which halves what a call on a small array costs. Python numbers among
-    a ufunc's operands become 0-d arrays of the first array's dtype, which halves it again.
+    Destinations come last and by position: by name they would double what a call on a small array costs.
     """
 
-    def do(self, primitive: Primitive, arguments: tuple[Any, ...]) -> None:
-        """Make a call, or keep it for later."""
-        raise NotImplementedError(f"{type(self).__name__} must supply do")
-
     def __call__(self, primitive: Primitive, *arguments: Any) -> None:
-        """Take one call."""
-        if isinstance(primitive, np.ufunc):
-            arguments = self._operands(arguments)
-        self.do(primitive, arguments)
+        """Make a call, or keep it for later."""
+        raise NotImplementedError(f"{type(self).__name__} must supply __call__")
 
     def maximum(self, x: Numbers, bound: float, out: Numbers) -> None:
         """Take out = max(x, bound) of flat arrays; by name, as NumPy wants it, and from an array of bounds."""
-        self.do(functools.partial(np.maximum, out=out), (x, self.filled(bound, x.size, x.dtype)))
+        self(functools.partial(np.maximum, out=out), x, self.filled(bound, x.size, x.dtype))
 
     def minimum(self, x: Numbers, bound: float, out: Numbers) -> None:
         """Take out = min(x, bound) of flat arrays."""
-        self.do(functools.partial(np.minimum, out=out), (x, self.filled(bound, x.size, x.dtype)))
+        self(functools.partial(np.minimum, out=out), x, self.filled(bound, x.size, x.dtype))
 
     def copy(self, source: Numbers | float, out: Numbers) -> None:
         """Take out = source, converted and spread as an assignment does."""
-        self.do(out.__setitem__, (..., source))
+        self(out.__setitem__, ..., source)
 
     def flat(self, slot: str, array: Numbers) -> Numbers:
         """Return the elements as a vector: a view where they are contiguous, else scratch that gets a copy."""
@@ -73,17 +66,11 @@ class Plan(Workspace):
         del source
         return self.take(str(key[0]), shape, dtype), False
 
-    def _operands(self, arguments: tuple[Any, ...]) -> tuple[Any, ...]:
-        first: Numbers = next(value for value in arguments if isinstance(value, np.ndarray))
-        return tuple(
-            self.scalar(value, first.dtype) if isinstance(value, int | float) else value for value in arguments
-        )
-
 
 class Direct(Plan):
     """Makes every call at once."""
 
-    def do(self, primitive: Primitive, arguments: tuple[Any, ...]) -> None:
+    def __call__(self, primitive: Primitive, *arguments: Any) -> None:
         """Make a call."""
         primitive(*arguments)
 
@@ -103,7 +90,7 @@ class Recording(Plan):
         self._sources.clear()
         planned = getattr(call.kernel, "planned", None)
         if planned is None:
-            self.do(call.kernel, call.arguments)
+            self.calls.append((call.kernel, call.arguments))
         else:
             planned(call.kernel.__self__, self, *call.arguments)  # type: ignore[attr-defined]  # a bound method
         self._forget([value for value in call.arguments if isinstance(value, np.ndarray)])
@@ -128,9 +115,17 @@ class Recording(Plan):
             self._made[known] = source, aligned_empty(shape, dtype.name)
         return self._made[known][1], made
 
-    def do(self, primitive: Primitive, arguments: tuple[Any, ...]) -> None:
-        """Keep a call."""
+    def __call__(self, primitive: Primitive, *arguments: Any) -> None:
+        """Keep a call; numbers as 0-d arrays, which halves what a ufunc on a small array costs."""
+        if isinstance(primitive, np.ufunc):
+            arguments = self._operands(arguments)
         self.calls.append((primitive, arguments))
+
+    def _operands(self, arguments: tuple[Any, ...]) -> tuple[Any, ...]:
+        first: Numbers = next(value for value in arguments if isinstance(value, np.ndarray))
+        return tuple(
+            self.scalar(value, first.dtype) if isinstance(value, int | float) else value for value in arguments
+        )
 
 
 class _Own(threading.local):
