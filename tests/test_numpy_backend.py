@@ -161,6 +161,23 @@ def test_extreme_values_raise_no_warning(backend: NumpyBackend, activation: str)
     assert np.isnan(y[2])
 
 
+@pytest.mark.parametrize("columns", [3, 32, 33])
+def test_an_infinite_bias_stays_in_its_column(backend: NumpyBackend, columns: int) -> None:
+    x, w = backend.zeros((200, 4), "float32"), backend.zeros((4, columns), "float32")
+    b, y = backend.zeros((columns,), "float32"), backend.empty((200, columns), "float32")
+    b[:3] = np.inf, np.nan, 1e-45
+    backend.linear(x, w, b, y, "identity", 0.0)
+    np.testing.assert_array_equal(y, np.broadcast_to(b, y.shape))
+
+
+def test_a_batch_of_equal_rows_has_no_negative_variance(backend: NumpyBackend) -> None:
+    x = backend.asarray(np.full((7, 50), np.pi * 1e9), "float32")
+    gamma, beta, running_mean, running_var, mean, rstd = (backend.zeros((50,), "float32") for _ in range(6))
+    backend.batch_norm(x, gamma, beta, running_mean, running_var, np.empty_like(x), mean, rstd, 0.1, 1e-12)
+    assert np.isfinite(rstd).all()
+    assert (running_var >= 0).all()
+
+
 def test_clipping_survives_squares_out_of_range(backend: NumpyBackend) -> None:
     for size in (1e-30, 1e30):
         g, norm = backend.asarray(np.full(4, size), "float32"), np.zeros((), np.float32)

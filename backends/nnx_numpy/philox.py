@@ -51,21 +51,22 @@ def _fill_by_row(plan: Plan, words: Word, start: int, step: memoryview[int], key
 def _draw(
     generator: np.random.Philox, rows: list[Word], start: int, step: memoryview[int], key: tuple[int, int]
 ) -> None:
-    """Draw a row's words after setting the generator's state, of tuples: those it reads faster than arrays."""
+    """Draw each row's words after setting the counter to one less, since the generator increments it first.
+
+    The state is made of tuples, which the generator reads in half the time that arrays take.
+    """
     place: dict[str, Any] = {"key": key}
     rest = {"buffer": (0, 0, 0, 0), "buffer_pos": 4, "has_uint32": 0, "uinteger": 0}
     state: Any = {"bit_generator": "Philox", "state": place, **rest}
-    count, number = rows[0].size, step[()]
+    count, number, draw = rows[0].size, step[()], generator.random_raw
     for row, out in enumerate(rows, start):
-        place["counter"] = _before(row, number)
+        place["counter"] = (_MASK, row - 1, number, 0) if row else _before_all_rows(number)
         generator.state = state
-        out[...] = generator.random_raw(count)
+        out[...] = draw(count)
 
 
-def _before(row: int, step: int) -> tuple[int, int, int, int]:
-    """Return the 256-bit counter (0, row, step, 0) minus one: the generator increments before each block."""
-    if row:
-        return _MASK, row - 1, step, 0
+def _before_all_rows(step: int) -> tuple[int, int, int, int]:
+    """Return the 256-bit counter (0, 0, step, 0) minus one."""
     return _MASK, _MASK, (step - 1) & _MASK, 0 if step else _MASK
 
 

@@ -114,6 +114,7 @@ def _add_square(g: Array, squares: memoryview[float]) -> None:
 
 
 def _clip(g: Array, norm: Array, squares: memoryview[float], limit: float, reference: Callable[..., None]) -> None:
+    """Scale by the norm; g, norm and limit go to the reference where the sum of squares is of no use."""
     total = squares[()]
     if not np.finfo(g.dtype).tiny <= total < math.inf:  # NaN, overflow, underflow, or all zeros
         reference(g, norm, limit)
