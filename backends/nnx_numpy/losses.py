@@ -144,8 +144,8 @@ def _softmax_cross_entropy(
     total = exponentials(plan, slopes, slopes)
     plan(np.log, total, losses)
     plan(np.subtract, losses, picked, losses)
-    plan(np.divide, total, share, total)
-    broadcast(plan, np.divide, slopes, total[:, None], slopes)
+    plan(np.divide, share, total, total)
+    broadcast(plan, np.multiply, slopes, total[:, None], slopes)
     if smoothing:
         plan(np.subtract, slopes, share * smoothing / classes, slopes)
     gather(plan, flat, here, picked)
