@@ -9,8 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from nnx.interface import Tape
-from nnx.tape import ReplayLoop
+from nnx.interface import ReplayLoop, Tape
 from nnx_numpy import NumpyBackend
 from nnx_numpy.plan import Recording
 from nnx_numpy.workspace import BLOCK, Workspace
