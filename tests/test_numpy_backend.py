@@ -13,8 +13,8 @@ import pytest
 
 from nnx import reference
 from nnx.interface import ELEMENTWISE, Tape
-from nnx_numpy import NumpyBackend, philox
-from nnx_numpy.workspace import BLOCK, Workspace, workspace
+from nnx_numpy import NumpyBackend
+from nnx_numpy.workspace import BLOCK, Workspace
 
 FLOAT32 = np.dtype(np.float32)
 
@@ -55,7 +55,7 @@ def dense_step(backend: NumpyBackend, rows: int, inputs: int, classes: int) -> T
 
 
 def test_a_step_allocates_nothing_once_it_has_run(backend: NumpyBackend) -> None:
-    rows, classes = 512, 300
+    rows, classes = 2048, 300
     program = backend.compile(dense_step(backend, rows, 400, classes))
     program.run(2)
     tracemalloc.start()
@@ -68,7 +68,7 @@ def test_a_step_allocates_nothing_once_it_has_run(backend: NumpyBackend) -> None
     finally:
         tracemalloc.stop()
     smallest_matrix = 4 * rows * classes
-    assert peak - before < smallest_matrix / 10  # NumPy converts mixed dtypes by way of buffers of 8192 elements
+    assert peak - before < smallest_matrix / 10  # NumPy casts and spreads by way of buffers of 8192 elements
     assert after - before < 4096
 
 
@@ -110,14 +110,6 @@ def test_threads_do_not_share_scratch(backend: NumpyBackend) -> None:
     assert not mismatches
 
 
-def test_each_thread_has_its_own_buffers() -> None:
-    taken = [workspace.take("probe", (8,), FLOAT32)]
-    worker = threading.Thread(target=lambda: taken.append(workspace.take("probe", (8,), FLOAT32)))
-    worker.start()
-    worker.join()
-    assert not np.shares_memory(*taken)
-
-
 def test_a_slot_is_one_buffer_that_grows() -> None:
     own = Workspace()
     small = own.take("slot", (2, 3), FLOAT32)
@@ -135,10 +127,10 @@ def test_many_shapes_do_not_pile_up() -> None:
     assert len(own._views) <= 1024
 
 
-@pytest.mark.parametrize("rows", [1, philox.FEW, philox.FEW + 1, 3 * BLOCK // 64])
-@pytest.mark.parametrize("features", [1, 16, 17, philox.WIDE - 1, philox.WIDE, philox.WIDE + 1])
+@pytest.mark.parametrize("rows", [1, 64, 65, 3 * BLOCK // 64])
+@pytest.mark.parametrize("features", [1, 16, 17, 255, 256, 257, 1000])
 @pytest.mark.parametrize("step", [0, 5])
-def test_both_ways_of_drawing_bits_agree_with_the_reference(
+def test_bits_of_any_shape_agree_with_the_reference(
     backend: NumpyBackend, rows: int, features: int, step: int
 ) -> None:
     counter, got, expected = np.asarray(step), *np.empty((2, rows, features), np.int32)
@@ -167,6 +159,23 @@ def test_extreme_values_raise_no_warning(backend: NumpyBackend, activation: str)
         backend.activate(x, y, activation, 0.5)
         backend.activate_backward(x, y, x, dx, activation, 0.5)
     assert np.isnan(y[2])
+
+
+@pytest.mark.parametrize("columns", [3, 32, 33])
+def test_an_infinite_bias_stays_in_its_column(backend: NumpyBackend, columns: int) -> None:
+    x, w = backend.zeros((200, 4), "float32"), backend.zeros((4, columns), "float32")
+    b, y = backend.zeros((columns,), "float32"), backend.empty((200, columns), "float32")
+    b[:3] = np.inf, np.nan, 1e-45
+    backend.linear(x, w, b, y, "identity", 0.0)
+    np.testing.assert_array_equal(y, np.broadcast_to(b, y.shape))
+
+
+def test_a_batch_of_equal_rows_has_no_negative_variance(backend: NumpyBackend) -> None:
+    x = backend.asarray(np.full((7, 50), np.pi * 1e9), "float32")
+    gamma, beta, running_mean, running_var, mean, rstd = (backend.zeros((50,), "float32") for _ in range(6))
+    backend.batch_norm(x, gamma, beta, running_mean, running_var, np.empty_like(x), mean, rstd, 0.1, 1e-12)
+    assert np.isfinite(rstd).all()
+    assert (running_var >= 0).all()
 
 
 def test_clipping_survives_squares_out_of_range(backend: NumpyBackend) -> None:

@@ -1,7 +1,7 @@
 """Activation functions and their gradients, as few vectorised passes over blocks that stay in cache.
 
-The formulas avoid masks: `where=` and `copyto` cost ten times an arithmetic pass, as does a maximum with a
-scalar in place of an array.
+The formulas avoid masks: `where=` costs ten times an arithmetic pass, and so does a maximum with a scalar in
+place of an array.
 """
 
 from __future__ import annotations
@@ -12,10 +12,13 @@ import numpy as np
 
 from nnx import interface
 from nnx.interface import Array
+from nnx_numpy.blocks import broadcast, by_blocks, row_sums
 from nnx_numpy.normal import normal
-from nnx_numpy.workspace import by_blocks, quiet, row_blocks, row_sums, workspace
+from nnx_numpy.plan import Plan, kernel
+from nnx_numpy.workspace import row_blocks
 
 _INDEX = np.dtype(np.int64)
+_BOOL = np.dtype(np.bool_)
 _CERTAIN = 80.0  # sigmoid(x) is 1 to the last bit of float64 from 37 on; e^80 is finite also in float32
 _LOST = -1000.0  # e^x is 0 from here down, but x times 0 is not NaN
 
@@ -23,147 +26,150 @@ _LOST = -1000.0  # e^x is 0 from here down, but x times 0 is not NaN
 class Activations(interface.activations.Activations):
     """Kernels on elements and rows."""
 
-    @quiet
-    def activate(self, x: Array, y: Array, activation: str, alpha: float) -> None:
+    @kernel
+    def activate(self, plan: Plan, x: Array, y: Array, activation: str, alpha: float) -> None:
         """A few passes per block."""
-        by_blocks(FORWARD[activation], (x, y), alpha)
+        by_blocks(plan, FORWARD[activation], (x, y), alpha)
 
-    @quiet
-    def activate_backward(self, x: Array, y: Array, dy: Array, dx: Array, activation: str, alpha: float) -> None:
+    @kernel
+    def activate_backward(
+        self, plan: Plan, x: Array, y: Array, dy: Array, dx: Array, activation: str, alpha: float
+    ) -> None:
         """A few passes per block; from y alone where that suffices."""
         if activation in FROM_INPUT:
-            by_blocks(FROM_INPUT[activation], (x, dy, dx))
+            by_blocks(plan, FROM_INPUT[activation], (x, dy, dx))
         else:
-            by_blocks(FROM_OUTPUT[activation], (y, dy, dx), alpha)
+            by_blocks(plan, FROM_OUTPUT[activation], (y, dy, dx), alpha)
 
-    @quiet
-    def softmax(self, x: Array, y: Array) -> None:
+    @kernel
+    def softmax(self, plan: Plan, x: Array, y: Array) -> None:
         """In the destination, a block of rows at a time."""
         for rows in row_blocks(*x.shape):
             part = y[rows]
-            shift(x[rows], part)
-            total = exponentials(part, part)
-            np.divide(part, total[:, None], out=part)
+            shift(plan, x[rows], part)
+            total = exponentials(plan, part, part)
+            broadcast(plan, np.divide, part, total[:, None], part)
 
-    @quiet
-    def softmax_backward(self, y: Array, dy: Array, dx: Array) -> None:
+    @kernel
+    def softmax_backward(self, plan: Plan, y: Array, dy: Array, dx: Array) -> None:
         """Row sums by dot products."""
         for rows in row_blocks(*y.shape):
             part, slope = y[rows], dx[rows]
-            mean = workspace.take("mean", (part.shape[0],), y.dtype)
-            np.vecdot(part, dy[rows], out=mean)  # (n, C) . (n, C) -> (n,)
-            np.subtract(dy[rows], mean[:, None], out=slope)
-            np.multiply(slope, part, out=slope)
+            mean = plan.take("mean", (part.shape[0],), y.dtype)
+            plan(np.vecdot, part, dy[rows], mean)  # (n, C) . (n, C) -> (n,)
+            broadcast(plan, np.subtract, dy[rows], mean[:, None], slope)
+            plan(np.multiply, slope, part, slope)
 
-    @quiet
-    def log_softmax(self, x: Array, y: Array) -> None:
+    @kernel
+    def log_softmax(self, plan: Plan, x: Array, y: Array) -> None:
         """One block of scratch for the exponentials."""
         for rows in row_blocks(*x.shape):
             part = y[rows]
-            shift(x[rows], part)
-            total = exponentials(part, workspace.like("exponentials", part))
-            np.log(total, out=total)
-            np.subtract(part, total[:, None], out=part)
+            shift(plan, x[rows], part)
+            total = exponentials(plan, part, plan.like("exponentials", part))
+            plan(np.log, total, total)
+            broadcast(plan, np.subtract, part, total[:, None], part)
 
-    @quiet
-    def log_softmax_backward(self, y: Array, dy: Array, dx: Array) -> None:
+    @kernel
+    def log_softmax_backward(self, plan: Plan, y: Array, dy: Array, dx: Array) -> None:
         """In the destination, a block of rows at a time."""
         for rows in row_blocks(*y.shape):
             part, slope = dy[rows], dx[rows]
-            total = workspace.take("total", (part.shape[0],), y.dtype)
-            row_sums(part, total)  # (n, C) -> (n,)
-            np.exp(y[rows], out=slope)
-            np.multiply(slope, total[:, None], out=slope)
-            np.subtract(part, slope, out=slope)
+            total = plan.take("total", (part.shape[0],), y.dtype)
+            row_sums(plan, part, total)  # (n, C) -> (n,)
+            plan(np.exp, y[rows], slope)
+            broadcast(plan, np.multiply, slope, total[:, None], slope)
+            plan(np.subtract, part, slope, slope)
 
 
-def shift(x: Array, shifted: Array) -> None:
+def shift(plan: Plan, x: Array, shifted: Array) -> None:
     """shifted = x minus the largest of its row."""
-    np.subtract(x, _largest(x)[:, None], out=shifted)
+    broadcast(plan, np.subtract, x, _largest(plan, x)[:, None], shifted)
 
 
-def _largest(x: Array) -> Array:
+def _largest(plan: Plan, x: Array) -> Array:
     """Return the largest element of each row, in scratch.
 
     On rows of ten elements argmax costs a tenth of maximum.reduce, on long ones about the same.
     """
     rows, columns = x.shape
-    top, where = workspace.take("top", (rows,), x.dtype), workspace.take("where", (rows,), _INDEX)
-    first = workspace.take("first", (rows,), _INDEX)
-    np.argmax(x, axis=1, out=where)  # (n, C) -> (n,)
-    np.multiply(workspace.counting(rows), columns, out=first)
-    np.add(where, first, out=where)
-    return np.take(x.reshape(-1), where, out=top, mode="clip")
+    top, where = plan.take("top", (rows,), x.dtype), plan.take("where", (rows,), _INDEX)
+    flat = plan.flat("rows", x)
+    plan(flat.reshape(x.shape).argmax, 1, where)  # (n, C) -> (n,)
+    plan(np.add, where, plan.counting(rows, columns), where)
+    gather(plan, flat, where, top)
+    return top
 
 
-def exponentials(x: Array, out: Array) -> Array:
-    """out = e^x; return the sums of its rows, in scratch."""
-    total = workspace.take("total", (x.shape[0],), x.dtype)
-    np.exp(x, out=out)
-    row_sums(out, total)
+def gather(plan: Plan, flat: Array, positions: Array, out: Array) -> None:
+    """out = flat[positions]; mode "clip", since "raise" would gather into a temporary first."""
+    plan(flat.take, positions, None, out, "clip")
+
+
+def exponentials(plan: Plan, x: Array, out: Array) -> Array:
+    """Compute out = e^x; return the sums of its rows, in scratch."""
+    total = plan.take("total", (x.shape[0],), x.dtype)
+    plan(np.exp, x, out)
+    row_sums(plan, out, total)
     return total
 
 
-def _zeros(x: Array) -> Array:
-    return workspace.filled(0.0, x.size, x.dtype)
+def _relu(plan: Plan, x: Array, y: Array, _alpha: float) -> None:
+    plan.maximum(x, 0, y)
 
 
-def _relu(x: Array, y: Array, _alpha: float) -> None:
-    np.maximum(x, _zeros(x), out=y)
+def _leaky_relu(plan: Plan, x: Array, y: Array, alpha: float) -> None:
+    negative = plan.like("negative", x)
+    plan.minimum(x, 0, negative)
+    plan(np.multiply, negative, alpha, negative)
+    plan.maximum(x, 0, y)
+    plan(np.add, y, negative, y)
 
 
-def _leaky_relu(x: Array, y: Array, alpha: float) -> None:
-    negative = workspace.like("negative", x)
-    np.minimum(x, _zeros(x), out=negative)
-    np.multiply(negative, alpha, out=negative)
-    np.maximum(x, _zeros(x), out=y)
-    np.add(y, negative, out=y)
+def _elu(plan: Plan, x: Array, y: Array, alpha: float) -> None:
+    negative = plan.like("negative", x)
+    plan.minimum(x, 0, negative)
+    plan(np.expm1, negative, negative)
+    plan(np.multiply, negative, alpha, negative)
+    plan.maximum(x, 0, y)
+    plan(np.add, y, negative, y)
 
 
-def _elu(x: Array, y: Array, alpha: float) -> None:
-    negative = workspace.like("negative", x)
-    np.minimum(x, _zeros(x), out=negative)
-    np.expm1(negative, out=negative)
-    np.multiply(negative, alpha, out=negative)
-    np.maximum(x, _zeros(x), out=y)
-    np.add(y, negative, out=y)
-
-
-def _sigmoid(x: Array, y: Array, _alpha: float) -> None:
+def _sigmoid(plan: Plan, x: Array, y: Array, _alpha: float) -> None:
     """e / (1 + e) with e = e^x, x cut where the quotient has long become 1."""
-    divisor = workspace.like("divisor", x)
-    np.minimum(x, workspace.filled(_CERTAIN, x.size, x.dtype), out=y)
-    np.exp(y, out=y)
-    np.add(y, 1, out=divisor)
-    np.divide(y, divisor, out=y)
+    divisor = plan.like("divisor", x)
+    plan.minimum(x, _CERTAIN, y)
+    plan(np.exp, y, y)
+    plan(np.add, y, 1, divisor)
+    plan(np.divide, y, divisor, y)
 
 
-def _tanh(x: Array, y: Array, _alpha: float) -> None:
-    np.tanh(x, out=y)
+def _tanh(plan: Plan, x: Array, y: Array, _alpha: float) -> None:
+    plan(np.tanh, x, y)
 
 
-def _softplus(x: Array, y: Array, _alpha: float) -> None:
+def _softplus(plan: Plan, x: Array, y: Array, _alpha: float) -> None:
     """max(x, 0) + log(1 + e^-|x|)."""
-    tail = workspace.like("tail", x)
-    np.abs(x, out=tail)
-    np.negative(tail, out=tail)
-    np.exp(tail, out=tail)
-    np.log1p(tail, out=tail)
-    np.maximum(x, _zeros(x), out=y)
-    np.add(y, tail, out=y)
+    tail = plan.like("tail", x)
+    plan(np.abs, x, tail)
+    plan(np.negative, tail, tail)
+    plan(np.exp, tail, tail)
+    plan(np.log1p, tail, tail)
+    plan.maximum(x, 0, y)
+    plan(np.add, y, tail, y)
 
 
-def _gelu(x: Array, y: Array, _alpha: float) -> None:
-    finite, phi, _ = normal(x)
-    np.multiply(phi, finite, out=phi)
-    y[...] = phi
+def _gelu(plan: Plan, x: Array, y: Array, _alpha: float) -> None:
+    finite, phi, _ = normal(plan, x)
+    plan(np.multiply, phi, finite, phi)
+    plan.copy(phi, y)
 
 
-def _silu(x: Array, y: Array, alpha: float) -> None:
-    finite = workspace.like("finite", x)
-    np.maximum(x, workspace.filled(_LOST, x.size, x.dtype), out=finite)
-    _sigmoid(finite, y, alpha)
-    np.multiply(y, finite, out=y)
+def _silu(plan: Plan, x: Array, y: Array, alpha: float) -> None:
+    finite = plan.like("finite", x)
+    plan.maximum(x, _LOST, finite)
+    _sigmoid(plan, finite, y, alpha)
+    plan(np.multiply, y, finite, y)
 
 
 FORWARD = {
@@ -176,56 +182,63 @@ FORWARD = {
     "gelu": _gelu,
     "silu": _silu,
 }
-"""Kernels (x, y, alpha) on flat blocks; those that `linear` fuses may work in place, y being x."""
+"""Kernels (plan, x, y, alpha) on flat blocks; those that `linear` fuses may work in place, y being x."""
 
 
-def _relu_backward(y: Array, dy: Array, dx: Array, _alpha: float) -> None:
-    np.greater(y, 0, out=dx)
-    np.multiply(dx, dy, out=dx)
+def _relu_backward(plan: Plan, y: Array, dy: Array, dx: Array, _alpha: float) -> None:
+    indicate(plan, y, dx)
+    plan(np.multiply, dx, dy, dx)
 
 
-def _leaky_slope(y: Array, slope: Array, alpha: float) -> None:
+def indicate(plan: Plan, y: Array, out: Array) -> None:
+    """out = 1 where y > 0, else 0; converting booleans in one piece beats the buffered cast of a comparison."""
+    positive = plan.take("positive", y.shape, _BOOL)
+    plan(np.greater, y, 0, positive)
+    plan.copy(positive, out)
+
+
+def _leaky_slope(plan: Plan, y: Array, slope: Array, alpha: float) -> None:
     """slope = 1 where y > 0, else alpha, both exact: [y > 0] + alpha (1 - [y > 0])."""
-    left = workspace.like("left", y)
-    np.greater(y, 0, out=slope)
-    np.subtract(1, slope, out=left)
-    np.multiply(left, alpha, out=left)
-    np.add(slope, left, out=slope)
+    left = plan.like("left", y)
+    indicate(plan, y, slope)
+    plan(np.subtract, 1, slope, left)
+    plan(np.multiply, left, alpha, left)
+    plan(np.add, slope, left, slope)
 
 
-def _leaky_relu_backward(y: Array, dy: Array, dx: Array, alpha: float) -> None:
-    _leaky_slope(y, dx, alpha)
-    np.multiply(dx, dy, out=dx)
+def _leaky_relu_backward(plan: Plan, y: Array, dy: Array, dx: Array, alpha: float) -> None:
+    _leaky_slope(plan, y, dx, alpha)
+    plan(np.multiply, dx, dy, dx)
 
 
-def _elu_backward(y: Array, dy: Array, dx: Array, alpha: float) -> None:
+def _elu_backward(plan: Plan, y: Array, dy: Array, dx: Array, alpha: float) -> None:
     """f' = 1 where y > 0, else y + alpha."""
-    negative = workspace.like("negative", y)
-    _leaky_slope(y, dx, alpha)
-    np.minimum(y, _zeros(y), out=negative)
-    np.add(dx, negative, out=dx)
-    np.multiply(dx, dy, out=dx)
+    negative = plan.like("negative", y)
+    _leaky_slope(plan, y, dx, alpha)
+    plan.minimum(y, 0, negative)
+    plan(np.add, dx, negative, dx)
+    plan(np.multiply, dx, dy, dx)
 
 
-def _sigmoid_backward(y: Array, dy: Array, dx: Array, _alpha: float) -> None:
-    np.subtract(1, y, out=dx)
-    np.multiply(dx, y, out=dx)
-    np.multiply(dx, dy, out=dx)
+def _sigmoid_backward(plan: Plan, y: Array, dy: Array, dx: Array, _alpha: float) -> None:
+    plan(np.subtract, 1, y, dx)
+    plan(np.multiply, dx, y, dx)
+    plan(np.multiply, dx, dy, dx)
 
 
-def _tanh_backward(y: Array, dy: Array, dx: Array, _alpha: float) -> None:
-    above = workspace.like("above", y)
-    np.add(y, 1, out=above)
-    np.subtract(1, y, out=dx)
-    np.multiply(dx, above, out=dx)
-    np.multiply(dx, dy, out=dx)
+def _tanh_backward(plan: Plan, y: Array, dy: Array, dx: Array, _alpha: float) -> None:
+    above = plan.like("above", y)
+    plan(np.add, y, 1, above)
+    plan(np.subtract, 1, y, dx)
+    plan(np.multiply, dx, above, dx)
+    plan(np.multiply, dx, dy, dx)
 
 
-def _softplus_backward(y: Array, dy: Array, dx: Array, _alpha: float) -> None:
-    np.negative(y, out=dx)
-    np.expm1(dx, out=dx)
-    np.negative(dx, out=dx)
-    np.multiply(dx, dy, out=dx)
+def _softplus_backward(plan: Plan, y: Array, dy: Array, dx: Array, _alpha: float) -> None:
+    plan(np.negative, y, dx)
+    plan(np.expm1, dx, dx)
+    plan(np.negative, dx, dx)
+    plan(np.multiply, dx, dy, dx)
 
 
 FROM_OUTPUT = {
@@ -236,32 +249,33 @@ FROM_OUTPUT = {
     "tanh": _tanh_backward,
     "softplus": _softplus_backward,
 }
-"""Kernels (y, dy, dx, alpha) on flat blocks."""
+"""Kernels (plan, y, dy, dx, alpha) on flat blocks."""
 
 
-def _gelu_backward(x: Array, dy: Array, dx: Array) -> None:
+def _gelu_backward(plan: Plan, x: Array, dy: Array, dx: Array) -> None:
     """f' = Phi(x) + x phi(x); x is cut so that the density wins."""
-    finite, phi, bell = normal(x)
-    np.minimum(finite, workspace.filled(-_LOST, x.size, finite.dtype), out=finite)
-    np.multiply(bell, 1 / math.sqrt(2 * math.pi), out=bell)
-    np.multiply(bell, finite, out=bell)
-    np.add(phi, bell, out=phi)
-    np.multiply(phi, dy, out=phi)
-    dx[...] = phi
+    finite, phi, bell = normal(plan, x)
+    plan.minimum(finite, -_LOST, finite)
+    plan(np.multiply, bell, 1 / math.sqrt(2 * math.pi), bell)
+    plan(np.multiply, bell, finite, bell)
+    plan(np.add, phi, bell, phi)
+    plan(np.multiply, phi, dy, phi)
+    plan.copy(phi, dx)
 
 
-def _silu_backward(x: Array, dy: Array, dx: Array) -> None:
+def _silu_backward(plan: Plan, x: Array, dy: Array, dx: Array) -> None:
     """f' = s + x s / (1 + e) with e = e^x and s = e / (1 + e)."""
-    finite, divisor = workspace.like("finite", x), workspace.like("divisor", x)
-    np.clip(x, _LOST, _CERTAIN, out=finite)
-    np.exp(finite, out=dx)
-    np.add(dx, 1, out=divisor)
-    np.divide(dx, divisor, out=dx)
-    np.divide(finite, divisor, out=finite)
-    np.multiply(finite, dx, out=finite)
-    np.add(dx, finite, out=dx)
-    np.multiply(dx, dy, out=dx)
+    finite, divisor = plan.like("finite", x), plan.like("divisor", x)
+    plan.maximum(x, _LOST, finite)
+    plan.minimum(finite, _CERTAIN, finite)
+    plan(np.exp, finite, dx)
+    plan(np.add, dx, 1, divisor)
+    plan(np.divide, dx, divisor, dx)
+    plan(np.divide, finite, divisor, finite)
+    plan(np.multiply, finite, dx, finite)
+    plan(np.add, dx, finite, dx)
+    plan(np.multiply, dx, dy, dx)
 
 
 FROM_INPUT = {"gelu": _gelu_backward, "silu": _silu_backward}
-"""Kernels (x, dy, dx) on flat blocks, for the activations whose derivative needs the input."""
+"""Kernels (plan, x, dy, dx) on flat blocks, for the activations whose derivative needs the input."""

@@ -11,13 +11,14 @@ import numpy as np
 from array_api_compat import numpy as array_api_numpy
 from numpy.typing import NDArray
 
-from nnx.interface import Array, Backend, Memory, aligned_empty, host_memory
+from nnx.interface import Array, Backend, Memory, Program, Tape, aligned_empty, host_memory
 from nnx_numpy.activations import Activations
 from nnx_numpy.dropout import Dropout
 from nnx_numpy.indexing import Indexing
 from nnx_numpy.linear import Linear
 from nnx_numpy.losses import Losses
 from nnx_numpy.normalization import Normalization
+from nnx_numpy.plan import Replay
 from nnx_numpy.updates import Updates
 
 
@@ -52,6 +53,10 @@ class NumpyBackend(Linear, Activations, Normalization, Dropout, Losses, Indexing
     def memory(self) -> Memory:
         """See `Arrays.memory`."""
         return host_memory()
+
+    def compile(self, tape: Tape) -> Program:
+        """Plan every recorded kernel once; see `nnx_numpy.plan`."""
+        return Replay(tape)
 
 
 def _processor() -> str:

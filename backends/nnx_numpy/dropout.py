@@ -7,31 +7,44 @@ import numpy as np
 from nnx import interface
 from nnx.interface import Array
 from nnx_numpy.philox import lane_blocks
-from nnx_numpy.workspace import quiet, workspace
+from nnx_numpy.plan import Plan, kernel
+from nnx_numpy.workspace import row_blocks
 
 _BOOL = np.dtype(np.bool_)
+_INT8 = np.dtype(np.int8)
 
 
 class Dropout(interface.dropout.Dropout):
     """Kernels on counter-based random bits."""
 
-    def random_bits(self, step: Array, out: Array, seed: int, stream: int) -> None:
+    @kernel
+    def random_bits(self, plan: Plan, step: Array, out: Array, seed: int, stream: int) -> None:
         """A block of rows at a time."""
         if out.size == 0:
             return
-        for rows, lanes in lane_blocks(out.shape, int(step), seed, stream):
-            out[rows] = lanes
+        for rows, lanes in lane_blocks(plan, out.shape, memoryview(step), seed, stream):
+            plan.copy(lanes, out[rows])
 
-    @quiet
-    def dropout(self, x: Array, step: Array, y: Array, seed: int, stream: int, threshold: int) -> None:
-        """Dropped elements are cleared as integers: exact for NaN, a fifth of the cost of a masked copy."""
+    @kernel
+    def dropout(self, plan: Plan, x: Array, step: Array, y: Array, seed: int, stream: int, threshold: int) -> None:
+        """Dropped elements are cleared as integers: exact for NaN, a fifth of the cost of a masked copy.
+
+        In a recorded step the backward pass finds the mask of the forward pass, at one byte per element.
+        """
         if x.size == 0:
             return
+        mask, made = plan.once(("mask", x.shape, seed, stream, threshold), step, x.shape, _INT8)
+        if not made:
+            _draw_mask(plan, mask, step, seed, stream, threshold)
         bits = y.view(f"i{y.itemsize}")
-        for rows, lanes in lane_blocks(x.shape, int(step), seed, stream):
-            keep = workspace.take("keep", lanes.shape, _BOOL)
-            np.less(lanes, threshold, out=keep)
-            mask = keep.view(np.int8)
-            np.negative(mask, out=mask)  # 1 -> all bits set, also when widened
-            np.multiply(x[rows], 65536 / threshold, out=y[rows])
-            np.bitwise_and(bits[rows], mask, out=bits[rows])
+        for rows in row_blocks(*x.shape):
+            plan(np.multiply, x[rows], 65536 / threshold, y[rows])
+            plan(np.bitwise_and, bits[rows], mask[rows], bits[rows])
+
+
+def _draw_mask(plan: Plan, mask: Array, step: Array, seed: int, stream: int, threshold: int) -> None:
+    """Set all bits of what is kept, also when widened: -1; clear all others: 0."""
+    for rows, lanes in lane_blocks(plan, mask.shape, memoryview(step), seed, stream):
+        part = mask[rows]
+        plan(np.less_equal, lanes, threshold - 1, part.view(_BOOL))  # 65536 would be out of the lanes' range
+        plan(np.negative, part, part)

@@ -6,53 +6,88 @@ import numpy as np
 
 from nnx import interface
 from nnx.interface import Array
-from nnx_numpy.workspace import by_blocks, quiet, workspace
+from nnx_numpy.blocks import by_blocks
+from nnx_numpy.plan import Plan, kernel
 
 _BOOL = np.dtype(np.bool_)
 
 
 class Indexing(interface.indexing.Indexing):
-    """Kernels that gather, store and count; indices are read on the host, where they lie."""
+    """Kernels that gather, store and count.
 
-    @quiet
-    def add(self, a: Array, b: Array, out: Array) -> None:
+    Indices and counters are read on the host, where they lie: through a memoryview, at a fifth of what indexing
+    the array costs.
+    """
+
+    @kernel
+    def add(self, plan: Plan, a: Array, b: Array, out: Array) -> None:
         """One ufunc."""
-        np.add(a, b, out=out)
+        plan(np.add, a, b, out)
 
-    def take_rows(self, source: Array, order: Array, batch: Array, out: Array, batch_size: int) -> None:
-        """One gather; mode "clip", since "raise" would gather into a temporary first."""
-        start = int(batch) * batch_size
-        np.take(source, order[start : start + out.shape[0]], axis=0, out=out, mode="clip")
+    @kernel
+    def take_rows(self, plan: Plan, source: Array, order: Array, batch: Array, out: Array, batch_size: int) -> None:
+        """One gather."""
+        plan(_gather, source, order, memoryview(batch), out, batch_size, out.shape[0])
 
-    def load_at(self, source: Array, index: Array, out: Array) -> None:
+    @kernel
+    def load_at(self, plan: Plan, source: Array, index: Array, out: Array) -> None:
         """Read the one element."""
-        out[...] = source[int(index)]
+        plan(_load, source, memoryview(index), out)
 
-    def store_at(self, value: Array, index: Array, out: Array) -> None:
+    @kernel
+    def store_at(self, plan: Plan, value: Array, index: Array, out: Array) -> None:
         """Write the one element instead of a whole masked vector."""
-        out[int(index)] = value
+        plan(_store, value, memoryview(index), out)
 
-    def argmax(self, x: Array, out: Array) -> None:
+    @kernel
+    def increment(self, plan: Plan, counter: Array) -> None:
+        """Count in Python: NumPy takes 0-d operands that are also the destination for a reduction, and its time."""
+        plan(_increment, memoryview(counter))
+
+    @kernel
+    def argmax(self, plan: Plan, x: Array, out: Array) -> None:
         """NumPy's argmax, which treats ties and NaN as the interface asks."""
-        np.argmax(x, axis=1, out=out)
+        plan(x.argmax, 1, out)
 
-    def count_correct(self, logits: Array, labels: Array, count: Array) -> None:
+    @kernel
+    def count_correct(self, plan: Plan, logits: Array, labels: Array, count: Array) -> None:
         """NumPy's argmax into scratch."""
-        predicted, hit = workspace.like("predicted", labels), workspace.take("hit", labels.shape, _BOOL)
-        np.argmax(logits, axis=1, out=predicted)  # (N, C) -> (N,)
-        np.equal(predicted, labels, out=hit)
-        count[...] = np.count_nonzero(hit)
+        predicted, hit = plan.like("predicted", labels), plan.take("hit", labels.shape, _BOOL)
+        plan(logits.argmax, 1, predicted)  # (N, C) -> (N,)
+        plan(np.equal, predicted, labels, hit)
+        plan(_count, hit, memoryview(count))
 
-    def count_correct_binary(self, logits: Array, targets: Array, count: Array) -> None:
+    @kernel
+    def count_correct_binary(self, plan: Plan, logits: Array, targets: Array, count: Array) -> None:
         """Comparisons in booleans."""
-        count[...] = 0
-        by_blocks(_count_binary, (logits, targets), count)
+        hit = plan.take("hit", logits.shape, _BOOL)
+        by_blocks(plan, _compare, (logits, targets, hit))
+        plan(_count, hit, memoryview(count))
 
 
-def _count_binary(logits: Array, targets: Array, count: Array) -> None:
-    positive = workspace.take("positive", logits.shape, _BOOL)
-    hit = workspace.take("hit", logits.shape, _BOOL)
-    np.greater(logits, 0, out=positive)
-    np.greater(targets, 0.5, out=hit)
-    np.equal(positive, hit, out=hit)
-    np.add(count, np.count_nonzero(hit), out=count)
+def _gather(source: Array, order: Array, batch: memoryview[int], out: Array, batch_size: int, rows: int) -> None:
+    start = batch[()] * batch_size
+    source.take(order[start : start + rows], 0, out, "clip")  # "raise" would gather into a temporary first
+
+
+def _load(source: Array, index: memoryview[int], out: Array) -> None:
+    out[...] = source[index[()]]
+
+
+def _store(value: Array, index: memoryview[int], out: Array) -> None:
+    out[index[()]] = value
+
+
+def _increment(counter: memoryview[int]) -> None:
+    counter[()] += 1
+
+
+def _count(hit: Array, count: memoryview[int]) -> None:
+    count[()] = int(np.count_nonzero(hit))
+
+
+def _compare(plan: Plan, logits: Array, targets: Array, hit: Array) -> None:
+    positive = plan.take("positive", logits.shape, _BOOL)
+    plan(np.greater, logits, 0, positive)
+    plan(np.greater, targets, 0.5, hit)
+    plan(np.equal, positive, hit, hit)

@@ -7,29 +7,36 @@ import numpy as np
 from nnx import interface
 from nnx.interface import Array
 from nnx_numpy.activations import FORWARD, FROM_OUTPUT
-from nnx_numpy.workspace import by_blocks, column_sums, quiet
+from nnx_numpy.blocks import broadcast, by_blocks, column_sums
+from nnx_numpy.plan import Plan, kernel
+from nnx_numpy.workspace import row_blocks
 
 
 class Linear(interface.linear.Linear):
-    """Kernels on matrices; `numpy.dot` costs half of what `numpy.matmul` does on small ones."""
+    """Kernels on matrices; on small ones an array's method `dot` costs a third of what `numpy.matmul` does."""
 
-    @quiet
-    def matmul(self, a: Array, b: Array, out: Array, transpose_a: bool, transpose_b: bool) -> None:
+    @kernel
+    def matmul(self, plan: Plan, a: Array, b: Array, out: Array, transpose_a: bool, transpose_b: bool) -> None:
         """One BLAS call."""
-        np.dot(a.T if transpose_a else a, b.T if transpose_b else b, out=out)
+        plan((a.T if transpose_a else a).dot, b.T if transpose_b else b, out)
 
-    @quiet
-    def linear(self, x: Array, w: Array, b: Array | None, y: Array, activation: str, alpha: float) -> None:
-        """One BLAS call, then bias and activation in place."""
-        np.dot(x, w, out=y)  # (N, I) @ (I, O) -> (N, O)
-        if b is not None:
-            np.add(y, b, out=y)
-        if activation != "identity":
-            by_blocks(FORWARD[activation], (y, y), alpha)
+    @kernel
+    def linear(
+        self, plan: Plan, x: Array, w: Array, b: Array | None, y: Array, activation: str, alpha: float
+    ) -> None:
+        """One BLAS call, then bias and activation in place, a block of rows at a time."""
+        plan(x.dot, w, y)  # (N, I) @ (I, O) -> (N, O)
+        for rows in row_blocks(*y.shape):
+            part = y[rows]
+            if b is not None:
+                broadcast(plan, np.add, part, b, part)
+            if activation != "identity":
+                FORWARD[activation](plan, part.reshape(-1), part.reshape(-1), alpha)
 
-    @quiet
+    @kernel
     def linear_backward(
         self,
+        plan: Plan,
         x: Array,
         y: Array,
         dy: Array,
@@ -44,10 +51,10 @@ class Linear(interface.linear.Linear):
         """Up to three BLAS calls on transposed views."""
         gradient = dy
         if dz is not None:
-            by_blocks(FROM_OUTPUT[activation], (y, dy, dz), alpha)
+            by_blocks(plan, FROM_OUTPUT[activation], (y, dy, dz), alpha)
             gradient = dz
         if dx is not None:
-            np.dot(gradient, w.T, out=dx)  # (N, O) @ (O, I) -> (N, I)
-        np.dot(x.T, gradient, out=dw)  # (I, N) @ (N, O) -> (I, O)
+            plan(gradient.dot, w.T, dx)  # (N, O) @ (O, I) -> (N, I)
+        plan(x.T.dot, gradient, dw)  # (I, N) @ (N, O) -> (I, O)
         if db is not None:
-            column_sums(gradient, db)
+            column_sums(plan, gradient, db)

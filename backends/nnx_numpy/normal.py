@@ -12,7 +12,7 @@ import math
 import numpy as np
 
 from nnx.interface import Array
-from nnx_numpy.workspace import workspace
+from nnx_numpy.plan import Plan
 
 _WIDE = np.dtype(np.float64)
 
@@ -35,39 +35,39 @@ _FAR = 40.0
 """Beyond it the distribution function is 0 or 1 to the last bit, also in float64."""
 
 
-def normal(x: Array) -> tuple[Array, Array, Array]:
+def normal(plan: Plan, x: Array) -> tuple[Array, Array, Array]:
     """Return x cut to at least -40, Phi(x) and e^(-x^2 / 2), all in float64 scratch.
 
     In float32 the two dozen roundings would add up to more than the last two bits.
     """
-    wide, size, bell = (workspace.take(slot, x.shape, _WIDE) for slot in ("wide", "size", "bell"))
-    far = workspace.filled(_FAR, x.size, _WIDE)
-    np.copyto(wide, x)
-    np.abs(wide, out=size)
-    np.minimum(size, far, out=size)
-    np.negative(far, out=bell)
-    np.maximum(wide, bell, out=wide)
-    np.multiply(size, size, out=bell)
-    np.multiply(bell, -0.5, out=bell)
-    np.exp(bell, out=bell)
-    return wide, _distribution(wide, size, bell, _POWERS[x.itemsize]), bell
+    wide, size, bell = (plan.take(slot, x.shape, _WIDE) for slot in ("wide", "size", "bell"))
+    plan.copy(x, wide)
+    plan(np.abs, wide, size)
+    plan.minimum(size, _FAR, size)
+    plan.maximum(wide, -_FAR, wide)
+    plan(np.multiply, size, size, bell)
+    plan(np.multiply, bell, -0.5, bell)
+    plan(np.exp, bell, bell)
+    return wide, _distribution(plan, wide, size, bell, _POWERS[x.itemsize]), bell
 
 
-def _distribution(x: Array, size: Array, bell: Array, powers: tuple[float, ...]) -> Array:
+def _distribution(plan: Plan, x: Array, size: Array, bell: Array, powers: tuple[float, ...]) -> Array:
     """Return Phi(x), given |x| and e^(-x^2 / 2); overwrites size."""
-    phi, s, t = workspace.like("phi", x), workspace.like("s", x), size
-    np.add(size, 3 * math.sqrt(2), out=t)
-    np.divide(3 * math.sqrt(2), t, out=t)  # 3 / (3 + |x| / sqrt 2)
-    np.add(t, t, out=s)
-    np.subtract(s, 1, out=s)
-    phi[...] = powers[0]
-    for coefficient in powers[1:]:
-        np.multiply(phi, s, out=phi)
-        np.add(phi, coefficient, out=phi)
-    np.multiply(t, 0.5, out=t)
-    np.multiply(phi, t, out=phi)
-    np.multiply(phi, bell, out=phi)  # 1 - Phi(|x|)
+    phi, s, t = plan.like("phi", x), plan.like("s", x), size
+    plan(np.add, size, 3 * math.sqrt(2), t)
+    plan(np.divide, 3 * math.sqrt(2), t, t)  # 3 / (3 + |x| / sqrt 2)
+    plan(np.add, t, t, s)
+    plan(np.subtract, s, 1, s)
+    plan(np.multiply, s, powers[0], phi)
+    for coefficient in powers[1:-1]:
+        plan(np.add, phi, coefficient, phi)
+        plan(np.multiply, phi, s, phi)
+    plan(np.add, phi, powers[-1], phi)
+    plan(np.multiply, t, 0.5, t)
+    plan(np.multiply, phi, t, phi)
+    plan(np.multiply, phi, bell, phi)  # 1 - Phi(|x|)
     positive = s
-    np.greater(x, 0, out=positive)
-    np.subtract(phi, positive, out=phi)
-    return np.abs(phi, out=phi)
+    plan(np.greater, x, 0, positive)
+    plan(np.subtract, phi, positive, phi)
+    plan(np.abs, phi, phi)
+    return phi

@@ -1,10 +1,9 @@
-"""Scratch memory that is allocated once per thread, and loops over blocks that fit the cache."""
+"""Scratch memory that is allocated once and reused, constants, and blocks that fit the cache."""
 
 from __future__ import annotations
 
 import math
-import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -19,22 +18,23 @@ BLOCK = 32768
 several times longer on a block than on being called. Blocks of 8192 took up to twice as long; those of 65536 and
 131072 gained little, and in float64 they no longer fit."""
 
-
 _VIEWS = 1024  # an array header takes about 100 bytes
 
 
-class Workspace(threading.local):
-    """Named buffers of the running thread, which grow to the largest size asked for and are then reused.
+class Workspace:
+    """Named buffers that grow to the largest size asked for and are then reused; and constants.
 
-    What `take` returns holds garbage and stays valid until the same slot is taken again by the same thread;
-    a kernel therefore gives each of its temporaries a slot of its own. No two threads share a buffer.
+    What `take` returns holds garbage and belongs to the caller until the same slot is taken again; a kernel
+    therefore gives each of its temporaries a slot of its own. A workspace serves one thread at a time.
     """
 
     def __init__(self) -> None:
+        """Begin empty."""
         self._buffers: dict[tuple[str, np.dtype[Any]], Numbers] = {}
         self._views: dict[tuple[str, tuple[int, ...], np.dtype[Any]], Numbers] = {}
-        self._constants: dict[tuple[float, np.dtype[Any]], Numbers] = {}
-        self._counting = np.arange(0, dtype=np.int64)
+        self._vectors: dict[tuple[float, np.dtype[Any]], Numbers] = {}
+        self._scalars: dict[tuple[str, np.dtype[Any]], Numbers] = {}
+        self._counting: dict[int, NDArray[np.int64]] = {}
 
     def take(self, slot: str, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Numbers:
         """Return an uninitialised array of the given shape and dtype, C-contiguous."""
@@ -46,7 +46,7 @@ class Workspace(threading.local):
         size = math.prod(shape)
         buffer = self._buffers.get((slot, dtype))
         if buffer is None or buffer.size < size:
-            buffer = self._buffers[slot, dtype] = aligned_empty((max(size, BLOCK),), dtype.name)
+            buffer = self._buffers[slot, dtype] = aligned_empty((size,), dtype.name)
             self._views.clear()  # some are of the buffer that was too small
         if len(self._views) >= _VIEWS:
             self._views.clear()
@@ -59,64 +59,46 @@ class Workspace(threading.local):
 
     def filled(self, value: float, size: int, dtype: np.dtype[Any]) -> Numbers:
         """Return a read-only vector whose elements all are `value`."""
-        constant = self._constants.get((value, dtype))
-        if constant is None or constant.size < size:
-            constant = aligned_empty((max(size, BLOCK),), dtype.name)
-            constant[...] = value
-            constant.flags.writeable = False
-            self._constants[value, dtype] = constant
-        return constant[:size]
+        vector = self._vectors.get((value, dtype))
+        if vector is None or vector.size < size:
+            _make_room(self._vectors)
+            vector = self._vectors[value, dtype] = _constant(value, (size,), dtype)
+        return vector[:size]
 
-    def counting(self, size: int) -> NDArray[np.int64]:
-        """Return the read-only vector 0, 1, ..., size - 1."""
-        if self._counting.size < size:
-            self._counting = np.arange(max(size, BLOCK), dtype=np.int64)
-            self._counting.flags.writeable = False
-        return self._counting[:size]
+    def scalar(self, value: float, dtype: np.dtype[Any]) -> Numbers:
+        """Return a read-only 0-d array."""
+        key = repr(value), dtype  # as text, for 0.0 and -0.0 are equal
+        scalar = self._scalars.get(key)
+        if scalar is None:
+            _make_room(self._scalars)
+            scalar = self._scalars[key] = _constant(value, (), dtype)
+        return scalar
+
+    def counting(self, size: int, stride: int = 1) -> NDArray[np.int64]:
+        """Return the read-only vector 0, stride, 2 stride, ... of `size` elements."""
+        multiples = self._counting.get(stride)
+        if multiples is None or multiples.size < size:
+            _make_room(self._counting)
+            multiples = self._counting[stride] = np.arange(size, dtype=np.int64) * stride
+            multiples.flags.writeable = False
+        return multiples[:size]
 
 
-workspace = Workspace()
-"""The workspace of whichever thread asks."""
-
-quiet = np.errstate(all="ignore")
-"""Decorates kernels: infinities and NaN are legal values, whatever the caller's `numpy.seterr` says."""
+def _make_room(constants: dict[Any, Any]) -> None:
+    if len(constants) >= _VIEWS:
+        constants.clear()
 
 
-def by_blocks(kernel: Callable[..., None], arrays: tuple[Numbers, ...], *attributes: Any) -> None:
-    """Flatten the arrays and call kernel(*blocks, *attributes) on one block of them after another."""
-    flat = [array.reshape(-1) for array in arrays]
-    size = flat[0].size
-    if size <= BLOCK:
-        kernel(*flat, *attributes)
-        return
-    for start in range(0, size, BLOCK):
-        kernel(*[array[start : start + BLOCK] for array in flat], *attributes)
+def _constant(value: float, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Numbers:
+    constant = aligned_empty(shape, dtype.name)
+    with np.errstate(all="ignore"):  # a number beyond float32's range is infinite there
+        constant[...] = value
+    constant.flags.writeable = False
+    return constant
 
 
 def row_blocks(rows: int, columns: int) -> Iterator[slice]:
-    """Cut the rows of a matrix into slices of at most `BLOCK` elements, but at least one row."""
+    """Cut the rows of a matrix into slices of at most `BLOCK` elements or one row; no rows give an empty slice."""
     height = max(1, BLOCK // max(1, columns))
-    for start in range(0, rows, height):
+    for start in range(0, max(1, rows), height):
         yield slice(start, min(start + height, rows))
-
-
-def column_sums(matrix: Numbers, out: Numbers) -> None:
-    """out = sum over rows, as products of blocks with ones: faster than `numpy.add.reduce`, most so if narrow.
-
-    By blocks the sums are more accurate, and too short for BLAS to wait until its threads have woken up.
-    """
-    rows, columns = matrix.shape
-    ones = workspace.filled(1.0, min(rows, BLOCK), matrix.dtype)
-    if matrix.size <= BLOCK:
-        np.dot(ones, matrix, out=out)  # (N,) @ (N, C) -> (C,)
-        return
-    partial = workspace.like("partial sum", out)
-    out[...] = 0
-    for part in row_blocks(rows, columns):
-        np.dot(ones[: part.stop - part.start], matrix[part], out=partial)
-        np.add(out, partial, out=out)
-
-
-def row_sums(matrix: Numbers, out: Numbers) -> None:
-    """out = sum over columns, as a product with ones."""
-    np.dot(matrix, workspace.filled(1.0, matrix.shape[1], matrix.dtype), out=out)  # (N, C) @ (C,) -> (N,)
