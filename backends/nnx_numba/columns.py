@@ -19,7 +19,8 @@ from nnx_numba.hostarrays import GRAIN
 from nnx_numba.internals import alloca_once
 from nnx_numba.jit import device
 from nnx_numba.lanes import INTERLEAVED, WORD, Formula, Value, where
-from nnx_numba.sweeps import LINE, TOTAL, Accumulator, Lanes, Row, lanes_of, loop, row_pass
+from nnx_numba.sweeps import row_pass
+from nnx_numba.vectors import LINE, TOTAL, Accumulator, Lanes, Row, lanes_of, loop
 
 PANEL = 16
 """Columns of one unit of work."""
@@ -211,7 +212,7 @@ def finite_or_zero(x: Value) -> Value:
 
 @dataclass(frozen=True)
 class Statistics:
-    """Of each column: a base near its values, the sum of deviations from it, and squared deviations from the mean."""
+    """Of each column: a base near its values, the sum of deviations from it, and the mean's squared deviations."""
 
     base: Row
     sums: Row
