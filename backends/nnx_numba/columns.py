@@ -166,7 +166,7 @@ class Panel:
             totals = [Accumulator(builder, TOTAL, self.element, lanes.count) for _ in work.sums]
             with loop(builder, work.block.start, work.block.stop) as i:
                 for total, value in zip(totals, self._made(work, lanes, i, j, values), strict=True):
-                    total.add(value, lanes)
+                    total.add(value, Lanes(builder, self._lanes))  # unmasked, so that it is rounded as in a row
             for row, total in zip(work.sums, totals, strict=True):
                 grown = lanes.load(row.at(j), row.element) + total.value().to(row.element)
                 lanes.store(grown, row.at(j), row.element)
