@@ -9,7 +9,7 @@ from llvmlite import ir
 from nnx_numba.internals import alloca_once, types
 from nnx_numba.jit import intrinsic
 from nnx_numba.lanes import WORD, Value, call, fill
-from nnx_numba.sweeps import row_pass
+from nnx_numba.sweeps import largest_of
 from nnx_numba.vectors import LARGEST, LINE, Accumulator, Lanes, lanes_of, loop, row_of
 
 _BYTE, _INT = ir.IntType(8), ir.IntType(32)
@@ -73,7 +73,7 @@ def find_largest(_context: Any, x: Any, i: Any) -> Any:
                 highest.add(value, lanes)
                 _keep_first(lanes, value, highest.result(), WORD(0), found)
             with otherwise:
-                (top,) = row_pass(builder, lambda x: x, [], [row], [], LARGEST)
+                top = largest_of(builder, row)
                 with loop(builder, WORD(0), row.size, count) as start:
                     lanes = Lanes(builder, count, builder.sub(row.size, start))
                     _keep_first(lanes, lanes.load(row.at(start), row.element), top, start, found)

@@ -10,7 +10,7 @@ from llvmlite import ir
 from nnx_numba.internals import alloca_once, types
 from nnx_numba.jit import intrinsic
 from nnx_numba.lanes import INTERLEAVED, WORD, Formula, Value, call
-from nnx_numba.vectors import LINE, Accumulator, Fold, Lanes, Row, lanes_of, loop, row_of, size_of
+from nnx_numba.vectors import LARGEST, LINE, Accumulator, Fold, Lanes, Row, lanes_of, loop, row_of, size_of
 
 _INT = ir.IntType(32)
 
@@ -71,7 +71,10 @@ def _made(stages: tuple[Any, ...], kind: Any) -> tuple[Any, Any]:
 class _Passes:
     """Emits loops over rows: interleaved registers first, then single ones under a mask."""
 
-    def __init__(self, builder: Any, outs: list[Row], ins: list[Row], factors: list[Any]) -> None:
+    def __init__(
+        self, builder: Any, outs: list[Row], ins: list[Row], factors: list[Any], interleaved: int = INTERLEAVED
+    ) -> None:
+        self._interleaved = interleaved
         self._builder, self._outs, self._ins, self._factors = builder, outs, ins, factors
         self._element, self._size = ins[0].element, ins[0].size
         self._lanes, self._fetches = lanes_of(self._element), False
@@ -120,20 +123,26 @@ class _Passes:
         return results
 
     def _loops(self, formula: Formula, folds: Any, ins: list[Row], before: list[Any]) -> tuple[list[Any], bool]:
-        builder, wide = self._builder, self._lanes * INTERLEAVED
+        builder, wide = self._builder, self._lanes * self._interleaved
         results = [Accumulator(builder, fold, self._element, self._lanes) for fold in folds]
-        whole = builder.and_(self._size, WORD(-wide))
-        with builder.if_then(builder.icmp_signed(">", whole, WORD(0))):
-            partial = [Accumulator(builder, fold, self._element, wide) for fold in folds]
-            with loop(builder, WORD(0), whole, wide) as start:
-                self._step(formula, start, Lanes(builder, wide), ins, before, partial)
-            lanes = Lanes(builder, self._lanes)
-            for result, part in zip(results, partial, strict=True):
-                result.add(part.folded(self._lanes), lanes)
+        whole = builder.and_(self._size, WORD(-wide)) if self._interleaved > 1 else WORD(0)
+        if self._interleaved > 1:
+            with builder.if_then(builder.icmp_signed(">", whole, WORD(0))):
+                self._whole(formula, whole, wide, ins, before, results)
         with loop(builder, whole, self._size, self._lanes) as start:
             lanes = Lanes(builder, self._lanes, builder.sub(self._size, start))
             stores = self._step(formula, start, lanes, ins, before, results)
         return [result.result() for result in results], stores
+
+    def _whole(
+        self, formula: Formula, whole: Any, wide: int, ins: list[Row], before: list[Any], results: Any
+    ) -> None:
+        builder = self._builder
+        partial = [Accumulator(builder, result.fold, self._element, wide) for result in results]
+        with loop(builder, WORD(0), whole, wide) as start:
+            self._step(formula, start, Lanes(builder, wide), ins, before, partial)
+        for result, part in zip(results, partial, strict=True):
+            result.add(part.folded(self._lanes), Lanes(builder, self._lanes))
 
     def _step(
         self, formula: Formula, start: Any, lanes: Lanes, ins: list[Row], before: list[Any], results: Any
@@ -166,8 +175,11 @@ class _Passes:
         return made if isinstance(made, tuple) else (made,)
 
 
-def row_pass(
-    builder: Any, formula: Formula, outs: list[Row], ins: list[Row], factors: list[Any], *folds: Fold
-) -> list[Any]:
-    """Emit a `sweep` in the midst of other code; return what its folds found."""
-    return _Passes(builder, outs, ins, factors).emit(((formula, *folds),))
+def row_pass(builder: Any, formula: Formula, outs: list[Row], ins: list[Row], factors: list[Any]) -> None:
+    """Emit a `sweep` without folds in the midst of other code, made for size rather than speed."""
+    _Passes(builder, outs, ins, factors, interleaved=1).emit(((formula,),))
+
+
+def largest_of(builder: Any, row: Row) -> Any:
+    """Emit a sweep that finds the largest element."""
+    return _Passes(builder, [], [row], []).emit(((lambda x: x, LARGEST),))[0]

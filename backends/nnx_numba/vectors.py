@@ -118,7 +118,7 @@ class Accumulator:
 
     def __init__(self, builder: Any, fold: Fold, element: Any, count: int) -> None:
         """Begin with the neutral element in every lane."""
-        self._fold, self._builder = fold, builder
+        self.fold, self._builder = fold, builder
         self._type = ir.VectorType(ir.DoubleType() if fold.wide else element, count)
         self._place = alloca_once(builder, self._type)
         neutral = ir.Constant(self._type.element, fold.neutral)
@@ -130,15 +130,15 @@ class Accumulator:
 
     def add(self, value: Value, lanes: Lanes) -> None:
         """Fold in what is under the mask."""
-        value = lanes.only(value.widened() if self._fold.wide else value, self._fold.neutral)
-        self._builder.store(self._fold.combine(self.value(), value).llvm, self._place)
+        value = lanes.only(value.widened() if self.fold.wide else value, self.fold.neutral)
+        self._builder.store(self.fold.combine(self.value(), value).llvm, self._place)
 
     def folded(self, count: int) -> Value:
         """Fold halves onto each other until `count` lanes are left: a tree, always of the same shape."""
         value, width = self.value(), self._type.count
         while width > count:
             width //= 2
-            value = self._fold.combine(self._part(value, 0, width), self._part(value, width, width))
+            value = self.fold.combine(self._part(value, 0, width), self._part(value, width, width))
         return value
 
     def _part(self, value: Value, first: int, width: int) -> Value:
