@@ -100,7 +100,7 @@ class _Passes:
         results: list[Any] = []
         kept: list[Value] = []
         lanes = Lanes(builder, self._lanes, self._size)
-        ins = [lanes.load(row.data, row.element) for row in self._ins]
+        ins = [row.load(lanes, WORD(0)) for row in self._ins]
         for formula, *folds in stages:
             made = self._made(formula, lanes, WORD(0), [*ins, *kept], results)
             kept = list(made[: len(made) - len(folds)]) or kept
@@ -109,7 +109,7 @@ class _Passes:
                 accumulator.add(value, lanes)
             results = [*results, *(accumulator.result() for accumulator in accumulators)]
         for row, value in zip(self._outs, kept, strict=True):
-            lanes.store(value, row.data, row.element)
+            row.store(lanes, value, WORD(0))
         return results
 
     def _in_memory(self, stages: tuple[Any, ...]) -> list[Any]:
@@ -147,13 +147,13 @@ class _Passes:
     def _step(
         self, formula: Formula, start: Any, lanes: Lanes, ins: list[Row], before: list[Any], results: Any
     ) -> bool:
-        values = [lanes.load(row.at(start), row.element) for row in ins]
+        values = [row.load(lanes, start) for row in ins]
         if self._fetches:
             self._fetch_behind(start, lanes)
         made = self._made(formula, lanes, start, values, before)
         stored = len(made) - len(results)
         for row, value in zip(self._outs[:stored], made, strict=False):
-            lanes.store(value, row.at(start), row.element)
+            row.store(lanes, value, start)
         for result, value in zip(results, made[stored:], strict=True):
             result.add(value, lanes)
         return stored > 0

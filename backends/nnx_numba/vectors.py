@@ -59,20 +59,20 @@ class Lanes:
         if remaining is not None:
             self.mask = builder.icmp_unsigned("<", self._numbers, self.filled(remaining).llvm)
 
-    def load(self, address: Any, element: Any) -> Value:
-        """Read; lanes outside the mask are 0."""
+    def load(self, address: Any, element: Any, masked: bool = True) -> Value:
+        """Read; lanes outside the mask are 0, or whatever is there."""
         kind, size = ir.VectorType(element, self.count), size_of(element)
         address = self.builder.bitcast(address, kind.as_pointer())
-        if self.mask is None:
+        if self.mask is None or not masked:
             return Value(self.builder, self.builder.load(address, align=size, typ=kind))
         name, zeros = f"llvm.masked.load.{self._suffix(element)}", ir.Constant(kind, None)
         return Value(self.builder, call(self.builder, name, kind, address, _INT(size), self.mask, zeros))
 
-    def store(self, value: Value, address: Any, element: Any) -> None:
-        """Write the lanes under the mask, rounded to the element type."""
+    def store(self, value: Value, address: Any, element: Any, masked: bool = True) -> None:
+        """Write the lanes under the mask, or all, rounded to the element type."""
         kind, size = ir.VectorType(element, self.count), size_of(element)
         address, llvm = self.builder.bitcast(address, kind.as_pointer()), value.to(element).llvm
-        if self.mask is None:
+        if self.mask is None or not masked:
             self.builder.store(llvm, address, align=size)
         else:
             name = f"llvm.masked.store.{self._suffix(element)}"
@@ -153,16 +153,29 @@ class Accumulator:
 
 @dataclass(frozen=True)
 class Row:
-    """A contiguous array: where it begins, its length, and the type of its elements."""
+    """A contiguous array: where it begins, its length, and the type of its elements.
+
+    Behind a padded one there is room for a register, so that it needs no mask: what was written under a mask, the
+    processor cannot read before it has reached the cache.
+    """
 
     builder: Any
     data: Any
     size: Any
     element: Any
+    padded: bool = False
 
     def at(self, index: Any) -> Any:
         """Return the address of an element."""
         return self.builder.gep(self.data, [index], source_etype=self.element)
+
+    def load(self, lanes: Lanes, index: Any) -> Value:
+        """Read from an element on."""
+        return lanes.load(self.at(index), self.element, not self.padded)
+
+    def store(self, lanes: Lanes, value: Value, index: Any) -> None:
+        """Write from an element on."""
+        lanes.store(value, self.at(index), self.element, not self.padded)
 
 
 def row_of(context: Any, builder: Any, kind: Any, value: Any, i: Any = None) -> Row:
