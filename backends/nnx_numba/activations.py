@@ -9,7 +9,8 @@ from nnx_numba import elementary
 from nnx_numba.hostarrays import GRAIN, flat, plain, row_grain
 from nnx_numba.kernel import Kernel, kernel
 from nnx_numba.lanes import Formula, Value, at_least, at_most, scalar, where
-from nnx_numba.sweeps import TOP, TOTAL, passes, sweep
+from nnx_numba.sweeps import passes, sweep
+from nnx_numba.vectors import TOP, TOTAL
 
 _SILU_END = 1000.0  # the sigmoid is 0 or 1 beyond, and infinity times 0 would be NaN
 _GELU_END = 50.0

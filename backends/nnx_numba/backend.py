@@ -19,7 +19,7 @@ from nnx_numba.losses import Losses
 from nnx_numba.normalization import Normalization
 from nnx_numba.program import compile_tape
 from nnx_numba.updates import Updates
-from nnx_numba.vectors import LINE
+from nnx_numba.lines import LINE
 
 
 _FAMILIES = (Linear, Activations, Normalization, Dropout, Losses, Indexing, Updates)

@@ -16,10 +16,10 @@ from llvmlite import ir
 
 from nnx.interface import Array
 from nnx_numba.hostarrays import GRAIN
-from nnx_numba.internals import alloca_once
 from nnx_numba.jit import device
 from nnx_numba.lanes import INTERLEAVED, WORD, Formula, Value, where
-from nnx_numba.sweeps import LINE, TOTAL, Accumulator, Lanes, Row, lanes_of, loop, row_pass
+from nnx_numba.sweeps import row_pass
+from nnx_numba.vectors import LINE, TOTAL, Accumulator, Lanes, Row, lanes_of, loop, size_of
 
 PANEL = 16
 """Columns of one unit of work."""
@@ -106,10 +106,12 @@ class Panel:
 
     def buffer(self, element: Any) -> Row:
         """Return working memory with an element for every column of the panel."""
-        kind = ir.ArrayType(element, WIDTH)
-        data = alloca_once(self.builder, kind)
+        kind = ir.ArrayType(element, WIDTH + LINE // size_of(element))
+        with self.builder.goto_entry_block():
+            data = self.builder.alloca(kind)  # Numba's own way to allocate would clear it at every call
         data.align = LINE
-        return Row(self.builder, self.builder.bitcast(data, element.as_pointer()), self.width, element)
+        pointer = self.builder.bitcast(data, element.as_pointer())
+        return Row(self.builder, pointer, self.width, element, padded=True)
 
     def zeros(self, element: Any) -> Row:
         """Return a buffer of zeros."""
@@ -161,14 +163,14 @@ class Panel:
         builder = self.builder
         with loop(builder, WORD(0), self.width, self._lanes) as j:
             lanes = Lanes(builder, self._lanes, builder.sub(self.width, j))
-            values = [lanes.load(column.at(j), column.element).to(self.element) for column in work.columns]
+            values = [column.load(lanes, j).to(self.element) for column in work.columns]
             totals = [Accumulator(builder, TOTAL, self.element, lanes.count) for _ in work.sums]
             with loop(builder, work.block.start, work.block.stop) as i:
                 for total, value in zip(totals, self._made(work, lanes, i, j, values), strict=True):
-                    total.add(value, lanes)
+                    total.add(value, Lanes(builder, self._lanes))  # unmasked, so that it is rounded as in a row
             for row, total in zip(work.sums, totals, strict=True):
-                grown = lanes.load(row.at(j), row.element) + total.value().to(row.element)
-                lanes.store(grown, row.at(j), row.element)
+                grown = row.load(lanes, j) + total.value().to(row.element)
+                row.store(lanes, grown, j)
 
     def _along(self, work: Work) -> None:
         """Go along rows, as the processor expects it, with the sums in the nearest cache.
@@ -187,10 +189,10 @@ class Panel:
             row_pass(builder, lambda a, b: a.widened() + b.widened(), [row], [total, row], [])
 
     def _cell(self, work: Work, lanes: Lanes, i: Any, j: Any, totals: list[Row]) -> None:
-        values = [lanes.load(column.at(j), column.element).to(self.element) for column in work.columns]
+        values = [column.load(lanes, j).to(self.element) for column in work.columns]
         for total, value in zip(totals, self._made(work, lanes, i, j, values), strict=True):
-            grown = lanes.load(total.at(j), self.element) + value
-            lanes.store(grown, total.at(j), self.element)
+            grown = total.load(lanes, j) + value
+            total.store(lanes, grown, j)
 
     def _made(self, work: Work, lanes: Lanes, i: Any, j: Any, values: list[Value]) -> tuple[Value, ...]:
         """Store what goes to outs, and return what goes to sums."""
@@ -211,7 +213,7 @@ def finite_or_zero(x: Value) -> Value:
 
 @dataclass(frozen=True)
 class Statistics:
-    """Of each column: a base near its values, the sum of deviations from it, and squared deviations from the mean."""
+    """Of each column: a base near its values, the sum of deviations from it, and the mean's squared deviations."""
 
     base: Row
     sums: Row

@@ -14,7 +14,7 @@ from nnx_numba.internals import types
 from nnx_numba.jit import intrinsic
 from nnx_numba.kernel import kernel
 from nnx_numba.lanes import WORD, Value, call, fill
-from nnx_numba.sweeps import Lanes, Row, row_of
+from nnx_numba.vectors import Lanes, Row, row_of
 
 _MULTIPLIERS = 0xD2E7470EE14C6C93, 0xCA5A826395121157
 _WEYL = 0x9E3779B97F4A7C15, 0xBB67AE8584CAA73B
@@ -48,9 +48,7 @@ class _Words:
         """Return the four words of each block."""
         builder = self.builder
         for number in range(_ROUNDS):
-            k0, k1 = (
-                builder.add(word, WORD(number * step % 2**64)) for word, step in zip(key, _WEYL, strict=True)
-            )
+            k0, k1 = (builder.add(word, WORD(number * step % 2**64)) for word, step in zip(key, _WEYL, strict=True))
             high0, low0 = self.product(counter[0], _MULTIPLIERS[0])
             high1, low1 = self.product(counter[2], _MULTIPLIERS[1])
             first = builder.xor(builder.xor(high1, counter[1]), fill(builder, _VECTOR, k0))
@@ -81,9 +79,7 @@ class _Words:
 
 
 @intrinsic
-def draw(
-    _context: Any, words: Any, row: Any, block: Any, blocks: Any, step: Any, seed: Any, stream: Any
-) -> Any:
+def draw(_context: Any, words: Any, row: Any, block: Any, blocks: Any, step: Any, seed: Any, stream: Any) -> Any:
     """Write the words of sixteen consecutive blocks, `blocks` to a row, beginning with a block of a row."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:

@@ -5,15 +5,6 @@ from __future__ import annotations
 import numpy as np
 
 from nnx.interface import Array, Backend
-from nnx_numba.jit import device
-from nnx_numba.instructions import larger
-@device
-def row_max(row):
-    top = row[0]
-    for j in range(row.size):
-        top = larger(top, row[j])
-    return top
-
 from nnx_numba.hostarrays import GRAIN, flat, plain, row_grain
 from nnx_numba.kernel import kernel
 from nnx_numba.launches import scratch

@@ -13,7 +13,7 @@ from typing import Any
 from nnx_numba.internals import types
 from nnx_numba.jit import intrinsic
 from nnx_numba.packing import pack
-from nnx_numba.vectors import LINE, REGISTERS, WORD, Lines, Matrix, loop, moved, smaller, words
+from nnx_numba.lines import LINE, REGISTERS, WORD, Lines, Matrix, loop, moved, smaller, words
 
 ROWS = 4 if REGISTERS == 32 else 2
 """Rows of a tile."""

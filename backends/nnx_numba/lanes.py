@@ -1,10 +1,10 @@
-"""Arithmetic on vectors: formulas that are traced into LLVM, and sweeps that carry them along arrays.
+"""Arithmetic on vectors: formulas that are traced into LLVM.
 
 A formula is a Python function of `Value`s. It runs while a kernel is compiled, and leaves the instructions behind
 that its operators stand for; the same formula serves scalars and vectors of float32 and float64. LLVM's own
-vectoriser would do for long loops, but it leaves the last elements of a row to scalar code, which is most of a row
-of ten, and does not interleave a long formula with itself, so that one waits for its own results. Inlining helpers in
-Numba would take most of the time that a kernel takes to compile.
+vectoriser would do for long loops, but it leaves the last elements of a row to scalar code, which is most of a
+row of ten, and does not interleave a long formula with itself, so that one waits for its own results. Inlining
+helpers in Numba would take most of the time that a kernel takes to compile.
 """
 
 from __future__ import annotations
@@ -164,7 +164,8 @@ class Value:
         """Return the value in float32 or float64, given as an LLVM type."""
         if self.kind == str(element):
             return self
-        kind = ir.VectorType(element, self.llvm.type.count) if isinstance(self.llvm.type, ir.VectorType) else element
+        kind = self.llvm.type
+        kind = ir.VectorType(element, kind.count) if isinstance(kind, ir.VectorType) else element
         convert = self.builder.fpext if self.kind == "float" else self.builder.fptrunc
         return Value(self.builder, convert(self.llvm, kind))
 
@@ -224,7 +225,7 @@ def sqrt(x: Value) -> Value:
 
 
 def shifted(x: Value) -> Value:
-    """Add a number so large that the sum holds x, rounded to an integer, in its last bits, biased as exponents are."""
+    """Add a number so large that the sum's last bits hold x, rounded to an integer and biased like an exponent."""
     return x + _shifter(x)
 
 

@@ -15,11 +15,12 @@ from nnx_numba.hostarrays import plain
 from nnx_numba.inner import GROUP, MOST, ROWS, multiply_inner
 from nnx_numba.kernel import Kernel, kernel
 from nnx_numba.lanes import Value
-from nnx_numba.normalization import for_panels
+from nnx_numba.panels import for_panels
 from nnx_numba.product import multiply
-from nnx_numba.sweeps import Row, row_pass
+from nnx_numba.sweeps import row_pass
+from nnx_numba.vectors import Row
 from nnx_numba.tiles import HEIGHTS
-from nnx_numba.vectors import LINE
+from nnx_numba.lines import LINE
 
 _TURNED = 8  # what it costs to pack a line from a transposed operand, in products of lines,
 _COPIED = 3  # or to copy it,
@@ -61,12 +62,13 @@ def _tiled(form: str, rows: int, depth: int, columns: int, itemsize: int, packin
 
 
 @lru_cache(4096)
-def way(rows: int, depth: int, columns: int, itemsize: int, left_turned: bool, right_turned: bool) -> Way:
-    """Choose the cheapest way for op(a) (rows, depth) @ op(b) (depth, columns)."""
-    ways = [
-        _tiled("direct", rows, depth, columns, itemsize, _TURNED if right_turned else _COPIED),
-        _tiled("swapped", columns, depth, rows, itemsize, _COPIED if left_turned else _TURNED),
-    ]
+def way(
+    rows: int, depth: int, columns: int, itemsize: int, left_turned: bool, right_turned: bool, biased: bool
+) -> Way:
+    """Choose the cheapest way for op(a) (rows, depth) @ op(b) (depth, columns); swapped sums begin with 0."""
+    ways = [_tiled("direct", rows, depth, columns, itemsize, _TURNED if right_turned else _COPIED)]
+    if not biased:
+        ways.append(_tiled("swapped", columns, depth, rows, itemsize, _COPIED if left_turned else _TURNED))
     if columns <= MOST and not left_turned:
         grouped = columns // GROUP * GROUP + columns % GROUP * 2  # a single column has too few sums in flight
         cost = _lines(depth, itemsize) * (rows * grouped + _TURNED * columns) + _SUMMED * rows * grouped / 4
@@ -125,7 +127,7 @@ _NONE = {kind: np.empty(0, kind) for kind in ("f", "d")}
 def _multiply(a: Array, b: Array, bias: Array | None, out: Array, turned: tuple[bool, bool]) -> None:
     rows, columns = out.shape
     depth = a.shape[0 if turned[0] else 1]
-    chosen = way(rows, depth, columns, out.itemsize, *turned)
+    chosen = way(rows, depth, columns, out.itemsize, *turned, bias is not None)
     offset = _NONE[out.dtype.char] if bias is None else plain(bias)
     operands = plain(a), plain(b), offset, out
     height = chosen.height

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
-
 from nnx.interface import Array, Backend
 from nnx_numba import elementary
 from nnx_numba.activations import top_of
-
 from nnx_numba.hostarrays import optional, plain
 from nnx_numba.jit import device
 from nnx_numba.kernel import Kernel, kernel
 from nnx_numba.launches import scratch
 from nnx_numba.lanes import Formula, Value, at_least, scalar, where
-from nnx_numba.sweeps import TOP, TOTAL, passes, sweep
+from nnx_numba.sweeps import passes, sweep
+from nnx_numba.vectors import TOP, TOTAL
 
 _BLOCK = 4096
 """Elements whose losses are summed in their own precision; the sums of blocks are added in float64."""
@@ -69,7 +66,8 @@ def _elementwise(name: str, formula: Formula) -> Kernel:
         return slope * factor, term
 
     def without(z: Value, t: Value, delta: Value, factor: Value) -> Value:  # noqa: ARG001
-        return formula(z, t, delta)[1]
+        term: Value = formula(z, t, delta)[1]
+        return term
 
     block_slopes, row_slopes = sweep(with_gradient, TOTAL), passes((with_gradient, TOTAL))
     block_loss, row_loss = sweep(without, TOTAL), passes((without, TOTAL))
@@ -170,7 +168,7 @@ def cross_entropy(
     height: int,
     smoothing: float,
 ) -> None:
-    """Against labels or distributions; units are blocks of `height` rows, and a row stays in cache for its passes."""
+    """Against labels or distributions; units are blocks of `height` rows, each in cache for its passes."""
     rows, real = logits.shape[0], logits.dtype.type
     sure, rest = real(1 - smoothing), real(smoothing / logits.shape[1])
     for block in range(first, last):

@@ -8,8 +8,9 @@ from llvmlite import ir
 
 from nnx_numba.internals import alloca_once, types
 from nnx_numba.jit import intrinsic
-from nnx_numba.lanes import WORD, call, fill
-from nnx_numba.sweeps import LARGEST, LINE, Lanes, lanes_of, loop, row_of, row_pass
+from nnx_numba.lanes import WORD, Value, call, fill
+from nnx_numba.sweeps import largest_of
+from nnx_numba.vectors import LARGEST, LINE, Accumulator, Lanes, lanes_of, loop, row_of
 
 _BYTE, _INT = ir.IntType(8), ir.IntType(32)
 
@@ -29,17 +30,18 @@ def copy_row(_context: Any, source: Any, origin: Any, ahead: Any, out: Any, i: A
             )
         )
         size = builder.mul(row.size, WORD(signature.args[0].dtype.bitwidth // 8))
-        _copy_bytes(builder, *(builder.bitcast(part.data, _BYTE.as_pointer()) for part in (row, fetched, copy)), size)
+        data = [builder.bitcast(part.data, _BYTE.as_pointer()) for part in (row, fetched, copy)]
+        _copy_bytes(builder, data, size)
         return context.get_dummy_value()
 
     return types.none(source, origin, ahead, out, i), generate
 
 
-def _copy_bytes(builder: Any, source: Any, fetched: Any, target: Any, size: Any) -> None:
+def _copy_bytes(builder: Any, data: list[Any], size: Any) -> None:
     line, void = ir.VectorType(_BYTE, LINE), ir.VoidType()
     numbers = ir.Constant(line, list(range(LINE)))
     with loop(builder, WORD(0), size, LINE) as start:
-        origin, place, ahead = (builder.gep(data, [start]) for data in (source, target, fetched))
+        origin, ahead, place = (builder.gep(part, [start]) for part in data)
         call(builder, "llvm.prefetch.p0", void, ahead, _INT(0), _INT(3), _INT(1))
         left = builder.sub(size, start)
         whole = builder.icmp_signed(">=", left, WORD(LINE))
@@ -60,21 +62,33 @@ def find_largest(_context: Any, x: Any, i: Any) -> Any:
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         row = row_of(context, builder, signature.args[0], *arguments)
-        (top,) = row_pass(builder, lambda x: x, [], [row], [], LARGEST)
-        found = alloca_once(builder, WORD)
+        found, count = alloca_once(builder, WORD), lanes_of(row.element)
         builder.store(WORD(-1), found)
-        count = lanes_of(row.element)
-        with loop(builder, WORD(0), row.size, count) as start:
-            lanes = Lanes(builder, count, builder.sub(row.size, start))
-            value = lanes.load(row.at(start), row.element).llvm
-            equal = builder.fcmp_ordered("==", value, lanes.filled(top).llvm)
-            hit = builder.and_(builder.or_(equal, builder.fcmp_unordered("uno", value, value)), lanes.mask)
-            bits = builder.bitcast(hit, ir.IntType(count))
-            first = call(builder, f"llvm.cttz.i{count}", bits.type, bits, ir.IntType(1)(0))
-            here = builder.icmp_unsigned("!=", bits, bits.type(0))
-            fresh = builder.icmp_signed("<", builder.load(found, typ=WORD), WORD(0))
-            with builder.if_then(builder.and_(here, fresh)):
-                builder.store(builder.add(start, builder.zext(first, WORD)), found)
+        short = builder.icmp_signed("<=", row.size, WORD(count))
+        with builder.if_else(short) as (then, otherwise):
+            with then:
+                lanes = Lanes(builder, count, row.size)
+                value = lanes.load(row.data, row.element)
+                highest = Accumulator(builder, LARGEST, row.element, count)
+                highest.add(value, lanes)
+                _keep_first(lanes, value, highest.result(), WORD(0), found)
+            with otherwise:
+                top = largest_of(builder, row)
+                with loop(builder, WORD(0), row.size, count) as start:
+                    lanes = Lanes(builder, count, builder.sub(row.size, start))
+                    _keep_first(lanes, lanes.load(row.at(start), row.element), top, start, found)
         return builder.load(found, typ=WORD)
 
     return types.int64(x, i), generate
+
+
+def _keep_first(lanes: Lanes, value: Value, top: Any, start: Any, found: Any) -> None:
+    """Note the place of the first lane that holds the top or a NaN, unless one was found before."""
+    builder, count = lanes.builder, lanes.count
+    equal = builder.fcmp_ordered("==", value.llvm, lanes.filled(top).llvm)
+    hit = builder.and_(builder.or_(equal, builder.fcmp_unordered("uno", value.llvm, value.llvm)), lanes.mask)
+    bits = builder.bitcast(hit, ir.IntType(count))
+    first = call(builder, f"llvm.cttz.i{count}", bits.type, bits, ir.IntType(1)(0))
+    before = builder.load(found, typ=WORD)
+    here = builder.and_(builder.icmp_unsigned("!=", bits, bits.type(0)), builder.icmp_signed("<", before, WORD(0)))
+    builder.store(builder.select(here, builder.add(start, builder.zext(first, WORD)), before), found)

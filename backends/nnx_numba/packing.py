@@ -6,7 +6,7 @@ from typing import Any
 
 from llvmlite import ir
 
-from nnx_numba.vectors import WORD, Lines, Matrix, loop
+from nnx_numba.lines import WORD, Lines, Matrix, loop
 
 
 def pack(lines: Lines, source: Matrix, width: Any, deep: Any, target: Matrix) -> None:

@@ -18,7 +18,7 @@ from nnx_numba.internals import types
 from nnx_numba.jit import intrinsic
 from nnx_numba.packing import pack
 from nnx_numba.tiles import HEIGHTS, Panel, Tile
-from nnx_numba.vectors import LINE, WORD, Lines, Matrix, loop, moved, smaller, words
+from nnx_numba.lines import LINE, WORD, Lines, Matrix, loop, moved, smaller, words
 
 DEPTH = 256
 """Lines of a packed panel: 32 KiB with AVX-512, which leaves room for the left operand in the first-level cache."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from nnx_numba.vectors import LINE, REGISTERS, WORD, Lines, Matrix, loop, moved
+from nnx_numba.lines import LINE, REGISTERS, WORD, Lines, Matrix, loop, moved
 
 HEIGHTS = (2, 4, 6, 8, 10) if REGISTERS == 32 else (2, 4, 6)
 """Rows of a tile: its sums, two lines to a row, with a line of the panel and a broadcast element fill the registers."""

@@ -10,7 +10,8 @@ from nnx_numba.jit import device
 from nnx_numba.kernel import Kernel, kernel
 from nnx_numba.launches import scratch
 from nnx_numba.lanes import Formula, Value, sqrt
-from nnx_numba.sweeps import WIDE_TOTAL, sweep
+from nnx_numba.sweeps import sweep
+from nnx_numba.vectors import WIDE_TOTAL
 
 BLOCK = 4096
 """Elements that are summed in their own precision; the sums of blocks are added in float64."""

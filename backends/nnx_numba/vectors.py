@@ -1,45 +1,39 @@
-"""Vectors in LLVM's terms: what the products are emitted with.
-
-Numba would keep a tile's sums in memory; here they are vector values, which LLVM keeps in registers. The code also
-compiles in a tenth of the time.
-"""
+"""Vectors in arrays: reading and writing under a mask, running folds, and the loops around them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-import llvmlite.binding
 from llvmlite import ir
 
 from nnx_numba.internals import alloca_once
+from nnx_numba.lanes import WORD, Value, call, fill, larger, register_bytes, where
 
-WORD = ir.IntType(64)
-POINTER = ir.PointerType()
-ROUNDED_ONCE = ("contract", "nsz")
-"""A product and a sum may be rounded together, nothing else is allowed."""
-
-_INDEX = ir.IntType(32)
+_INT = ir.IntType(32)
 
 
-def _vector_bytes() -> int:
-    features = llvmlite.binding.get_host_cpu_features()
-    return 64 if features.get("avx512f") else 32 if features.get("avx2") else 16
+@dataclass(frozen=True)
+class Fold:
+    """A way to make one number of many."""
+
+    combine: Callable[[Value, Value], Value]
+    neutral: float
+    wide: bool = False  # in float64 whatever the arrays are
 
 
-LINE = _vector_bytes()
-"""Bytes of a vector register of this processor."""
-
-REGISTERS = 32 if LINE != 32 else 16
-"""How many there are: 32 with AVX-512 and on ARM, 16 with AVX2."""
+TOTAL = Fold(lambda a, b: a + b, 0.0)
+WIDE_TOTAL = Fold(lambda a, b: a + b, 0.0, wide=True)
+LARGEST = Fold(larger, float("-inf"))
+TOP = Fold(lambda a, b: where(a > b, a, b), float("-inf"))
+"""The largest in half of the instructions, where a NaN shows in what is made with it anyway."""
 
 
 @contextmanager
-def loop(builder: Any, stop: Any, step: Any = 1, start: Any = 0) -> Iterator[Any]:
+def loop(builder: Any, start: Any, stop: Any, step: Any = 1) -> Iterator[Any]:
     """Emit `for index in range(start, stop, step)` around what the block emits."""
-    start, step = (WORD(n) if isinstance(n, int) else n for n in (start, step))
     counter = alloca_once(builder, WORD)
     builder.store(start, counter)
     test, body, end = (builder.append_basic_block(name) for name in ("test", "body", "end"))
@@ -49,165 +43,145 @@ def loop(builder: Any, stop: Any, step: Any = 1, start: Any = 0) -> Iterator[Any
     builder.cbranch(builder.icmp_signed("<", index, stop), body, end)
     builder.position_at_end(body)
     yield index
-    builder.store(builder.add(index, step), counter)
+    builder.store(builder.add(index, WORD(step) if isinstance(step, int) else step), counter)
     builder.branch(test)
     builder.position_at_end(end)
 
 
-def smaller(builder: Any, a: Any, b: Any) -> Any:
-    """The smaller of two words."""
-    return builder.select(builder.icmp_signed("<", a, b), a, b)
+class Lanes:
+    """Vectors of so many lanes, the first few of them in use where there is a mask."""
+
+    def __init__(self, builder: Any, count: int, remaining: Any = None) -> None:
+        """Take the number of lanes, and how many elements are left to do if these may be fewer."""
+        self.builder, self.count, self.mask = builder, count, None
+        self._integers = ir.VectorType(_INT, count)
+        self._numbers = ir.Constant(self._integers, list(range(count)))
+        if remaining is not None:
+            self.mask = builder.icmp_unsigned("<", self._numbers, self.filled(remaining).llvm)
+
+    def load(self, address: Any, element: Any, masked: bool = True) -> Value:
+        """Read; lanes outside the mask are 0, or whatever is there."""
+        kind, size = ir.VectorType(element, self.count), size_of(element)
+        address = self.builder.bitcast(address, kind.as_pointer())
+        if self.mask is None or not masked:
+            return Value(self.builder, self.builder.load(address, align=size, typ=kind))
+        name, zeros = f"llvm.masked.load.{self._suffix(element)}", ir.Constant(kind, None)
+        return Value(self.builder, call(self.builder, name, kind, address, _INT(size), self.mask, zeros))
+
+    def store(self, value: Value, address: Any, element: Any, masked: bool = True) -> None:
+        """Write the lanes under the mask, or all, rounded to the element type."""
+        kind, size = ir.VectorType(element, self.count), size_of(element)
+        address, llvm = self.builder.bitcast(address, kind.as_pointer()), value.to(element).llvm
+        if self.mask is None or not masked:
+            self.builder.store(llvm, address, align=size)
+        else:
+            name = f"llvm.masked.store.{self._suffix(element)}"
+            call(self.builder, name, ir.VoidType(), llvm, address, _INT(size), self.mask)
+
+    def _suffix(self, element: Any) -> str:
+        return f"v{self.count}f{8 * size_of(element)}.p0"
+
+    def filled(self, scalar: Any) -> Value:
+        """Return a scalar in every lane; an integer as one of 32 bits."""
+        if isinstance(scalar.type, ir.IntType):
+            return Value(self.builder, fill(self.builder, self._integers, self.builder.trunc(scalar, _INT)))
+        return Value(self.builder, fill(self.builder, ir.VectorType(scalar.type, self.count), scalar))
+
+    def positions(self, start: Any) -> Value:
+        """Return the lanes' indices if the first has the index `start`."""
+        return Value(self.builder, self.builder.add(self.filled(start).llvm, self._numbers))
+
+    def only(self, value: Value, neutral: float) -> Value:
+        """Return the value with the neutral element outside the mask."""
+        if self.mask is None:
+            return value
+        other = value.constant(neutral)
+        return Value(self.builder, self.builder.select(self.mask, value.llvm, other.llvm))
 
 
-def moved(builder: Any, address: Any, *steps: tuple[Any, Any]) -> Any:
-    """Return an address moved by `count * stride` for each step."""
-    for count, stride in steps:
-        address = builder.add(address, builder.mul(count, stride))
-    return address
+LINE = 64
+"""Bytes of a cache line."""
+
+
+def size_of(element: Any) -> int:
+    """Bytes of one element."""
+    return {"float": 4, "double": 8}[str(element)]
+
+
+def lanes_of(element: Any) -> int:
+    """How many elements one register holds."""
+    return register_bytes() // size_of(element)
+
+
+class Accumulator:
+    """A running fold with a partial result per lane."""
+
+    def __init__(self, builder: Any, fold: Fold, element: Any, count: int) -> None:
+        """Begin with the neutral element in every lane."""
+        self.fold, self._builder = fold, builder
+        self._type = ir.VectorType(ir.DoubleType() if fold.wide else element, count)
+        self._place = alloca_once(builder, self._type)
+        neutral = ir.Constant(self._type.element, fold.neutral)
+        builder.store(fill(builder, self._type, neutral), self._place)
+
+    def value(self) -> Value:
+        """Return the partial results."""
+        return Value(self._builder, self._builder.load(self._place, typ=self._type))
+
+    def add(self, value: Value, lanes: Lanes) -> None:
+        """Fold in what is under the mask."""
+        value = lanes.only(value.widened() if self.fold.wide else value, self.fold.neutral)
+        self._builder.store(self.fold.combine(self.value(), value).llvm, self._place)
+
+    def folded(self, count: int) -> Value:
+        """Fold halves onto each other until `count` lanes are left: a tree, always of the same shape."""
+        value, width = self.value(), self._type.count
+        while width > count:
+            width //= 2
+            value = self.fold.combine(self._part(value, 0, width), self._part(value, width, width))
+        return value
+
+    def _part(self, value: Value, first: int, width: int) -> Value:
+        which = ir.Constant(ir.VectorType(_INT, width), list(range(first, first + width)))
+        unknown = ir.Constant(value.llvm.type, ir.Undefined)
+        return Value(self._builder, self._builder.shuffle_vector(value.llvm, unknown, which))
+
+    def result(self) -> Any:
+        """Return the one number, as an LLVM value."""
+        return self._builder.extract_element(self.folded(1).llvm, _INT(0))
 
 
 @dataclass(frozen=True)
-class Matrix:
-    """Where elements are: an address, and the bytes from one row, and one column, to the next."""
+class Row:
+    """A contiguous array: where it begins, its length, and the type of its elements.
 
-    address: Any
-    row: Any
-    column: Any
+    Behind a padded one there is room for a register, so that it needs no mask: what was written under a mask, the
+    processor cannot read before it has reached the cache.
+    """
 
-    def at(self, builder: Any, row: Any, column: Any) -> Any:
+    builder: Any
+    data: Any
+    size: Any
+    element: Any
+    padded: bool = False
+
+    def at(self, index: Any) -> Any:
         """Return the address of an element."""
-        return moved(builder, self.address, (row, self.row), (column, self.column))
+        return self.builder.gep(self.data, [index], source_etype=self.element)
+
+    def load(self, lanes: Lanes, index: Any) -> Value:
+        """Read from an element on."""
+        return lanes.load(self.at(index), self.element, not self.padded)
+
+    def store(self, lanes: Lanes, value: Value, index: Any) -> None:
+        """Write from an element on."""
+        lanes.store(value, self.at(index), self.element, not self.padded)
 
 
-def words(builder: Any, value: Any, count: int) -> list[Any]:
-    """Take a tuple apart."""
-    return [builder.extract_value(value, n) for n in range(count)]
-
-
-class Variable:
-    """A value that changes as the code runs."""
-
-    def __init__(self, builder: Any, kind: Any) -> None:
-        """Begin undefined."""
-        self._builder, self._kind, self._place = builder, kind, alloca_once(builder, kind)
-
-    def get(self) -> Any:
-        """Read it."""
-        return self._builder.load(self._place, typ=self._kind)
-
-    def set(self, value: Any) -> None:
-        """Change it."""
-        self._builder.store(value, self._place)
-
-
-class Lines:
-    """Instructions on lines: vectors as wide as a register."""
-
-    def __init__(self, builder: Any, element: Any) -> None:
-        """Take the type of the elements, float32 or float64."""
-        self.builder, self.element = builder, element
-        self.size, name = {"float": (4, "f32"), "double": (8, "f64")}[str(element)]
-        self.lanes = LINE // self.size
-        self.type, self._words = ir.VectorType(element, self.lanes), ir.VectorType(WORD, self.lanes)
-        self._name, self._numbers = f"v{self.lanes}{name}", ir.Constant(self._words, list(range(self.lanes)))
-        self._unaligned, self.zeros = _INDEX(self.size), ir.Constant(self.type, None)
-        self.nothing = ir.Constant(element, 0.0)
-
-    def filled(self, value: Any, kind: Any = None) -> Any:
-        """Return a line, or another vector, with the value in every lane."""
-        unknown = ir.Constant(kind or self.type, ir.Undefined)
-        first = ir.Constant(ir.VectorType(_INDEX, self.lanes), None)
-        lane = self.builder.insert_element(unknown, value, _INDEX(0))
-        return self.builder.shuffle_vector(lane, unknown, first)
-
-    def mask(self, width: Any) -> Any:
-        """Select the first `width` lanes."""
-        return self.builder.icmp_signed("<", self._numbers, self.filled(width, self._words))
-
-    def mask_if(self, condition: Any, mask: Any) -> Any:
-        """Select what the mask selects, or nothing."""
-        return self.builder.select(condition, mask, ir.Constant(mask.type, None))
-
-    def load(self, address: Any, mask: Any = None) -> Any:
-        """Read a line, or its lanes under the mask; the others are 0."""
-        place = self.builder.inttoptr(address, POINTER)
-        if mask is None:
-            return self.builder.load(place, typ=self.type, align=self.size)
-        name = f"llvm.masked.load.{self._name}.p0"
-        return self._call(name, self.type, place, self._unaligned, mask, self.zeros)
-
-    def store(self, line: Any, address: Any, mask: Any = None) -> None:
-        """Write a line, or its lanes under the mask."""
-        place = self.builder.inttoptr(address, POINTER)
-        if mask is None:
-            self.builder.store(line, place, align=self.size)
-        else:
-            name = f"llvm.masked.store.{self._name}.p0"
-            self._call(name, ir.VoidType(), line, place, self._unaligned, mask)
-
-    def scalar(self, address: Any) -> Any:
-        """Read one element into every lane."""
-        return self.filled(self.get(address))
-
-    def get(self, address: Any) -> Any:
-        """Read one element."""
-        return self.builder.load(self.builder.inttoptr(address, POINTER), typ=self.element, align=self.size)
-
-    def put(self, value: Any, address: Any) -> None:
-        """Write one element."""
-        self.builder.store(value, self.builder.inttoptr(address, POINTER), align=self.size)
-
-    def optional(self, array: Any) -> Any:
-        """Return the address of an array's elements, or 0 if it has none."""
-        size, address = self.builder.extract_value(array.shape, 0), self.builder.ptrtoint(array.data, WORD)
-        return self.builder.select(self.builder.icmp_signed("==", size, WORD(0)), WORD(0), address)
-
-    def added(self, total: Any, a: Any, b: Any) -> Any:
-        """Return total + a b."""
-        product = self.builder.fmul(a, b, flags=ROUNDED_ONCE)
-        return self.builder.fadd(total, product, flags=ROUNDED_ONCE)
-
-    def totals(self, lines: Sequence[Any]) -> Any:
-        """Return the sum of the lanes of line n in lane n, for as many lines as there are lanes, added in pairs."""
-        found, step = list(lines), 1
-        while step < self.lanes:
-            pairs = zip(found[::2], found[1::2], strict=True)
-            found = [self.builder.fadd(*self._exchanged(low, high, step)) for low, high in pairs]
-            step *= 2
-        return found[0]
-
-    def transposed(self, lines: Sequence[Any]) -> list[Any]:
-        """Turn as many lines as there are lanes: lane n of line m goes to lane m of line n."""
-        found = list(lines)
-        step = 1
-        while step < self.lanes:
-            for low in (n for n in range(self.lanes) if not n & step):
-                found[low], found[low + step] = self._exchanged(found[low], found[low + step], step)
-            step *= 2
-        return found
-
-    def _exchanged(self, low: Any, high: Any, step: int) -> tuple[Any, Any]:
-        """Swap the upper lanes of pairs of groups of one line with the lower ones of another."""
-        lanes = range(self.lanes)
-        to_low = [self.lanes + n - step if n & step else n for n in lanes]
-        to_high = [self.lanes + n if n & step else n + step for n in lanes]
-        return self._shuffled(low, high, to_low), self._shuffled(low, high, to_high)
-
-    def _shuffled(self, a: Any, b: Any, order: list[int]) -> Any:
-        return self.builder.shuffle_vector(a, b, ir.Constant(ir.VectorType(_INDEX, self.lanes), order))
-
-    def variable(self) -> Variable:
-        """Return a line that may change, which LLVM keeps in a register."""
-        return Variable(self.builder, self.type)
-
-    def memory(self, count: int) -> Any:
-        """Return the address of uninitialised memory for `count` lines on the stack."""
-        place = alloca_once(self.builder, ir.ArrayType(self.type, count))
-        place.align = 64
-        return self.builder.ptrtoint(place, WORD)
-
-    def _call(self, name: str, result: Any, *arguments: Any) -> Any:
-        module = self.builder.module
-        kind = ir.FunctionType(result, [argument.type for argument in arguments])
-        function = module.globals.get(name) or ir.Function(module, kind, name)
-        return self.builder.call(function, arguments)
+def row_of(context: Any, builder: Any, kind: Any, value: Any, i: Any = None) -> Row:
+    """Return an array, or row i of a matrix."""
+    array, element = context.make_array(kind)(context, builder, value), context.get_data_type(kind.dtype)
+    size, data = builder.extract_value(array.shape, kind.ndim - 1), array.data
+    if kind.ndim == 2:
+        data = builder.gep(data, [builder.mul(i, size)], source_etype=element)
+    return Row(builder, data, size, element)

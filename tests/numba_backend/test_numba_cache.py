@@ -33,7 +33,7 @@ def test_an_edited_helper_is_compiled_anew_in_kernels_of_other_files(package: Pa
     outcome(start(INCREMENT, package))
     helper = package / "nnx_numba" / "elementary.py"
     source = helper.read_text()
-    edited = re.sub(r"(def sigmoid.*?return )", r"\1 one(x) + ", source, flags=re.DOTALL)
+    edited = re.sub(r"(def sigmoid.*?return )", r"\1 1.0 + ", source, flags=re.DOTALL)
     assert edited != source
     helper.write_text(edited)
     assert outcome(start(INCREMENT, package)) == ["1", "1.5", "0"]

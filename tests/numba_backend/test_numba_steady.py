@@ -55,7 +55,7 @@ def test_a_step_allocates_nothing_once_it_has_run(backend: Any) -> None:
 def test_no_kernel_allocates_from_compiled_code(package: Path) -> None:
     program = """
 import numpy as np
-from nnx_numba import NumbaBackend, losses, normalization, updates
+from nnx_numba import NumbaBackend, batchnorm, losses, updates
 backend = NumbaBackend()
 x, dx, labels = np.ones((8, 6), "f4"), np.ones((8, 6), "f4"), np.zeros(8, "i8")
 columns, loss, g = np.ones((6, 6), "f4"), np.zeros((), "f4"), np.ones(40, "f4")
@@ -63,7 +63,7 @@ backend.batch_norm(x, *columns[:4], dx, *columns[4:], 0.1, 1e-5)
 backend.softmax_cross_entropy(x, labels, None, loss, dx, 0.1)
 backend.mean_squared_error(x, x, None, loss, dx)
 backend.clip_by_global_norm(g, loss, 1.0)
-kernels = normalization.batch_norm, losses.softmax_cross_entropy, losses._SQUARED, updates.squares, updates.clip
+kernels = batchnorm.batch_norm, losses.cross_entropy, losses._SQUARED, updates.squares, updates.clip
 code = [text for kernel in kernels for text in kernel.run.inspect_asm().values()]
 print(len(code), sum("NRT_MemInfo_alloc" in text or "NRT_Allocate" in text for text in code))
 """
