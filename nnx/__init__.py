@@ -16,7 +16,7 @@ from nnx.layers import (
 )
 from nnx.model import Sequential
 from nnx.optimizers import SGD, Adam, AdamW, Momentum, Nesterov, RMSprop
-from nnx.registry import available_backends, set_backend, use_backend
+from nnx.registry import available_backends, set_backend, set_num_threads, use_backend
 from nnx.registry import current as current_backend
 from nnx.registry import get as get_backend
 from nnx.serialization import load
@@ -55,5 +55,6 @@ __all__ = [
     "optimizers",
     "schedules",
     "set_backend",
+    "set_num_threads",
     "use_backend",
 ]

@@ -18,7 +18,7 @@ from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
 
-from nnx.errors import BackendError, BackendUnavailableError, UnknownNameError
+from nnx.errors import BackendError, BackendUnavailableError, OptionError, UnknownNameError
 from nnx.interface import Backend
 
 GROUP = "nnx.backends"
@@ -37,6 +37,7 @@ _registered: dict[str, Factory] = {}
 _loaded: dict[str, Backend] = {}
 _lock = threading.RLock()
 _process_default: Backend | None = None
+_num_threads: int | None = None
 _context: ContextVar[Backend | None] = ContextVar("nnx_backend", default=None)
 
 
@@ -101,6 +102,8 @@ def _load(name: str) -> Backend:
         raise BackendUnavailableError(name, f"loading it failed with {error!r}.") from error
     if not isinstance(backend, Backend):
         raise BackendUnavailableError(name, f"its entry point made {backend!r}, not an nnx.Backend.")
+    if _num_threads is not None:
+        backend.set_num_threads(_num_threads)
     return backend
 
 
@@ -143,6 +146,25 @@ def loaded() -> list[Backend]:
     """Return the backends that are in use in this process so far."""
     with _lock:
         return list(_loaded.values())
+
+
+def set_num_threads(count: int) -> None:
+    """Have every engine use at most `count` threads of the host: BLAS under NumPy, and Numba's kernels.
+
+    Holds for engines in use and for those loaded later. Without it, NumPy's BLAS and Numba each take all cores, or
+    what their own settings say (OPENBLAS_NUM_THREADS, NUMBA_NUM_THREADS). Results do not depend on it on Numba; on
+    NumPy, BLAS may round differently.
+
+    Raises:
+        OptionError: count is not a positive whole number.
+    """
+    global _num_threads
+    if isinstance(count, bool) or not isinstance(count, int) or count < 1:
+        raise OptionError(f"set_num_threads expects a whole number of at least 1, got {count!r}.")
+    with _lock:
+        _num_threads = count
+        for backend in _loaded.values():
+            backend.set_num_threads(count)
 
 
 def resolve(backend: str | Backend | None) -> Backend:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import platform
 from importlib import import_module
 from pathlib import Path
@@ -54,6 +55,10 @@ class NumpyBackend(Linear, Activations, Normalization, Dropout, Losses, Indexing
         """See `Arrays.memory`."""
         return host_memory()
 
+    def set_num_threads(self, count: int) -> None:
+        """Limit every BLAS library of this process."""
+        import_module("threadpoolctl").threadpool_limits(count, user_api="blas")
+
     def compile(self, tape: Tape) -> Program:
         """Plan every recorded kernel once; see `nnx_numpy.plan`."""
         return Replay(tape)
@@ -80,4 +85,6 @@ def _blas() -> list[str]:
     name = {"openblas": "OpenBLAS", "mkl": "MKL", "blis": "BLIS"}.get(first["internal_api"], first["internal_api"])
     threads = first["num_threads"]
     kernels = f"{name} {first.get('architecture', '')}".rstrip()
+    if name == "OpenBLAS" and os.environ.get("OPENBLAS_CORETYPE"):
+        kernels += " (forced by OPENBLAS_CORETYPE)"
     return [kernels, f"{threads} thread{'s' if threads != 1 else ''}"]

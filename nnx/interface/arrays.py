@@ -68,6 +68,9 @@ class Arrays:
         """Return the free and total memory of the device, in bytes."""
         raise NotImplementedError(f"{type(self).__name__} must supply memory")
 
+    def set_num_threads(self, count: int) -> None:
+        """Use at most so many threads of the host from now on; nothing to do for an engine that has none."""
+
     def compile(self, tape: Tape) -> Program:
         """Turn a recorded step into a program that repeats it; by default a loop over the recorded calls."""
         return ReplayLoop(tape)
