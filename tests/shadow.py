@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import functools
 import os
+import threading
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -15,15 +17,59 @@ from hostcuda import HostModule
 from numpy.typing import NDArray
 
 from nnx.interface import Array, Memory, host_memory
-from nnx_cupy import CupyBackend
-from nnx_cupy.kernels import ModuleLoader
+from nnx_cupy import CupyBackend, OwnProducts, Products
+from nnx_cupy.kernels import Kernel, ModuleLoader
+
+Launch = tuple[Kernel, tuple[int, ...], tuple[int, ...], tuple[Any, ...]]
+
+
+class HostGraph:
+    """Launches with the arguments they had when they were captured."""
+
+    def __init__(self, launches: list[Launch]) -> None:
+        self.launches = launches
+
+    def launch(self) -> None:
+        for kernel, grid, block, arguments in self.launches:
+            kernel(grid, block, arguments)
 
 
 class HostRuntime:
-    """The CPU in the place of a CUDA device."""
+    """The CPU in the place of a CUDA device; captures the launches of kernels that it has wrapped.
+
+    Attributes:
+        graphs: all graphs captured so far.
+    """
+
+    def __init__(self) -> None:
+        self._thread = threading.local()
+        self.graphs: list[HostGraph] = []
+
+    def wrapped(self, load: ModuleLoader) -> ModuleLoader:
+        return functools.partial(_CapturableModule, self, load)
+
+    def launch(self, *launch: Any) -> None:
+        captured = getattr(self._thread, "captured", None)
+        if captured is None:
+            kernel, *rest = launch
+            kernel(*rest)
+        else:
+            captured.append(launch)
+
+    def capture(self, work: Callable[[], None]) -> HostGraph:
+        self._thread.captured = launches = []
+        try:
+            work()
+        finally:
+            self._thread.captured = None
+        self.graphs.append(HostGraph(launches))
+        return self.graphs[-1]
 
     def place(self) -> tuple[int, int]:
         return 0, 0
+
+    def address(self, array: Array) -> int:
+        return int(array.ctypes.data)
 
     def to_numpy(self, array: Array) -> NDArray[Any]:
         return np.array(array)
@@ -38,6 +84,16 @@ class HostRuntime:
         return host_memory()
 
 
+class _CapturableModule:
+    """A module whose kernels are launched by way of a runtime."""
+
+    def __init__(self, runtime: HostRuntime, load: ModuleLoader, **source: Any) -> None:
+        self._runtime, self._module = runtime, load(**source)
+
+    def get_function(self, name: str) -> Kernel:
+        return functools.partial(self._runtime.launch, self._module.get_function(name))
+
+
 class ShadowBackend(CupyBackend):
     """`CupyBackend` on the CPU; `seed` chooses the order in which CUDA threads run.
 
@@ -48,5 +104,9 @@ class ShadowBackend(CupyBackend):
     most_blocks = 3
     long_row = 200
 
-    def __init__(self, seed: int = 0, module: ModuleLoader | None = None) -> None:
-        super().__init__(np, module or functools.partial(HostModule, seed=seed), HostRuntime())
+    def __init__(
+        self, seed: int = 0, module: ModuleLoader | None = None, products: Products | None = None
+    ) -> None:
+        self.host = HostRuntime()
+        load = self.host.wrapped(module or functools.partial(HostModule, seed=seed))
+        super().__init__(np, load, self.host, products or OwnProducts(busy=6))

@@ -20,14 +20,14 @@ from nnx import reference
 from nnx.conformance import check_backend
 from nnx.errors import BackendUnavailableError
 from nnx.interface import ELEMENTWISE, FUSED
-from nnx_cupy import CupyBackend, activations, dropout, indexing, linear, losses, normalization, updates
+from nnx_cupy import CupyBackend, activations, dropout, indexing, library, losses, normalization, products, updates
 from nnx_cupy.kernels import OPTIONS, Group, source_text
 
 SEEDS = range(4)
-SOURCES = ("activations", "dropout", "indexing", "linear", "losses", "normalization", "updates")
+SOURCES = ("activations", "dropout", "indexing", "library", "losses", "normalization", "products", "updates")
 TEAMS = ("32", "256")
 LOSSES = ("SigmoidCrossEntropy", "SquaredError", "AbsoluteError", "Huber")
-MODULES = (activations, dropout, indexing, linear, losses, normalization, updates)
+MODULES = (activations, dropout, indexing, library, losses, normalization, products, updates)
 
 on_the_cpu = pytest.mark.skipif(hostcuda.unavailable() is not None, reason=str(hostcuda.unavailable()))
 
@@ -40,7 +40,9 @@ def variants(group: Group, c_type: str) -> list[str]:
     """All template arguments that the backend compiles a group for."""
     functions: Iterable[str] = {
         activations.ELEMENTWISE_KERNELS: [activations.functor(name) for name in ELEMENTWISE],
-        linear.DENSE: [activations.functor(name) for name in FUSED],
+        library.DENSE: [activations.functor(name) for name in FUSED],
+        products.PRODUCT: [f"{activations.functor(name)}, {reach}" for name in FUSED for reach in (2, 4)],
+        products.GRADIENTS: [f"{activations.functor(name)}, {reach}" for name in FUSED for reach in (2, 4)],
         normalization.SCALE_GRADIENTS: ["ByColumn", "ByRow"],
         losses.ELEMENTWISE_LOSS: LOSSES,
         losses.CROSS_ENTROPY: [f"{target}, {team}" for target in ("long long", c_type) for team in TEAMS],
