@@ -1,4 +1,4 @@
-// What surrounds the matrix products of a library in a dense layer: bias and activation after, their gradients before.
+// What surrounds a library's matrix products in a dense layer: bias and activation after, gradients before.
 
 template <typename T, typename F>
 __global__ void __launch_bounds__(BLOCK, RESIDENT) bias_activation(

@@ -7,8 +7,9 @@
 
 constexpr int DEPTH = 32;
 constexpr int THREADS = 16;  // along each side of a tile
+constexpr int PRODUCTS = 2;  // blocks on a multiprocessor: 128 registers a thread, for the sums
 
-// Operands as functions of (row, column). `by_column` tells that neighbouring columns are neighbours in memory.
+// Operands as functions of (row, column); `by_column`: neighbours along a row are neighbours in memory.
 template <typename T> struct Matrix {
     const T* elements;
     Index row_stride, column_stride;
@@ -33,7 +34,9 @@ template <typename T, typename F> struct Slope {
 
 template <typename T, int REACH> struct Slab { T element[DEPTH][THREADS * REACH + 1]; };  // + 1: spread over banks
 
-// Loads DEPTH x SIDE elements: at(side, depth) where inside, else 0. Neighbouring threads read neighbours in memory.
+template <typename T, int REACH> struct Slabs { Slab<T, REACH> left, right; };
+
+// Loads DEPTH x SIDE elements: at(side, depth) where inside, else 0. Neighbouring threads read neighbours.
 template <typename T, int REACH, typename At>
 __device__ __forceinline__ void load(Slab<T, REACH>& slab, Index sides, Index depths, bool along_depth, At at) {
     constexpr int SIDE = THREADS * REACH;
@@ -56,26 +59,25 @@ __device__ __forceinline__ Job job_of(Index tile, Index slice, Index columns, In
 // Adds the products of a(row, k) and b(k, column) over the job's range to `sums`; `watch(k, slab)` sees each slab of
 // b, whose rows begin at k.
 template <int REACH, typename T, int COUNT, typename A, typename B, typename Watch>
-__device__ __forceinline__ void multiply(T (&sums)[COUNT], const A& a, const B& b, const Job& job, Index rows,
-                                         Index columns, Watch watch) {
-    __shared__ Slab<T, REACH> left, right;
+__device__ __forceinline__ void multiply(Slabs<T, REACH>& slabs, T (&sums)[COUNT], const A& a, const B& b,
+                                         const Job& job, Index rows, Index columns, Watch watch) {
     const int y = static_cast<int>(threadIdx.x) / THREADS, x = static_cast<int>(threadIdx.x) % THREADS;
     for (Index k = job.begin; k < job.end; k += DEPTH) {
         __syncthreads();  // the slabs of before may still be read
-        load(left, rows - job.row, job.end - k, a.by_column(),
+        load(slabs.left, rows - job.row, job.end - k, a.by_column(),
              [&](int side, int depth) { return a(job.row + side, k + depth); });
-        load(right, columns - job.column, job.end - k, !b.by_column(),
+        load(slabs.right, columns - job.column, job.end - k, !b.by_column(),
              [&](int side, int depth) { return b(k + depth, job.column + side); });
         __syncthreads();
-        watch(k, right);
+        watch(k, slabs.right);
 #pragma unroll 8
         for (int depth = 0; depth < DEPTH; ++depth) {
             T across[REACH];
 #pragma unroll
-            for (int j = 0; j < REACH; ++j) across[j] = right.element[depth][x + THREADS * j];
+            for (int j = 0; j < REACH; ++j) across[j] = slabs.right.element[depth][x + THREADS * j];
 #pragma unroll
             for (int i = 0; i < REACH; ++i) {
-                const T down = left.element[depth][y + THREADS * i];
+                const T down = slabs.left.element[depth][y + THREADS * i];
 #pragma unroll
                 for (int j = 0; j < REACH; ++j) sums[i * REACH + j] += down * across[j];
             }
@@ -83,7 +85,7 @@ __device__ __forceinline__ void multiply(T (&sums)[COUNT], const A& a, const B& 
     }
 }
 
-// Adds up what the slices of a tile found, element by element; true in the threads of the block that has the result.
+// Adds up what the slices of a tile found; true in the threads of the block that has the result.
 template <typename T, int COUNT>
 __device__ __forceinline__ bool join_slices(T (&sums)[COUNT], Index tile, Index tiles, Index slice, Index slices,
                                             T* partials, unsigned* arrivals) {
@@ -114,14 +116,15 @@ __device__ __forceinline__ void each_sum(const T (&sums)[COUNT], const Job& job,
 
 // out = f(a @ b + bias)
 template <typename T, typename F, int REACH>
-__global__ void __launch_bounds__(BLOCK, RESIDENT) product(
+__global__ void __launch_bounds__(BLOCK, PRODUCTS) product(
         const T* __restrict__ a, Index a_row, Index a_column, const T* __restrict__ b, Index b_row, Index b_column,
         const T* __restrict__ bias, int biased, T* __restrict__ out, Index rows, Index columns, Index depth,
         Index tiles, Index slices, T alpha, T* partials, unsigned* arrivals) {
     const Index slice = quotient(blockIdx.x, tiles), tile = blockIdx.x - slice * tiles;
     const Job job = job_of(tile, slice, columns, depth, slices, THREADS * REACH);
+    __shared__ Slabs<T, REACH> slabs;
     T sums[REACH * REACH] = {};
-    multiply<REACH>(sums, Matrix<T>{a, a_row, a_column}, Matrix<T>{b, b_row, b_column}, job, rows, columns,
+    multiply<REACH>(slabs, sums, Matrix<T>{a, a_row, a_column}, Matrix<T>{b, b_row, b_column}, job, rows, columns,
              [](Index, const Slab<T, REACH>&) {});
     if (!join_slices(sums, tile, tiles, slice, slices, partials, arrivals)) return;
     each_sum<REACH>(sums, job, rows, columns, [&](Index row, Index column, T sum) {
@@ -133,35 +136,39 @@ __global__ void __launch_bounds__(BLOCK, RESIDENT) product(
 // dz is formed as it is loaded. The blocks of the first row of tiles of dw see all of it, once: they store it, and
 // its sums over the examples.
 template <typename T, typename F, int REACH>
-__global__ void __launch_bounds__(BLOCK, RESIDENT) dense_gradients(
+__global__ void __launch_bounds__(BLOCK, PRODUCTS) dense_gradients(
         const T* __restrict__ x, Index x_row, Index x_column, const T* __restrict__ w, Index w_row, Index w_column,
         const T* __restrict__ y, const T* __restrict__ dy, T* __restrict__ dz, int dz_wanted, T* __restrict__ dx,
         T* __restrict__ dw, T* __restrict__ db, int db_wanted, Index examples, Index inputs, Index outputs,
         Index tiles, Index slices, T alpha, T* partials, unsigned* arrivals) {
     constexpr int SIDE = THREADS * REACH, SUMS = REACH * REACH;
     const Slope<T, F> slope = {y, dy, outputs, alpha};
+    __shared__ Slabs<T, REACH> slabs;
     T sums[SUMS + 1] = {};  // the last: the sum of a column of dz, in the first SIDE threads
     if (blockIdx.x >= tiles * slices) {
         const Job job = job_of(blockIdx.x - tiles * slices, 0, inputs, outputs, 1, SIDE);
-        multiply<REACH>(sums, slope, Matrix<T>{w, w_column, w_row}, job, examples, inputs,
+        multiply<REACH>(slabs, sums, slope, Matrix<T>{w, w_column, w_row}, job, examples, inputs,
                  [](Index, const Slab<T, REACH>&) {});
-        each_sum<REACH>(sums, job, examples, inputs, [&](Index row, Index column, T sum) { dx[row * inputs + column] = sum; });
+        each_sum<REACH>(sums, job, examples, inputs,
+                        [&](Index row, Index column, T sum) { dx[row * inputs + column] = sum; });
         return;
     }
     const Index slice = quotient(blockIdx.x, tiles), tile = blockIdx.x - slice * tiles;
     const Job job = job_of(tile, slice, outputs, examples, slices, SIDE);
     const int thread = static_cast<int>(threadIdx.x);
-    multiply<REACH>(sums, Matrix<T>{x, x_column, x_row}, slope, job, inputs, outputs, [&](Index k, const Slab<T, REACH>& slab) {
+    const auto keep = [&](Index k, const Slab<T, REACH>& slab) {
         if (job.row > 0) return;
-        if (dz_wanted)
-            for (int i = thread; i < DEPTH * SIDE; i += BLOCK) {
-                const Index row = k + i / SIDE, column = job.column + i % SIDE;
-                if (row < job.end && column < outputs) dz[row * outputs + column] = slab.element[i / SIDE][i % SIDE];
-            }
-        if (thread < SIDE)
-            for (int depth = 0; depth < DEPTH; ++depth) sums[SUMS] += slab.element[depth][thread];
-    });
+        for (int i = thread; dz_wanted && i < DEPTH * SIDE; i += BLOCK) {
+            const int side = i % SIDE, depth = i / SIDE;
+            if (k + depth < job.end && job.column + side < outputs)
+                dz[(k + depth) * outputs + job.column + side] = slab.element[depth][side];
+        }
+        for (int depth = 0; thread < SIDE && depth < DEPTH; ++depth) sums[SUMS] += slab.element[depth][thread];
+    };
+    multiply<REACH>(slabs, sums, Matrix<T>{x, x_column, x_row}, slope, job, inputs, outputs, keep);
     if (!join_slices(sums, tile, tiles, slice, slices, partials, arrivals)) return;
-    each_sum<REACH>(sums, job, inputs, outputs, [&](Index row, Index column, T sum) { dw[row * outputs + column] = sum; });
-    if (db_wanted && job.row == 0 && thread < SIDE && job.column + thread < outputs) db[job.column + thread] = sums[SUMS];
+    each_sum<REACH>(sums, job, inputs, outputs,
+                    [&](Index row, Index column, T sum) { dw[row * outputs + column] = sum; });
+    const Index column = job.column + thread;
+    if (db_wanted && job.row == 0 && thread < SIDE && column < outputs) db[column] = sums[SUMS];
 }
