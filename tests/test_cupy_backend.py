@@ -26,6 +26,7 @@ from nnx_cupy.kernels import OPTIONS, Group, source_text
 SEEDS = range(4)
 SOURCES = ("activations", "dropout", "indexing", "library", "losses", "normalization", "products", "updates")
 TEAMS = ("32", "256")
+PACKS = {"float": 4, "double": 2}
 LOSSES = ("SigmoidCrossEntropy", "SquaredError", "AbsoluteError", "Huber")
 MODULES = (activations, dropout, indexing, library, losses, normalization, products, updates)
 
@@ -40,14 +41,19 @@ def variants(group: Group, c_type: str) -> list[str]:
     """All template arguments that the backend compiles a group for."""
     functions: Iterable[str] = {
         activations.ELEMENTWISE_KERNELS: [activations.functor(name) for name in ELEMENTWISE],
-        library.DENSE: [activations.functor(name) for name in FUSED],
+        library.BIAS: [activations.functor(name) for name in FUSED],
+        library.SUMS: [f"{activations.functor(name)}, {lanes}" for name in FUSED for lanes in (1, PACKS[c_type])],
         products.PRODUCT: [f"{activations.functor(name)}, {reach}" for name in FUSED for reach in (2, 4)],
         products.GRADIENTS: [f"{activations.functor(name)}, {reach}" for name in FUSED for reach in (2, 4)],
-        normalization.SCALE_GRADIENTS: ["ByColumn", "ByRow"],
+        normalization.SCALE_GRADIENTS: [
+            f"{by}, {lanes}" for by in ("ByColumn", "ByRow") for lanes in (1, PACKS[c_type])
+        ],
         losses.ELEMENTWISE_LOSS: LOSSES,
         losses.CROSS_ENTROPY: [f"{target}, {team}" for target in ("long long", c_type) for team in TEAMS],
         indexing.STORE_AT: ["float", "double"],
     }.get(group, ())
+    if group in {normalization.BATCH_NORM, normalization.BATCH_NORM_INFER}:
+        functions = ("1", str(PACKS[c_type]))
     if group in {activations.SOFTMAX, activations.LOG_SOFTMAX, normalization.LAYER_NORM, indexing.ARGMAX}:
         functions = TEAMS
     plain = {dropout.RANDOM_BITS: "int", indexing.INCREMENT: "long long"}

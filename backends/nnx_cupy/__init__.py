@@ -1,4 +1,4 @@
-"""The CUDA backend: CuPy arrays, large products by cuBLASLt, every other kernel from the `.cu` files of this folder.
+"""The CUDA backend: CuPy arrays, large products by cuBLASLt, all other kernels from the `.cu` files of this folder.
 
     from nnx_cupy import CupyBackend
 

@@ -77,7 +77,7 @@ class _Choice(ctypes.Structure):  # cublasLtMatmulHeuristicResult_t
 
 
 class Plan(NamedTuple):
-    """How a problem is solved; the lock is for the descriptor, which is told the vector's address before each use."""
+    """How a problem is solved; the lock is for the descriptor, which is told the vector's address at each use."""
 
     problem: Problem
     handle: c_void_p

@@ -67,6 +67,9 @@ class Launcher(Backend):
     long_row: int = 1024
     """Elements of a row from which on a whole block works on it, instead of a warp."""
 
+    wide_matrix: int = 1 << 16
+    """Elements of a matrix from which on threads take several columns: enough for all of a GPU's even so."""
+
     def __init__(self, xp: Any, kernels: Kernels, runtime: Runtime) -> None:
         """Keep the array namespace, the compiled kernels and the device."""
         self.xp, self.kernels, self.runtime = xp, kernels, runtime
@@ -126,6 +129,10 @@ class Launcher(Backend):
         """Return the size of a grid that walks `size` elements."""
         return min(-(-size // BLOCK), self.most_blocks)
 
+    def packs(self, array: Array) -> int:
+        """Return how many packs of 16 bytes the elements of an array are: what most kernels give a thread."""
+        return -(-int(array.size) // (16 // int(array.dtype.itemsize)))
+
     def launch_elements(self, kernel: Instance, size: int, *arguments: Any) -> None:
         """Launch a kernel that walks `size` elements."""
         self.launch(kernel, (self.element_blocks(size),), arguments)
@@ -171,10 +178,17 @@ class Launcher(Backend):
         rows_per_block = max(8 * BLOCK // width, -(-rows // splits))
         return Tiling((tiles, max(1, -(-rows // rows_per_block))), width, rows_per_block)
 
+    def lanes(self, rows: int, columns: int, itemsize: int) -> int:
+        """Return how many neighbouring columns go to a thread: 16 bytes of them, or one if work is scarce."""
+        pack = 16 // itemsize
+        return pack if columns % pack == 0 and rows * columns >= self.wide_matrix else 1
+
     def launch_tiles(self, kernel: Instance, shape: tuple[int, int], *arguments: Any) -> None:
-        """Launch a kernel over columns; `arguments` are followed by the extents and the tiling."""
-        tiling = self.tiling(*shape)
-        self.launch(kernel, tiling.grid, (*arguments, *_extents(shape, tiling)))
+        """Launch a kernel over columns; `arguments`, arrays first, are followed by the extents and the tiling."""
+        rows, columns = shape
+        lanes = self.lanes(rows, columns, arguments[0].dtype.itemsize)
+        tiling = self.tiling(rows, columns // lanes)
+        self.launch(kernel.also(lanes), tiling.grid, (*arguments, *_extents(shape, tiling)))
 
     def sum_columns(
         self,
@@ -189,9 +203,11 @@ class Launcher(Backend):
 
         `arguments` are followed by the extents, the tiling, `numbers` and scratch memory.
         """
-        tiling = self.tiling(*shape)
-        scratch = self.scratch(dtype, sums * tiling.grid[1] * shape[1], tiling.grid[0])
-        self.launch(kernel, tiling.grid, (*arguments, *_extents(shape, tiling), *numbers, *scratch))
+        rows, columns = shape
+        lanes = self.lanes(rows, columns, dtype.itemsize)
+        tiling = self.tiling(rows, columns // lanes)
+        scratch = self.scratch(dtype, sums * tiling.grid[1] * columns, tiling.grid[0])
+        self.launch(kernel.also(lanes), tiling.grid, (*arguments, *_extents(shape, tiling), *numbers, *scratch))
 
     def launch(self, kernel: Instance, grid: tuple[int, ...], arguments: tuple[Any, ...]) -> None:
         """Launch a kernel, unless its grid is empty."""

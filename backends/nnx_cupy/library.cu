@@ -3,23 +3,33 @@
 template <typename T, typename F>
 __global__ void __launch_bounds__(BLOCK, RESIDENT) bias_activation(
         T* y, const T* __restrict__ bias, int biased, Index n, Index columns, T alpha) {
-    for (Index i = first_element(); i < n; i += element_stride()) {
-        const T z = biased ? y[i] + bias[i - quotient(i, columns) * columns] : y[i];
-        y[i] = F::value(z, alpha);
-    }
+    each_pack<T>(n, [&](Index i, auto move) {
+        auto values = move.load(y, i);
+        Index column = i - quotient(i, columns) * columns;
+        for (int k = 0; k < move.width; ++k) {
+            values[k] = F::value(biased ? values[k] + bias[column] : values[k], alpha);
+            if (++column == columns) column = 0;
+        }
+        move.store(y, i, values);
+    }, y);
 }
 
 // dz = dy f'(z), stored unless it equals dy, and its sums over the rows.
-template <typename T, typename F>
+template <typename T, typename F, int WIDTH>
 __global__ void __launch_bounds__(BLOCK, RESIDENT) gradient_sums(
         const T* __restrict__ y, const T* __restrict__ dy, T* __restrict__ dz, int stored, T* __restrict__ sums,
         Index rows, Index columns, int width, Index rows_per_block, T alpha, T* partials, unsigned* arrivals) {
-    const Tile tile = tile_of(rows, columns, width, rows_per_block);
-    T sum[1] = {0};
-    each_row(tile, [&](Index, Index i) {
-        const T slope = dy[i] * F::slope(y[i], y[i], alpha);
-        if (stored) dz[i] = slope;
-        sum[0] += slope;
-    });
-    if (column_sum(tile, sum, partials, arrivals) && tile.leads) sums[tile.column] = sum[0];
+    const Tile tile = tile_of<WIDTH>(rows, columns, width, rows_per_block);
+    T sum[WIDTH] = {};
+    each_row<WIDTH>(tile, [&](Index, Index i, auto move) {
+        const auto outputs = move.load(y, i);
+        auto slopes = move.load(dy, i);
+        for (int k = 0; k < WIDTH; ++k) {
+            slopes[k] *= F::slope(outputs[k], outputs[k], alpha);
+            sum[k] += slopes[k];
+        }
+        if (stored) move.store(dz, i, slopes);
+    }, y, dy, stored ? dz : y);
+    if (column_sum(tile, sum, partials, arrivals) && tile.leads)
+        for (int k = 0; k < WIDTH; ++k) sums[tile.column * WIDTH + k] = sum[k];
 }

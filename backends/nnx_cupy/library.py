@@ -16,7 +16,8 @@ from nnx_cupy.kernels import Group
 from nnx_cupy.launch import Launcher
 from nnx_cupy.products import OwnProducts, Products
 
-DENSE = Group("library", ("bias_activation", "gradient_sums"))
+BIAS = Group("library", ("bias_activation",))
+SUMS = Group("library", ("gradient_sums",))
 
 TF32_VARIABLE = "NNX_CUPY_TF32"
 """The environment variable that allows TF32."""
@@ -44,9 +45,7 @@ class LibraryProducts:
         """See `Products.describe`."""
         return self.library.describe()
 
-    def matmul(
-        self, on: Launcher, a: Array, b: Array, out: Array, transpose_a: bool, transpose_b: bool
-    ) -> None:
+    def matmul(self, on: Launcher, a: Array, b: Array, out: Array, transpose_a: bool, transpose_b: bool) -> None:
         """See `Linear.matmul`."""
         self._product(on, a.T if transpose_a else a, b.T if transpose_b else b, out)
 
@@ -60,9 +59,9 @@ class LibraryProducts:
         if not self._by_library(on, x, w, y):
             self.own.linear(on, x, w, b, y, activation, alpha)
         elif b is not None or not plain:
-            kernel = DENSE.of("bias_activation", y.dtype, functor(activation))
+            kernel = BIAS.of("bias_activation", y.dtype, functor(activation))
             numbers = np.int64(y.size), np.int64(y.shape[1]), y.dtype.type(alpha)
-            on.launch_elements(kernel, y.size, y, *on.or_any(b, y), *numbers)
+            on.launch_elements(kernel, on.packs(y), y, *on.or_any(b, y), *numbers)
 
     def linear_backward(
         self,
@@ -145,11 +144,11 @@ def _gradient(
     y, dy = on.contiguous(y), on.contiguous(dy)
     function, factor = functor(activation), y.dtype.type(alpha)
     if db is not None:
-        kernel = DENSE.of("gradient_sums", y.dtype, function)
+        kernel = SUMS.of("gradient_sums", y.dtype, function)
         on.sum_columns(kernel, y.shape, y, dy, *on.or_any(dz, db), db, numbers=(factor,), dtype=y.dtype)
     elif dz is not None:
         kernel = ELEMENTWISE_KERNELS.of("activate_backward", y.dtype, function)
-        on.launch_elements(kernel, y.size, y, y, dy, dz, np.int64(y.size), factor)
+        on.launch_elements(kernel, on.packs(y), y, y, dy, dz, np.int64(y.size), factor)
 
 
 def tf32_wanted() -> bool:

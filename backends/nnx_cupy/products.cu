@@ -56,8 +56,8 @@ __device__ __forceinline__ Job job_of(Index tile, Index slice, Index columns, In
             smaller(depth, (slice + 1) * thickness)};
 }
 
-// Adds the products of a(row, k) and b(k, column) over the job's range to `sums`; `watch(k, slab)` sees each slab of
-// b, whose rows begin at k.
+// Adds the products of a(row, k) and b(k, column) over the job's range to `sums`; `watch(k, slab)` sees each slab
+// of b, whose rows begin at k.
 template <int REACH, typename T, int COUNT, typename A, typename B, typename Watch>
 __device__ __forceinline__ void multiply(Slabs<T, REACH>& slabs, T (&sums)[COUNT], const A& a, const B& b,
                                          const Job& job, Index rows, Index columns, Watch watch) {

@@ -25,9 +25,7 @@ class Products(Protocol):
     def describe(self) -> str:
         """Name it, and its precision where that is less than the arrays'."""
 
-    def matmul(
-        self, on: Launcher, a: Array, b: Array, out: Array, transpose_a: bool, transpose_b: bool
-    ) -> None:
+    def matmul(self, on: Launcher, a: Array, b: Array, out: Array, transpose_a: bool, transpose_b: bool) -> None:
         """See `Linear.matmul`."""
 
     def linear(
@@ -94,9 +92,7 @@ class OwnProducts:
         slices = max(1, min(self.busy // max(tiles, 1), depth // _SHORT_SUM))
         return Tiling(reach, tiles, slices)
 
-    def matmul(
-        self, on: Launcher, a: Array, b: Array, out: Array, transpose_a: bool, transpose_b: bool
-    ) -> None:
+    def matmul(self, on: Launcher, a: Array, b: Array, out: Array, transpose_a: bool, transpose_b: bool) -> None:
         """See `Linear.matmul`; transposed operands are strides in another order."""
         self.linear(on, a.T if transpose_a else a, b.T if transpose_b else b, None, out, "identity", 0.0)
 

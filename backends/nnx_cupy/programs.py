@@ -65,7 +65,7 @@ def compile_step(launcher: Launcher, tape: Tape) -> Program:
 
 
 def _launches_only(launcher: Launcher, call: Call) -> bool:
-    """Tell whether a call is one of this package's methods; others may do work on the host, which no graph repeats."""
+    """Tell whether a call is one of this package's methods: others may work on the host, which no graph repeats."""
     function = getattr(call.kernel, "__func__", None)
     home = getattr(function, "__module__", "").partition(".")[0]
     return getattr(call.kernel, "__self__", None) is launcher and home == __package__
