@@ -81,14 +81,11 @@ class LibraryProducts:
         if not self._is_large(x.shape[0], y.shape[1], x.shape[1]):
             self.own.linear_backward(on, x, y, dy, w, dz, dx, dw, db, activation, alpha)
             return
-        done = (
-            dz is None and db is not None and self._by_library(on, x.T, dy, dw, Epilogue.SUM_RIGHT, db)
-        )  # (I, N) @ (N, O) -> (I, O)
-        if not done:
-            _gradient(on, y, dy, dz, db, activation, alpha)
         gradient = dy if dz is None else dz
-        if not done:
-            self._product(on, x.T, gradient, dw)
+        fused = dz is None and db is not None
+        if not (fused and self._by_library(on, x.T, dy, dw, Epilogue.SUM_RIGHT, db)):
+            _gradient(on, y, dy, dz, db, activation, alpha)
+            self._product(on, x.T, gradient, dw)  # (I, N) @ (N, O) -> (I, O)
         if dx is not None:
             self._product(on, gradient, w.T, dx)  # (N, O) @ (O, I) -> (N, I)
 
@@ -112,13 +109,13 @@ class LibraryProducts:
         (rows, depth), columns = a.shape, b.shape[1]
         if not self._is_large(rows, columns, depth):
             return False
-        (a, *left), (b, *right) = _as_it_lies(on, a), _as_it_lies(on, b)
+        (a, left), (b, right) = _as_it_lies(on, a), _as_it_lies(on, b)
         vector = vector if vector is None else on.contiguous(vector)
         at = Addresses(*(0 if array is None else on.runtime.address(array) for array in (a, b, out, vector)))
         alignments = alignment(at.right), alignment(at.left), alignment(at.out)
-        sizes = rows, columns, depth, (left[0], left[1]), (right[0], right[1])
         device, stream = on.runtime.place()
-        plan = self.library.plan(device, Problem(str(out.dtype), *sizes, epilogue, alignments), at.vector)
+        problem = Problem(str(out.dtype), rows, columns, depth, left, right, epilogue, alignments)
+        plan = self.library.plan(device, problem, at.vector)
         if plan is None:
             return False
         workspace = on.runtime.address(on.workspace(plan.workspace)) if plan.workspace else 0
@@ -127,14 +124,14 @@ class LibraryProducts:
         return True
 
 
-def _as_it_lies(on: Launcher, matrix: Array) -> tuple[Array, int, bool]:
-    """Return a matrix that the library can read, the elements between its rows, and whether it lies transposed."""
+def _as_it_lies(on: Launcher, matrix: Array) -> tuple[Array, tuple[int, bool]]:
+    """Return a matrix that the library can read, the elements between its rows and whether it lies transposed."""
     (rows, columns), (down, across) = matrix.shape, (stride // matrix.itemsize for stride in matrix.strides)
     if across == 1 and down >= columns:
-        return matrix, down, False
+        return matrix, (down, False)
     if down == 1 and across >= rows:
-        return matrix, across, True
-    return on.xp.ascontiguousarray(matrix), columns, False
+        return matrix, (across, True)
+    return on.xp.ascontiguousarray(matrix), (columns, False)
 
 
 def _gradient(

@@ -74,15 +74,21 @@ __global__ void __launch_bounds__(BLOCK, RESIDENT) batch_norm_backward_held(
 // ---- batch normalisation of many rows: one pass for the sums and one that writes, which is as few as there can be
 // where a column does not fit on chip. WIDTH neighbouring columns go to a thread.
 
-// The column's mean so far and the squares about it (Welford 1962). The sum is kept besides: an infinity belongs in
-// the mean, and the running mean of one would make it NaN.
+// The mean so far of what a thread has seen, and the squares about it (Welford 1962), counted from the first value:
+// rounding then is that of the spread, and not of a mean that may be far larger. The sum is kept besides, since an
+// infinity belongs in the mean, and running means of it are NaN.
 template <typename T> struct Moments {
-    T sum = 0, centre = 0, squares = 0;
-    __device__ __forceinline__ void add(T value, T share) {
-        const T away = value - centre;
+    T sum = 0, first = 0, centre = 0, squares = 0;
+    __device__ __forceinline__ void add(T value, T count, T share) {
+        if (count == 1) first = value;
         sum += value;
+        const T distance = value - first, away = distance - centre;
         centre += away * share;
-        squares += away * (value - centre);
+        squares += away * (distance - centre);
+    }
+    __device__ __forceinline__ T squares_about(T other, T count) const {
+        const T away = (first - other) + centre;
+        return count > 0 ? squares + count * away * away : T(0);
     }
 };
 
@@ -99,12 +105,11 @@ __global__ void __launch_bounds__(BLOCK, RESIDENT) batch_norm_statistics(
     each_row<WIDTH>(tile, [&](Index, Index i, auto move) {
         const auto values = move.load(x, i);
         const T share = 1 / ++count;
-        for (int k = 0; k < WIDTH; ++k) moments[k].add(values[k], share);
+        for (int k = 0; k < WIDTH; ++k) moments[k].add(values[k], count, share);
     }, x);
     for (int k = 0; k < WIDTH; ++k) {
-        const T centre = block_sum(moments[k].sum, width) / size(blockIdx.y), away = moments[k].centre - centre;
-        found[k] = centre;
-        found[WIDTH + k] = block_sum(count > 0 ? moments[k].squares + count * away * away : T(0), width);
+        found[k] = block_sum(moments[k].sum, width) / size(blockIdx.y);
+        found[WIDTH + k] = block_sum(moments[k].squares_about(found[k], count), width);
     }
     if (gridDim.y > 1) {
         if (!hand_over(tile, found, partials, arrivals)) return;

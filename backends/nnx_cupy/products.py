@@ -100,7 +100,7 @@ class OwnProducts:
         self, on: Launcher, x: Array, w: Array, b: Array | None, y: Array, activation: str, alpha: float
     ) -> None:
         """See `Linear.linear`; bias and activation as the results are stored."""
-        rows, columns, depth = *y.shape, x.shape[1]
+        (rows, depth), columns = x.shape, y.shape[1]
         tiling = self.tiling(rows, columns, depth)
         kernel = PRODUCT.of("product", y.dtype, functor(activation), str(tiling.reach))
         operands = *_strided(x), *_strided(w), *on.or_any(b, y), y
@@ -124,7 +124,7 @@ class OwnProducts:
         alpha: float,
     ) -> None:
         """See `Linear.linear_backward`; both products in one launch, dz as it is loaded and db on the way."""
-        examples, inputs, outputs = *x.shape, y.shape[1]
+        (examples, inputs), outputs = x.shape, y.shape[1]
         tiling = self.tiling(max(inputs, 1), outputs, examples)  # without inputs there still are dz and db
         kernel = GRADIENTS.of("dense_gradients", y.dtype, functor(activation), str(tiling.reach))
         results = *on.or_any(dz, dw), dw if dx is None else dx, dw, *on.or_any(db, dw)
