@@ -20,18 +20,25 @@ from nnx.interface import Array, Memory, host_memory
 from nnx_cupy import CupyBackend, OwnProducts, Products
 from nnx_cupy.kernels import Kernel, ModuleLoader
 
-Launch = tuple[Kernel, tuple[int, ...], tuple[int, ...], tuple[Any, ...]]
-
 
 class HostGraph:
-    """Launches with the arguments they had when they were captured."""
+    """Launches with the arguments they had when they were captured.
 
-    def __init__(self, launches: list[Launch]) -> None:
-        self.launches = launches
+    Attributes:
+        launches: (kernel, grid, block, arguments) of each.
+        kept: arrays whose addresses it has: what a private memory pool is for a graph of CUDA.
+        runs: how often all of them were run.
+    """
+
+    def __init__(self) -> None:
+        self.launches: list[Any] = []
+        self.kept: list[Array] = []
+        self.runs = 0
 
     def launch(self) -> None:
-        for kernel, grid, block, arguments in self.launches:
-            kernel(grid, block, arguments)
+        self.runs += 1
+        for kernel, *arguments in self.launches:
+            kernel(*arguments)
 
 
 class HostRuntime:
@@ -48,27 +55,31 @@ class HostRuntime:
     def wrapped(self, load: ModuleLoader) -> ModuleLoader:
         return functools.partial(_CapturableModule, self, load)
 
-    def launch(self, *launch: Any) -> None:
-        captured = getattr(self._thread, "captured", None)
-        if captured is None:
-            kernel, *rest = launch
-            kernel(*rest)
+    @property
+    def capturing(self) -> bool:
+        return getattr(self._thread, "captured", None) is not None
+
+    def launch(self, kernel: Callable[..., None], *arguments: Any) -> None:
+        if self.capturing:
+            self._thread.captured.launches.append((kernel, *arguments))
         else:
-            captured.append(launch)
+            kernel(*arguments)
 
     def capture(self, work: Callable[[], None]) -> HostGraph:
-        self._thread.captured = launches = []
+        self._thread.captured = graph = HostGraph()
         try:
             work()
         finally:
             self._thread.captured = None
-        self.graphs.append(HostGraph(launches))
-        return self.graphs[-1]
+        self.graphs.append(graph)
+        return graph
 
     def place(self) -> tuple[int, int]:
         return 0, 0
 
     def address(self, array: Array) -> int:
+        if self.capturing:
+            self._thread.captured.kept.append(array)
         return int(array.ctypes.data)
 
     def to_numpy(self, array: Array) -> NDArray[Any]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ctypes
 import threading
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from numpy.typing import NDArray
 SUCCESS, INVALID_VALUE, NOT_SUPPORTED = 0, 7, 15
 ELEMENT = {0: np.float32, 1: np.float64}
 COMPUTE = {68: "float32", 77: "tf32", 70: "float64"}
+Matrix = NDArray[Any]
 
 
 class FakeCublasLt:
@@ -24,8 +26,9 @@ class FakeCublasLt:
     Attributes:
         refused: epilogues for which there is no algorithm.
         workspace: bytes that every algorithm borrows.
-        products: what was computed: (compute type, epilogue, stream, workspace address).
-        choices: number of calls of the heuristics.
+        products: what was asked for: (compute type, epilogue, stream, workspace address).
+        alignments: what the heuristics were told, by attribute; choices: how often they were asked.
+        submit: runs the work of a product, now or when a captured graph is launched.
     """
 
     def __init__(self, refused: tuple[int, ...] = (), workspace: int = 4096) -> None:
@@ -33,6 +36,7 @@ class FakeCublasLt:
         self.products: list[tuple[str, int, int | None, int | None]] = []
         self.alignments: list[dict[int, int]] = []
         self.choices = 0
+        self.submit: Callable[..., None] = lambda work, *arguments: work(*arguments)
         self._objects: dict[int, dict[Any, Any]] = {}
         self._lock = threading.Lock()
 
@@ -80,16 +84,18 @@ class FakeCublasLt:
         told = self._objects[descriptor.value]
         if size.value < self.workspace or (alpha._obj.value, beta._obj.value) != (1.0, 0.0):
             return INVALID_VALUE
-        left, right = self._matrix(a, a_layout), self._matrix(b, b_layout)
+        self.products.append((COMPUTE[told["compute"]], told[7], stream.value, workspace.value))
+        matrices = self._matrix(a, a_layout), self._matrix(b, b_layout), self._matrix(d, d_layout)
+        self.submit(self._multiply, dict(told), *matrices)
+        return SUCCESS
+
+    def _multiply(self, told: dict[Any, Any], left: Matrix, right: Matrix, out: Matrix) -> None:
         left, right = left.T if told[3] else left, right.T if told[4] else right
-        out = self._matrix(d, d_layout)
         out[...] = left @ right
         if told[7] == 4:  # BIAS: one element for each row
             out += self._vector(told, out.shape[0])[:, None]
         if told[7] == 256:  # BGRADA: sums of A over the inner dimension
             self._vector(told, out.shape[0])[...] = left.sum(axis=1)
-        self.products.append((COMPUTE[told["compute"]], told[7], stream.value, workspace.value))
-        return SUCCESS
 
     def _create(self, place: Any, contents: dict[Any, Any]) -> int:
         with self._lock:
