@@ -244,9 +244,10 @@ def load_library(cuda_major: int) -> Any:
 def _found_by_cupys_search() -> str | None:
     try:
         search = importlib.import_module("cuda.pathfinder")  # CuPy brings it along from version 14 on
-        return str(search.load_nvidia_dynamic_lib("cublasLt").abs_path)
+        path: str | None = search.load_nvidia_dynamic_lib("cublasLt").abs_path
     except (ImportError, RuntimeError):
         return None
+    return path
 
 
 def _file_name(cuda_major: int) -> str:

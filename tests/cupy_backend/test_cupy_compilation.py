@@ -64,9 +64,10 @@ def test_every_kernel_of_the_sources_is_launched_by_some_method() -> None:
 @pytest.mark.parametrize("c_type", ["float", "double"])
 @pytest.mark.parametrize("arch", nvrtc.ARCHITECTURES)
 @pytest.mark.skipif(nvrtc.unavailable() is not None, reason=str(nvrtc.unavailable()))
-def test_all_kernels_compile_without_spilling_registers(arch: str, c_type: str) -> None:
+def test_all_kernels_compile_to_code_that_keeps_all_values_in_registers(arch: str, c_type: str) -> None:
     for source in SOURCES:
         names = expressions(source, c_type)
         reports = nvrtc.compile_report(source_text(source), arch, OPTIONS, names)
         assert reports.keys() == set(names)
-        assert [name for name, report in reports.items() if report.spill_stores or report.spill_loads] == []
+        elsewhere = (name for name, report in reports.items() if report.spill_stores or report.stack_bytes)
+        assert next(elsewhere, None) is None

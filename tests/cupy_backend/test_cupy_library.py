@@ -267,11 +267,10 @@ def test_without_the_library_our_own_kernels_multiply_and_the_log_says_so(
 def test_hopper_and_later_lend_a_large_workspace(
     major: int, mebibytes: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    limits = []
     monkeypatch.setattr(library, "load_library", lambda _major: FakeCublasLt())
-    monkeypatch.setattr(library, "CublasLt", lambda fake, tf32, limit: limits.append(limit))
-    best_products(FakeCupy(major), tf32=False)
-    assert limits == [mebibytes << 20]
+    monkeypatch.setattr(library, "CublasLt", lambda *arguments: arguments)
+    products = best_products(FakeCupy(major), tf32=True)
+    assert products.library[1:] == (True, mebibytes << 20)  # type: ignore[attr-defined]
 
 
 def test_the_real_library_takes_the_descriptors() -> None:

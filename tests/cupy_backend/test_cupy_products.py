@@ -1,4 +1,4 @@
-"""Products by kernels of our own: sizes that straddle tiles and slabs, layouts, fused work, and the order of sums."""
+"""Products by kernels of our own: sizes that straddle tiles and slabs, layouts, fused work, order of sums."""
 
 from __future__ import annotations
 

@@ -21,12 +21,13 @@ class NvrtcError(RuntimeError):
 
 @dataclass(frozen=True)
 class KernelReport:
-    """What one kernel takes on one architecture: registers a thread, spilled and static shared bytes."""
+    """What one kernel takes on one architecture: registers a thread, bytes spilled, on the stack and shared."""
 
     registers: int
     spill_stores: int
     spill_loads: int
     shared_bytes: int
+    stack_bytes: int
 
 
 def unavailable() -> str | None:
@@ -124,4 +125,5 @@ def _report(text: str) -> KernelReport:
         spill_stores=number(r"(\d+) bytes spill stores"),
         spill_loads=number(r"(\d+) bytes spill loads"),
         shared_bytes=number(r"(\d+) bytes smem"),
+        stack_bytes=number(r"(\d+) bytes stack frame"),
     )
