@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import os
 import threading
+import weakref
 from collections.abc import Callable
 from typing import Any
 
@@ -27,16 +28,15 @@ class HostGraph:
     Attributes:
         launches: (kernel, grid, block, arguments) of each.
         kept: arrays whose addresses it has: what a private memory pool is for a graph of CUDA.
-        runs: how often all of them were run.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, runtime: HostRuntime) -> None:
+        self._runtime = runtime
         self.launches: list[Any] = []
         self.kept: list[Array] = []
-        self.runs = 0
 
     def launch(self) -> None:
-        self.runs += 1
+        self._runtime.runs += 1
         for kernel, *arguments in self.launches:
             kernel(*arguments)
 
@@ -45,12 +45,14 @@ class HostRuntime:
     """The CPU in the place of a CUDA device; captures the launches of kernels that it has wrapped.
 
     Attributes:
-        graphs: all graphs captured so far.
+        graphs: all graphs that somebody still has.
+        runs: how often graphs were launched.
     """
 
     def __init__(self) -> None:
         self._thread = threading.local()
-        self.graphs: list[HostGraph] = []
+        self.graphs: weakref.WeakSet[HostGraph] = weakref.WeakSet()
+        self.runs = 0
 
     def wrapped(self, load: ModuleLoader) -> ModuleLoader:
         return functools.partial(_CapturableModule, self, load)
@@ -66,12 +68,12 @@ class HostRuntime:
             kernel(*arguments)
 
     def capture(self, work: Callable[[], None]) -> HostGraph:
-        self._thread.captured = graph = HostGraph()
+        self._thread.captured = graph = HostGraph(self)
         try:
             work()
         finally:
             self._thread.captured = None
-        self.graphs.append(graph)
+        self.graphs.add(graph)
         return graph
 
     def place(self) -> tuple[int, int]:
