@@ -9,6 +9,20 @@ constexpr int DEPTH = 32;
 constexpr int THREADS = 16;  // along each side of a tile
 constexpr int PRODUCTS = 2;  // blocks on a multiprocessor: 128 registers a thread, for the sums
 
+// The activations that a layer fuses, by their place in `nnx.interface.FUSED`. Chosen at run time, where it costs a
+// branch that all threads take alike, so that networks share kernels and compile few.
+template <typename Use> __device__ __forceinline__ auto with_activation(int activation, Use use) {
+    switch (activation) {
+        case 0: return use(Identity());
+        case 1: return use(Relu());
+        case 2: return use(LeakyRelu());
+        case 3: return use(Elu());
+        case 4: return use(Sigmoid());
+        case 5: return use(Tanh());
+        default: return use(Softplus());
+    }
+}
+
 // Operands as functions of (row, column); `by_column`: neighbours along a row are neighbours in memory.
 template <typename T> struct Matrix {
     const T* elements;
@@ -21,13 +35,15 @@ template <typename T> struct Matrix {
 };
 
 // dz = dy f'(z) of a dense layer, from its output y.
-template <typename T, typename F> struct Slope {
+template <typename T> struct Slope {
     const T *y, *dy;
     Index columns;
+    int activation;
     T alpha;
     __device__ __forceinline__ T operator()(Index row, Index column) const {
         const Index i = row * columns + column;
-        return dy[i] * F::slope(y[i], y[i], alpha);
+        const T output = y[i];
+        return dy[i] * with_activation(activation, [&](auto f) { return f.slope(output, output, alpha); });
     }
     __device__ __forceinline__ bool by_column() const { return true; }
 };
@@ -115,11 +131,11 @@ __device__ __forceinline__ void each_sum(const T (&sums)[COUNT], const Job& job,
 }
 
 // out = f(a @ b + bias)
-template <typename T, typename F, int REACH>
+template <typename T, int REACH>
 __global__ void __launch_bounds__(BLOCK, PRODUCTS) product(
         const T* __restrict__ a, Index a_row, Index a_column, const T* __restrict__ b, Index b_row, Index b_column,
         const T* __restrict__ bias, int biased, T* __restrict__ out, Index rows, Index columns, Index depth,
-        Index tiles, Index slices, T alpha, T* partials, unsigned* arrivals) {
+        Index tiles, Index slices, int activation, T alpha, T* partials, unsigned* arrivals) {
     const Index slice = quotient(blockIdx.x, tiles), tile = blockIdx.x - slice * tiles;
     const Job job = job_of(tile, slice, columns, depth, slices, THREADS * REACH);
     __shared__ Slabs<T, REACH> slabs;
@@ -128,21 +144,22 @@ __global__ void __launch_bounds__(BLOCK, PRODUCTS) product(
              [](Index, const Slab<T, REACH>&) {});
     if (!join_slices(sums, tile, tiles, slice, slices, partials, arrivals)) return;
     each_sum<REACH>(sums, job, rows, columns, [&](Index row, Index column, T sum) {
-        out[row * columns + column] = F::value(biased ? sum + bias[column] : sum, alpha);
+        const T z = biased ? sum + bias[column] : sum;
+        out[row * columns + column] = with_activation(activation, [&](auto f) { return f.value(z, alpha); });
     });
 }
 
 // The gradients of a dense layer: dw = x^T @ dz by the first `tiles * slices` blocks, dx = dz @ w^T by the others.
 // dz is formed as it is loaded. The blocks of the first row of tiles of dw see all of it, once: they store it, and
 // its sums over the examples.
-template <typename T, typename F, int REACH>
+template <typename T, int REACH>
 __global__ void __launch_bounds__(BLOCK, PRODUCTS) dense_gradients(
         const T* __restrict__ x, Index x_row, Index x_column, const T* __restrict__ w, Index w_row, Index w_column,
         const T* __restrict__ y, const T* __restrict__ dy, T* __restrict__ dz, int dz_wanted, T* __restrict__ dx,
         T* __restrict__ dw, T* __restrict__ db, int db_wanted, Index examples, Index inputs, Index outputs,
-        Index tiles, Index slices, T alpha, T* partials, unsigned* arrivals) {
+        Index tiles, Index slices, int activation, T alpha, T* partials, unsigned* arrivals) {
     constexpr int SIDE = THREADS * REACH, SUMS = REACH * REACH;
-    const Slope<T, F> slope = {y, dy, outputs, alpha};
+    const Slope<T> slope = {y, dy, outputs, activation, alpha};
     __shared__ Slabs<T, REACH> slabs;
     T sums[SUMS + 1] = {};  // the last: the sum of a column of dz, in the first SIDE threads
     if (blockIdx.x >= tiles * slices) {

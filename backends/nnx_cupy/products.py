@@ -6,8 +6,7 @@ from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
-from nnx.interface import Array
-from nnx_cupy.activations import functor
+from nnx.interface import FUSED, Array
 from nnx_cupy.kernels import Group
 from nnx_cupy.launch import BLOCK, Launcher
 
@@ -102,11 +101,11 @@ class OwnProducts:
         """See `Linear.linear`; bias and activation as the results are stored."""
         (rows, depth), columns = x.shape, y.shape[1]
         tiling = self.tiling(rows, columns, depth)
-        kernel = PRODUCT.of("product", y.dtype, functor(activation), str(tiling.reach))
+        kernel = PRODUCT.of("product", y.dtype, str(tiling.reach))
         operands = *_strided(x), *_strided(w), *on.or_any(b, y), y
         sizes = rows, columns, depth, tiling.tiles, tiling.slices
         scratch = on.scratch(y.dtype, tiling.tiles * tiling.slices * tiling.reach**2 * BLOCK, tiling.tiles)
-        arguments = *operands, *map(np.int64, sizes), y.dtype.type(alpha), *scratch
+        arguments = *operands, *map(np.int64, sizes), *_function(y, activation, alpha), *scratch
         on.launch(kernel, (tiling.tiles * tiling.slices,), arguments)
 
     def linear_backward(
@@ -126,15 +125,20 @@ class OwnProducts:
         """See `Linear.linear_backward`; both products in one launch, dz as it is loaded and db on the way."""
         (examples, inputs), outputs = x.shape, y.shape[1]
         tiling = self.tiling(max(inputs, 1), outputs, examples)  # without inputs there still are dz and db
-        kernel = GRADIENTS.of("dense_gradients", y.dtype, functor(activation), str(tiling.reach))
+        kernel = GRADIENTS.of("dense_gradients", y.dtype, str(tiling.reach))
         results = *on.or_any(dz, dw), dw if dx is None else dx, dw, *on.or_any(db, dw)
         operands = *_strided(x), *_strided(w), on.contiguous(y), on.contiguous(dy), *results
         sizes = examples, inputs, outputs, tiling.tiles, tiling.slices
         parts = tiling.tiles * tiling.slices
         scratch = on.scratch(y.dtype, parts * (tiling.reach**2 + 1) * BLOCK, tiling.tiles)
-        arguments = *operands, *map(np.int64, sizes), y.dtype.type(alpha), *scratch
+        arguments = *operands, *map(np.int64, sizes), *_function(y, activation, alpha), *scratch
         others = 0 if dx is None else count_tiles(examples, inputs, tiling.reach)
         on.launch(kernel, (parts + others,), arguments)
+
+
+def _function(like: Array, activation: str, alpha: float) -> tuple[Any, ...]:
+    """Return an activation as kernels take it: its place in `FUSED`, and alpha in the arrays' dtype."""
+    return np.int32(FUSED.index(activation)), like.dtype.type(alpha)
 
 
 def _strided(matrix: Array) -> tuple[Any, ...]:

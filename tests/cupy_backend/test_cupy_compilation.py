@@ -29,8 +29,8 @@ def variants(group: Group, c_type: str) -> list[str]:
         activations.ELEMENTWISE_KERNELS: [activations.functor(name) for name in ELEMENTWISE],
         library.BIAS: [activations.functor(name) for name in FUSED],
         library.SUMS: [f"{activations.functor(name)}, {lanes}" for name in FUSED for lanes in (1, PACKS[c_type])],
-        products.PRODUCT: [f"{activations.functor(name)}, {reach}" for name in FUSED for reach in (2, 4)],
-        products.GRADIENTS: [f"{activations.functor(name)}, {reach}" for name in FUSED for reach in (2, 4)],
+        products.PRODUCT: ("2", "4"),
+        products.GRADIENTS: ("2", "4"),
         normalization.SCALE_GRADIENTS: [
             f"{by}, {lanes}" for by in ("ByColumn", "ByRow") for lanes in (1, PACKS[c_type])
         ],
