@@ -51,7 +51,9 @@ class CupyBackend(Linear, Activations, Normalization, Dropout, Losses, Indexing,
             tf32: let cuBLASLt round the factors of large float32 products to 11 bits, which is several times
                 faster; by default what the environment variable NNX_CUPY_TF32 says (1 or 0), and no without it.
 
-        Raises: BackendUnavailableError if CuPy is needed and cannot compute here.
+        Raises:
+            BackendUnavailableError: CuPy is needed and cannot compute here.
+            OptionError: the environment variable says neither.
         """
         if xp is None or module is None or runtime is None:
             cupy = load_cupy()
