@@ -20,6 +20,7 @@ __device__ __forceinline__ void keep_statistics(Index c, Index rows, T centre, T
 // ---- batch normalisation of few rows: each thread holds its part of a column, which is read once and written once
 
 constexpr int HELD = 8;  // rows to a thread
+constexpr int HOLDING = 2;  // blocks on a multiprocessor: 128 registers a thread, for the rows
 
 template <typename T, typename Visit> __device__ __forceinline__ void each_held(const Tile& tile, Visit visit) {
 #pragma unroll
@@ -30,7 +31,7 @@ template <typename T, typename Visit> __device__ __forceinline__ void each_held(
 }
 
 template <typename T>
-__global__ void __launch_bounds__(BLOCK, RESIDENT) batch_norm_held(
+__global__ void __launch_bounds__(BLOCK, HOLDING) batch_norm_held(
         const T* __restrict__ x, const T* __restrict__ gamma, const T* __restrict__ beta, T* running_mean,
         T* running_var, T* __restrict__ y, T* mean, T* rstd, Index rows, Index columns, int width, T keep,
         T momentum, T eps) {
@@ -49,7 +50,7 @@ __global__ void __launch_bounds__(BLOCK, RESIDENT) batch_norm_held(
 }
 
 template <typename T>
-__global__ void __launch_bounds__(BLOCK, RESIDENT) batch_norm_backward_held(
+__global__ void __launch_bounds__(BLOCK, HOLDING) batch_norm_backward_held(
         const T* __restrict__ x, const T* __restrict__ gamma, const T* __restrict__ mean,
         const T* __restrict__ rstd, const T* __restrict__ dy, T* __restrict__ dx, int wanted,
         T* __restrict__ dgamma, T* __restrict__ dbeta, Index rows, Index columns, int width) {
