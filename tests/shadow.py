@@ -8,6 +8,9 @@ from __future__ import annotations
 
 import functools
 import os
+import threading
+import weakref
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -15,15 +18,71 @@ from hostcuda import HostModule
 from numpy.typing import NDArray
 
 from nnx.interface import Array, Memory, host_memory
-from nnx_cupy import CupyBackend
-from nnx_cupy.kernels import ModuleLoader
+from nnx_cupy import CupyBackend, OwnProducts, Products
+from nnx_cupy.kernels import Kernel, ModuleLoader
+
+
+class HostGraph:
+    """Launches with the arguments they had when they were captured.
+
+    Attributes:
+        launches: (kernel, grid, block, arguments) of each.
+        kept: arrays whose addresses it has: what a private memory pool is for a graph of CUDA.
+    """
+
+    def __init__(self, runtime: HostRuntime) -> None:
+        self._runtime = runtime
+        self.launches: list[Any] = []
+        self.kept: list[Array] = []
+
+    def launch(self) -> None:
+        self._runtime.runs += 1
+        for kernel, *arguments in self.launches:
+            kernel(*arguments)
 
 
 class HostRuntime:
-    """The CPU in the place of a CUDA device."""
+    """The CPU in the place of a CUDA device; captures the launches of kernels that it has wrapped.
+
+    Attributes:
+        graphs: all graphs that somebody still has.
+        runs: how often graphs were launched.
+    """
+
+    def __init__(self) -> None:
+        self._thread = threading.local()
+        self.graphs: weakref.WeakSet[HostGraph] = weakref.WeakSet()
+        self.runs = 0
+
+    def wrapped(self, load: ModuleLoader) -> ModuleLoader:
+        return functools.partial(_CapturableModule, self, load)
+
+    @property
+    def capturing(self) -> bool:
+        return getattr(self._thread, "captured", None) is not None
+
+    def launch(self, kernel: Callable[..., None], *arguments: Any) -> None:
+        if self.capturing:
+            self._thread.captured.launches.append((kernel, *arguments))
+        else:
+            kernel(*arguments)
+
+    def capture(self, work: Callable[[], None]) -> HostGraph:
+        self._thread.captured = graph = HostGraph(self)
+        try:
+            work()
+        finally:
+            self._thread.captured = None
+        self.graphs.add(graph)
+        return graph
 
     def place(self) -> tuple[int, int]:
         return 0, 0
+
+    def address(self, array: Array) -> int:
+        if self.capturing:
+            self._thread.captured.kept.append(array)
+        return int(array.ctypes.data)
 
     def to_numpy(self, array: Array) -> NDArray[Any]:
         return np.array(array)
@@ -38,6 +97,16 @@ class HostRuntime:
         return host_memory()
 
 
+class _CapturableModule:
+    """A module whose kernels are launched by way of a runtime."""
+
+    def __init__(self, runtime: HostRuntime, load: ModuleLoader, **source: Any) -> None:
+        self._runtime, self._module = runtime, load(**source)
+
+    def get_function(self, name: str) -> Kernel:
+        return functools.partial(self._runtime.launch, self._module.get_function(name))
+
+
 class ShadowBackend(CupyBackend):
     """`CupyBackend` on the CPU; `seed` chooses the order in which CUDA threads run.
 
@@ -47,6 +116,9 @@ class ShadowBackend(CupyBackend):
     name = "cupy-shadow"
     most_blocks = 3
     long_row = 200
+    wide_matrix = 1000
 
-    def __init__(self, seed: int = 0, module: ModuleLoader | None = None) -> None:
-        super().__init__(np, module or functools.partial(HostModule, seed=seed), HostRuntime())
+    def __init__(self, seed: int = 0, module: ModuleLoader | None = None, products: Products | None = None) -> None:
+        self.host = HostRuntime()
+        load = self.host.wrapped(module or functools.partial(HostModule, seed=seed))
+        super().__init__(np, load, self.host, products or OwnProducts(busy=6))

@@ -3,14 +3,23 @@
 template <typename T, typename F>
 __global__ void __launch_bounds__(BLOCK, RESIDENT) activate(
         const T* __restrict__ x, T* __restrict__ y, Index n, T alpha) {
-    for (Index i = first_element(); i < n; i += element_stride()) y[i] = F::value(x[i], alpha);
+    each_pack<T>(n, [&](Index i, auto move) {
+        auto values = move.load(x, i);
+        for (int k = 0; k < move.width; ++k) values[k] = F::value(values[k], alpha);
+        move.store(y, i, values);
+    }, x, y);
 }
 
 template <typename T, typename F>
 __global__ void __launch_bounds__(BLOCK, RESIDENT) activate_backward(
         const T* __restrict__ x, const T* __restrict__ y, const T* __restrict__ dy, T* __restrict__ dx, Index n,
         T alpha) {
-    for (Index i = first_element(); i < n; i += element_stride()) dx[i] = dy[i] * F::slope(x[i], y[i], alpha);
+    each_pack<T>(n, [&](Index i, auto move) {
+        const auto inputs = move.load(x, i), outputs = move.load(y, i);
+        auto slopes = move.load(dy, i);
+        for (int k = 0; k < move.width; ++k) slopes[k] *= F::slope(inputs[k], outputs[k], alpha);
+        move.store(dx, i, slopes);
+    }, x, y, dy, dx);
 }
 
 template <typename T, int TEAM>

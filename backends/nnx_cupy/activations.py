@@ -24,13 +24,13 @@ class Activations(Launcher):
     def activate(self, x: Array, y: Array, activation: str, alpha: float) -> None:
         """One grid-stride pass."""
         kernel = ELEMENTWISE_KERNELS.of("activate", y.dtype, functor(activation))
-        self.launch_elements(kernel, y.size, self.contiguous(x), y, np.int64(y.size), y.dtype.type(alpha))
+        self.launch_elements(kernel, self.packs(y), self.contiguous(x), y, np.int64(y.size), y.dtype.type(alpha))
 
     def activate_backward(self, x: Array, y: Array, dy: Array, dx: Array, activation: str, alpha: float) -> None:
         """One grid-stride pass."""
         kernel = ELEMENTWISE_KERNELS.of("activate_backward", dx.dtype, functor(activation))
         inputs = self.contiguous(x), self.contiguous(y), self.contiguous(dy)
-        self.launch_elements(kernel, dx.size, *inputs, dx, np.int64(dx.size), dx.dtype.type(alpha))
+        self.launch_elements(kernel, self.packs(dx), *inputs, dx, np.int64(dx.size), dx.dtype.type(alpha))
 
     def softmax(self, x: Array, y: Array) -> None:
         """A team of threads per row."""

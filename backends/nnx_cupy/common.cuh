@@ -28,6 +28,59 @@ __device__ __forceinline__ Index quotient(Index i, Index n) {
 __device__ __forceinline__ Index first_element() { return static_cast<Index>(blockIdx.x) * BLOCK + threadIdx.x; }
 __device__ __forceinline__ Index element_stride() { return static_cast<Index>(gridDim.x) * BLOCK; }
 
+// ---- packs: memory is fastest in accesses of 16 bytes ----
+
+template <typename T> constexpr int PACK = 16 / sizeof(T);
+
+template <typename T, int WIDTH = PACK<T>> struct alignas(WIDTH * sizeof(T)) Pack {
+    T item[WIDTH];
+    __device__ __forceinline__ T& operator[](int i) { return item[i]; }
+    __device__ __forceinline__ const T& operator[](int i) const { return item[i]; }
+};
+
+template <typename... Arrays> __device__ __forceinline__ bool all_aligned(const Arrays*... arrays) {
+    return (... && (reinterpret_cast<size_t>(arrays) % 16 == 0));
+}
+
+// How WIDTH neighbouring elements are moved: in one access, or, where they lie anyhow or are fewer, one by one.
+template <int WIDTH> struct Whole {
+    static constexpr int width = WIDTH;
+    template <typename T> __device__ __forceinline__ Pack<T, WIDTH> load(const T* at, Index i) const {
+        return *reinterpret_cast<const Pack<T, WIDTH>*>(at + i);
+    }
+    template <typename T> __device__ __forceinline__ void store(T* at, Index i, const Pack<T, WIDTH>& pack) const {
+        *reinterpret_cast<Pack<T, WIDTH>*>(at + i) = pack;
+    }
+    __device__ __forceinline__ bool holds(Index) const { return true; }
+};
+
+template <int WIDTH> struct Pieces {
+    static constexpr int width = WIDTH;
+    Index end;  // of the array; what would lie beyond reads as 0
+    template <typename T> __device__ __forceinline__ Pack<T, WIDTH> load(const T* at, Index i) const {
+        Pack<T, WIDTH> pack;
+        for (int k = 0; k < WIDTH; ++k) pack[k] = i + k < end ? at[i + k] : T(0);
+        return pack;
+    }
+    template <typename T> __device__ __forceinline__ void store(T* at, Index i, const Pack<T, WIDTH>& pack) const {
+        for (int k = 0; k < WIDTH; ++k)
+            if (i + k < end) at[i + k] = pack[k];
+    }
+    __device__ __forceinline__ bool holds(Index i) const { return i < end; }
+};
+
+// Calls visit(i, move) for every pack of n elements, which `move` loads and stores from i on. Where the arrays lie
+// changes how packs are moved, but not which thread handles which elements.
+template <typename T, typename Visit, typename... Arrays>
+__device__ __forceinline__ void each_pack(Index n, Visit visit, const Arrays*... arrays) {
+    constexpr int WIDTH = PACK<T>;
+    const bool aligned = all_aligned(arrays...);
+    for (Index i = first_element() * WIDTH; i < n; i += element_stride() * WIDTH) {
+        if (aligned && i + WIDTH <= n) visit(i, Whole<WIDTH>());
+        else visit(i, Pieces<WIDTH>{n});
+    }
+}
+
 // ---- teams: TEAM threads (a warp or the whole block) share the elements of one row ----
 
 template <int TEAM> __device__ __forceinline__ Index first_row() {
@@ -111,25 +164,34 @@ __device__ __forceinline__ bool grid_sum(T (&values)[K], T* partials, unsigned* 
     return true;
 }
 
-// The part of a matrix that one block works on: `width` columns by a range of rows, one column to a thread.
+// The part of a matrix that one block works on: `width` columns by a range of rows, one column to a thread. Where
+// a thread has several neighbouring columns, all these numbers of columns are numbers of such packs.
 struct Tile {
     Index columns, column, row, end, step;
     int width;
     bool inside, leads;  // leads: the one thread that writes the results of its column
 };
 
-__device__ __forceinline__ Tile tile_of(Index rows, Index columns, int width, Index rows_per_block) {
+template <int WIDTH>
+__device__ __forceinline__ Tile tile_of(Index rows, Index elements, int width, Index rows_per_block) {
     const int thread = static_cast<int>(threadIdx.x);
-    const Index begin = blockIdx.y * rows_per_block;
+    const Index columns = elements / WIDTH, begin = blockIdx.y * rows_per_block;
     const Index column = static_cast<Index>(blockIdx.x) * width + thread % width;
     const bool inside = column < columns;
     return {columns, column, begin + thread / width, smaller(rows, begin + rows_per_block), BLOCK / width,
             width, inside, inside && thread < width};
 }
 
-template <typename Visit> __device__ __forceinline__ void each_row(const Tile& tile, Visit visit) {
+// Calls visit(row, i, move) for each of the tile's rows, where `move` loads and stores the thread's columns at i.
+template <int WIDTH, typename Visit, typename... Arrays>
+__device__ __forceinline__ void each_row(const Tile& tile, Visit visit, const Arrays*... arrays) {
     if (!tile.inside) return;
-    for (Index row = tile.row; row < tile.end; row += tile.step) visit(row, row * tile.columns + tile.column);
+    const bool whole = WIDTH == 1 || all_aligned(arrays...);
+    for (Index row = tile.row; row < tile.end; row += tile.step) {
+        const Index i = (row * tile.columns + tile.column) * WIDTH;
+        if (whole) visit(row, i, Whole<WIDTH>());
+        else visit(row, i, Pieces<WIDTH>{i + WIDTH});
+    }
 }
 
 // Leaves K values per column where the last block of the column finds them; true in the threads of that block.

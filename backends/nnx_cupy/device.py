@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, Protocol
 
 from numpy.typing import NDArray
@@ -15,11 +17,28 @@ _HINT = (
 )
 
 
+class Graph(Protocol):
+    """Launches of kernels that were captured, with the memory they need."""
+
+    def launch(self) -> None:
+        """Run all of them, in their order, on the current stream."""
+
+
 class Runtime(Protocol):
     """What a backend asks its device, apart from arrays and kernels."""
 
     def place(self) -> tuple[int, int]:
         """Return the current device and stream: work on one place runs in the order it was handed over."""
+
+    def address(self, array: Array) -> int:
+        """Return where the first element of an array lies."""
+
+    def capture(self, work: Callable[[], None]) -> Graph:
+        """Keep the launches that `work` makes, in place of running them.
+
+        Raises: whatever `work` raises, or what CUDA says to work that no graph can hold. The calling thread is
+        then where it was before.
+        """
 
     def to_numpy(self, array: Array) -> NDArray[Any]:
         """Copy an array to a fresh NumPy array."""
@@ -34,6 +53,17 @@ class Runtime(Protocol):
         """Return the free and total bytes of the current device."""
 
 
+class _CudaGraph:
+    """A graph of CuPy and the memory pool that it works in."""
+
+    def __init__(self, graph: Any, pool: Any) -> None:
+        self._graph, self._pool = graph, pool
+
+    def launch(self) -> None:
+        """See `Graph.launch`."""
+        self._graph.launch()
+
+
 class CudaRuntime:
     """The runtime of CuPy."""
 
@@ -45,6 +75,30 @@ class CudaRuntime:
         """See `Runtime.place`."""
         cuda = self._cupy.cuda
         return cuda.runtime.getDevice(), cuda.get_current_stream().ptr
+
+    def address(self, array: Array) -> int:
+        """See `Runtime.address`."""
+        return int(array.data.ptr)
+
+    def capture(self, work: Callable[[], None]) -> Graph:
+        """See `Runtime.capture`.
+
+        The stream is a private one that does not block: CUDA lets none but such a one be captured while other
+        threads use the default stream. Nothing runs on it; the graph is launched on its caller's stream, and so
+        is in order with what comes before and after. What `work` allocates lies in a pool that lives as long as
+        the graph, since the graph has its addresses.
+        """
+        cuda = self._cupy.cuda
+        pool, stream = cuda.MemoryPool(), cuda.Stream(non_blocking=True)
+        with cuda.using_allocator(pool.malloc), stream:
+            stream.begin_capture()
+            try:
+                work()
+            except BaseException:
+                with suppress(RuntimeError):  # CUDA's word that the capture failed; the stream is as before
+                    stream.end_capture()
+                raise
+            return _CudaGraph(stream.end_capture(), pool)
 
     def to_numpy(self, array: Array) -> NDArray[Any]:
         """See `Runtime.to_numpy`; blocks until the stream has filled the copy."""
@@ -84,9 +138,8 @@ def load_cupy() -> Any:
         raise _unavailable(f"CUDA does not run here ({_first_line(error)}).") from error
     try:
         cupy.cuda.nvrtc.getVersion()
-        cupy.cuda.device.get_cublas_handle()
     except (ImportError, RuntimeError) as error:
-        raise _unavailable(f"CUDA's compiler or cuBLAS cannot be loaded ({_first_line(error)}).") from error
+        raise _unavailable(f"CUDA's compiler cannot be loaded ({_first_line(error)}).") from error
     return cupy
 
 

@@ -19,15 +19,18 @@ __device__ __forceinline__ Words philox(
     return {{c0, c1, c2, c3}};
 }
 
-// Calls use(i, bits) for each element i of a (rows, features) matrix. Every thread computes one Philox block; the
-// words go through shared memory, so that neighbouring threads then handle neighbouring elements.
-template <typename Use>
+// Calls use(i, move, bits) for every pack of elements of a (rows, features) matrix; element i + k has bits(k).
+// Every thread computes one Philox block; the words go through shared memory, so that neighbouring threads then
+// handle neighbouring packs.
+template <typename T, typename Use, typename... Arrays>
 __device__ __forceinline__ void each_lane(const Index* step, Index rows, Index features, unsigned long long seed,
-                                          unsigned long long stream, Use use) {
+                                          unsigned long long stream, Use use, const Arrays*... arrays) {
+    constexpr int WIDTH = PACK<T>;  // at most four: the lanes of a pack lie in one word
     __shared__ Words words[BLOCK];
     __shared__ Index starts[BLOCK];
     __shared__ int counts[BLOCK];
     const int thread = static_cast<int>(threadIdx.x);
+    const bool aligned = all_aligned(arrays...);
     const Index blocks = (features + LANES - 1) / LANES, total = rows * blocks;
     for (Index base = static_cast<Index>(blockIdx.x) * BLOCK; base < total; base += element_stride()) {
         const Index mine = base + thread, row = quotient(mine, blocks), block = mine - row * blocks;
@@ -35,11 +38,14 @@ __device__ __forceinline__ void each_lane(const Index* step, Index rows, Index f
         starts[thread] = row * features + block * LANES;
         counts[thread] = mine < total ? static_cast<int>(smaller(LANES, features - block * LANES)) : 0;
         __syncthreads();
-#pragma unroll 2  // more at once would spill registers on some GPUs
-        for (int lane = thread; lane < BLOCK * LANES; lane += BLOCK) {
-            const int from = lane / LANES, place = lane % LANES;
-            const int bits = static_cast<int>(words[from].word[place / 4] >> 16 * (place % 4) & 0xffff);
-            if (place < counts[from]) use(starts[from] + place, bits);
+#pragma unroll 1  // more at once would spill registers on some GPUs
+        for (int pack = thread; pack < BLOCK * LANES / WIDTH; pack += BLOCK) {
+            const int from = pack * WIDTH / LANES, place = pack * WIDTH % LANES;
+            const unsigned long long word = words[from].word[place / 4] >> 16 * (place % 4);
+            const auto bits = [&](int k) { return static_cast<int>(word >> 16 * k & 0xffff); };
+            const Index i = starts[from] + place;
+            if (place + WIDTH <= counts[from] && aligned && i % WIDTH == 0) use(i, Whole<WIDTH>(), bits);
+            else if (place < counts[from]) use(i, Pieces<WIDTH>{starts[from] + counts[from]}, bits);
         }
         __syncthreads();
     }
@@ -49,14 +55,20 @@ template <typename T>
 __global__ void __launch_bounds__(BLOCK, RESIDENT) random_bits(
         const Index* __restrict__ step, T* __restrict__ out, Index rows, Index features, unsigned long long seed,
         unsigned long long stream) {
-    each_lane(step, rows, features, seed, stream, [&](Index i, int bits) { out[i] = bits; });
+    each_lane<T>(step, rows, features, seed, stream, [&](Index i, auto move, auto bits) {
+        Pack<T> values;
+        for (int k = 0; k < move.width; ++k) values[k] = bits(k);
+        move.store(out, i, values);
+    }, out);
 }
 
 template <typename T>
 __global__ void __launch_bounds__(BLOCK, RESIDENT) dropout(
         const T* __restrict__ x, const Index* __restrict__ step, T* __restrict__ y, Index rows, Index features,
         unsigned long long seed, unsigned long long stream, int threshold, T scale) {
-    each_lane(step, rows, features, seed, stream, [&](Index i, int bits) {
-        y[i] = bits < threshold ? x[i] * scale : T(0);
-    });
+    each_lane<T>(step, rows, features, seed, stream, [&](Index i, auto move, auto bits) {
+        auto values = move.load(x, i);
+        for (int k = 0; k < move.width; ++k) values[k] = bits(k) < threshold ? values[k] * scale : T(0);
+        move.store(y, i, values);
+    }, x, y);
 }

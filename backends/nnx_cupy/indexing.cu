@@ -3,10 +3,15 @@
 template <typename T>
 __global__ void __launch_bounds__(BLOCK, RESIDENT) add(
         const T* __restrict__ a, const T* __restrict__ b, T* __restrict__ out, Index n) {
-    for (Index i = first_element(); i < n; i += element_stride()) out[i] = a[i] + b[i];
+    each_pack<T>(n, [&](Index i, auto move) {
+        auto sums = move.load(a, i);
+        const auto others = move.load(b, i);
+        for (int k = 0; k < move.width; ++k) sums[k] += others[k];
+        move.store(out, i, sums);
+    }, a, b, out);
 }
 
-// Item is any type of the right size: elements are moved, not computed with.
+// Item is any type of the right size: elements are moved, not computed with, and as many at once as lie aligned.
 template <typename Item>
 __global__ void __launch_bounds__(BLOCK, RESIDENT) take_rows(
         const Item* __restrict__ source, const Index* __restrict__ order, const Index* __restrict__ batch,

@@ -19,6 +19,8 @@ COUNT_BINARY = Group("indexing", ("count_correct_binary",))
 _ITEMS = {1: "uchar1", 2: "ushort1", 4: "uint1", 8: "uint2", 16: "uint4"}
 """CUDA's vector types by size: what elements of any dtype are moved as."""
 
+_LARGEST_ITEM = max(_ITEMS)
+
 
 class Indexing(Launcher):
     """Kernels that gather, store and count."""
@@ -26,15 +28,17 @@ class Indexing(Launcher):
     def add(self, a: Array, b: Array, out: Array) -> None:
         """One grid-stride pass."""
         kernel, size = ADD.of("add", out.dtype), np.int64(out.size)
-        self.launch_elements(kernel, out.size, self.contiguous(a), self.contiguous(b), out, size)
+        self.launch_elements(kernel, self.packs(out), self.contiguous(a), self.contiguous(b), out, size)
 
     def take_rows(self, source: Array, order: Array, batch: Array, out: Array, batch_size: int) -> None:
-        """One thread per element; dtypes of one size share a kernel."""
-        kernel = Instance(TAKE_ROWS, "take_rows", _ITEMS[out.dtype.itemsize])
-        columns = out.size // max(out.shape[0], 1)
-        arrays = self.contiguous(source), self.contiguous(order), batch, out
-        numbers = np.int64(out.size), np.int64(columns), np.int64(batch_size)
-        self.launch_elements(kernel, out.size, *arrays, *numbers)
+        """One thread per item, an item being as many bytes as divide rows and addresses; no dtypes."""
+        source, order = self.contiguous(source), self.contiguous(order)
+        row = out.nbytes // max(out.shape[0], 1)
+        common = row | self.runtime.address(source) | self.runtime.address(out) | _LARGEST_ITEM
+        item = common & -common
+        kernel = Instance(TAKE_ROWS, "take_rows", _ITEMS[item])
+        numbers = np.int64(out.nbytes // item), np.int64(row // item), np.int64(batch_size)
+        self.launch_elements(kernel, out.nbytes // item, source, order, batch, out, *numbers)
 
     def load_at(self, source: Array, index: Array, out: Array) -> None:
         """One thread."""

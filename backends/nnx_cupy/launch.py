@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -13,6 +15,8 @@ from nnx_cupy.kernels import Instance, Kernels
 
 BLOCK = 256
 WARP = 32
+
+_COUNTER, _BYTE = np.dtype(np.uint32), np.dtype(np.uint8)
 
 
 class Scratch(NamedTuple):
@@ -30,19 +34,31 @@ class Tiling(NamedTuple):
     rows_per_block: int
 
 
-class _Places(threading.local):
-    """Scratch memory by (device, stream), dtype and size; each thread has its own."""
+ScratchStore = dict[tuple[object, ...], Array]
+"""Scratch arrays by place, dtype and size."""
+
+
+class _Thread(threading.local):
+    """What each thread has of its own.
+
+    Attributes:
+        scratch: its scratch memory by (device, stream), dtype and size.
+        program: the scratch memory of the program that is being prepared, in place of the thread's.
+        rehearsing: whether launches only see to it that everything they need is there.
+    """
 
     def __init__(self) -> None:
-        self.scratch: dict[tuple[object, ...], Scratch] = {}
+        self.scratch: ScratchStore = {}
+        self.program: ScratchStore | None = None
+        self.rehearsing = False
 
 
 class Launcher(Backend):
     """A backend whose kernels are launched on grids of one-dimensional blocks.
 
-    Scratch memory is made when a size is first met and kept for good, so that later steps allocate nothing and
-    addresses stay valid in a recording. Kernels of one thread on one stream share it, since they run one after
-    another; it is never shared between threads or streams.
+    Scratch memory is made when a size is first met and kept for good, so that later steps allocate nothing.
+    Kernels of one thread on one stream share it, since they run one after another; it is never shared between
+    threads or streams. A compiled program has scratch memory of its own, whoever runs it.
     """
 
     most_blocks: int = 1024
@@ -51,10 +67,13 @@ class Launcher(Backend):
     long_row: int = 1024
     """Elements of a row from which on a whole block works on it, instead of a warp."""
 
+    wide_matrix: int = 1 << 16
+    """Elements of a matrix from which on threads take several columns: enough for all of a GPU's even so."""
+
     def __init__(self, xp: Any, kernels: Kernels, runtime: Runtime) -> None:
         """Keep the array namespace, the compiled kernels and the device."""
         self.xp, self.kernels, self.runtime = xp, kernels, runtime
-        self._places = _Places()
+        self._thread = _Thread()
 
     def contiguous(self, array: Array) -> Array:
         """Return the array itself, or a copy if it is strided: kernels walk memory in order."""
@@ -66,26 +85,62 @@ class Launcher(Backend):
 
     def scratch(self, dtype: Any, size: int, counters: int = 1) -> Scratch:
         """Return scratch memory for `size` sums and `counters` counters, which are zero between kernels."""
-        room, slots = 1 << max(size - 1, 1023).bit_length(), 1 << max(counters - 1, 63).bit_length()
-        key = (self.runtime.place(), dtype, room, slots)
-        found = self._places.scratch.get(key)
+        partials = self._scratch_array(dtype, 1 << max(size - 1, 1023).bit_length())
+        return Scratch(partials, self._scratch_array(_COUNTER, 1 << max(counters - 1, 63).bit_length()))
+
+    def workspace(self, size: int) -> Array:
+        """Return `size` bytes of scratch memory for a library's kernel."""
+        return self._scratch_array(_BYTE, size)
+
+    def _scratch_array(self, dtype: Any, size: int) -> Array:
+        program = self._thread.program
+        store = self._thread.scratch if program is None else program
+        key = (self.runtime.place() if program is None else None, dtype, size)
+        found = store.get(key)
         if found is None:
-            found = Scratch(self.xp.empty(room, dtype=dtype), self.xp.zeros(slots, dtype=np.uint32))
-            self._places.scratch[key] = found
+            make = self.xp.zeros if dtype == _COUNTER else self.xp.empty
+            found = store[key] = make(size, dtype=dtype)
         return found
+
+    @contextmanager
+    def preparing(self, scratch: ScratchStore) -> Iterator[None]:
+        """Let this thread's kernels take their scratch memory from that of a program."""
+        self._thread.program = scratch
+        try:
+            yield
+        finally:
+            self._thread.program = None
+
+    @contextmanager
+    def rehearsing(self) -> Iterator[None]:
+        """Let this thread's calls compile their kernels and make their scratch memory, and launch nothing."""
+        self._thread.rehearsing = True
+        try:
+            yield
+        finally:
+            self._thread.rehearsing = False
+
+    @property
+    def is_rehearsing(self) -> bool:
+        """Whether this thread's calls are to launch nothing."""
+        return self._thread.rehearsing
 
     def element_blocks(self, size: int) -> int:
         """Return the size of a grid that walks `size` elements."""
         return min(-(-size // BLOCK), self.most_blocks)
 
+    def packs(self, array: Array) -> int:
+        """Return how many packs of 16 bytes the elements of an array are: what most kernels give a thread."""
+        return -(-int(array.size) // (16 // int(array.dtype.itemsize)))
+
     def launch_elements(self, kernel: Instance, size: int, *arguments: Any) -> None:
         """Launch a kernel that walks `size` elements."""
-        self._launch(kernel, (self.element_blocks(size),), arguments)
+        self.launch(kernel, (self.element_blocks(size),), arguments)
 
     def sum_elements(self, kernel: Instance, size: int, *arguments: Any, dtype: Any, sums: int = 1) -> None:
         """Launch a kernel that walks `size` elements and sums over all of them; it runs even if there are none."""
         blocks = max(1, self.element_blocks(size))
-        self._launch(kernel, (blocks,), (*arguments, *self.scratch(dtype, sums * blocks)))
+        self.launch(kernel, (blocks,), (*arguments, *self.scratch(dtype, sums * blocks)))
 
     def team(self, columns: int) -> int:
         """Return how many threads share a row: a warp, or a block where rows are long."""
@@ -100,7 +155,7 @@ class Launcher(Backend):
         rows, columns = shape
         team = self.team(columns)
         grid = (self.row_blocks(rows, team),)
-        self._launch(kernel.also(team), grid, (*arguments, np.int64(rows), np.int64(columns)))
+        self.launch(kernel.also(team), grid, (*arguments, np.int64(rows), np.int64(columns)))
 
     def sum_rows(
         self, kernel: Instance, shape: tuple[int, int], *arguments: Any, numbers: tuple[Any, ...] = (), dtype: Any
@@ -113,7 +168,7 @@ class Launcher(Backend):
         team = self.team(columns)
         blocks = max(1, self.row_blocks(rows, team))
         given = (*arguments, np.int64(rows), np.int64(columns), *numbers, *self.scratch(dtype, blocks))
-        self._launch(kernel.also(team), (blocks,), given)
+        self.launch(kernel.also(team), (blocks,), given)
 
     def tiling(self, rows: int, columns: int) -> Tiling:
         """Share out a matrix: narrow ones in narrow tiles, and at least eight rows to a thread."""
@@ -123,10 +178,17 @@ class Launcher(Backend):
         rows_per_block = max(8 * BLOCK // width, -(-rows // splits))
         return Tiling((tiles, max(1, -(-rows // rows_per_block))), width, rows_per_block)
 
+    def lanes(self, rows: int, columns: int, itemsize: int) -> int:
+        """Return how many neighbouring columns go to a thread: 16 bytes of them, or one if work is scarce."""
+        pack = 16 // itemsize
+        return pack if columns % pack == 0 and rows * columns >= self.wide_matrix else 1
+
     def launch_tiles(self, kernel: Instance, shape: tuple[int, int], *arguments: Any) -> None:
-        """Launch a kernel over columns; `arguments` are followed by the extents and the tiling."""
-        tiling = self.tiling(*shape)
-        self._launch(kernel, tiling.grid, (*arguments, *_extents(shape, tiling)))
+        """Launch a kernel over columns; `arguments`, arrays first, are followed by the extents and the tiling."""
+        rows, columns = shape
+        lanes = self.lanes(rows, columns, arguments[0].dtype.itemsize)
+        tiling = self.tiling(rows, columns // lanes)
+        self.launch(kernel.also(lanes), tiling.grid, (*arguments, *_extents(shape, tiling)))
 
     def sum_columns(
         self,
@@ -141,13 +203,18 @@ class Launcher(Backend):
 
         `arguments` are followed by the extents, the tiling, `numbers` and scratch memory.
         """
-        tiling = self.tiling(*shape)
-        scratch = self.scratch(dtype, sums * tiling.grid[1] * shape[1], tiling.grid[0])
-        self._launch(kernel, tiling.grid, (*arguments, *_extents(shape, tiling), *numbers, *scratch))
+        rows, columns = shape
+        lanes = self.lanes(rows, columns, dtype.itemsize)
+        tiling = self.tiling(rows, columns // lanes)
+        scratch = self.scratch(dtype, sums * tiling.grid[1] * columns, tiling.grid[0])
+        self.launch(kernel.also(lanes), tiling.grid, (*arguments, *_extents(shape, tiling), *numbers, *scratch))
 
-    def _launch(self, kernel: Instance, grid: tuple[int, ...], arguments: tuple[Any, ...]) -> None:
+    def launch(self, kernel: Instance, grid: tuple[int, ...], arguments: tuple[Any, ...]) -> None:
+        """Launch a kernel, unless its grid is empty."""
         if all(grid):
-            self.kernels.get(kernel)(grid, (BLOCK,), arguments)
+            compiled = self.kernels.get(kernel)
+            if not self._thread.rehearsing:
+                compiled(grid, (BLOCK,), arguments)
 
 
 def _extents(shape: tuple[int, int], tiling: Tiling) -> tuple[np.generic, ...]:

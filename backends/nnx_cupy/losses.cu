@@ -66,10 +66,16 @@ __global__ void __launch_bounds__(BLOCK, RESIDENT) elementwise_loss(
         T* loss, T* __restrict__ gradient, int wanted, Index n, Index columns, T delta, T* partials,
         unsigned* arrivals) {
     T sum[1] = {0};
-    for (Index i = first_element(); i < n; i += element_stride()) {
-        const T importance = weighted ? weight[quotient(i, columns)] : T(1);
-        sum[0] += importance * Loss::value(outputs[i], targets[i], delta);
-        if (wanted) gradient[i] = Loss::slope(outputs[i], targets[i], delta) * importance / T(n);
-    }
+    each_pack<T>(n, [&](Index i, auto move) {
+        const auto y = move.load(outputs, i), t = move.load(targets, i);
+        auto slopes = y;
+        for (int k = 0; k < move.width; ++k) {
+            if (!move.holds(i + k)) continue;
+            const T importance = weighted ? weight[quotient(i + k, columns)] : T(1);
+            sum[0] += importance * Loss::value(y[k], t[k], delta);
+            slopes[k] = Loss::slope(y[k], t[k], delta) * importance / T(n);
+        }
+        if (wanted) move.store(gradient, i, slopes);
+    }, outputs, targets, wanted ? gradient : outputs);
     if (grid_sum(sum, partials, arrivals) && threadIdx.x == 0) *loss = sum[0] / T(n);
 }

@@ -96,7 +96,7 @@ class Losses(Launcher):
         arrays = self._arrays(outputs, targets, weight, loss, gradient)
         numbers = np.int64(outputs.size), np.int64(outputs.shape[1]), outputs.dtype.type(delta)
         kernel = ELEMENTWISE_LOSS.of("elementwise_loss", outputs.dtype, function)
-        self.sum_elements(kernel, outputs.size, *arrays, *numbers, dtype=outputs.dtype)
+        self.sum_elements(kernel, self.packs(outputs), *arrays, *numbers, dtype=outputs.dtype)
 
     def _arrays(
         self, outputs: Array, targets: Array, weight: Array | None, loss: Array, gradient: Array | None

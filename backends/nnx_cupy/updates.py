@@ -26,13 +26,13 @@ class Updates(Launcher):
         """Sum and gradient in one pass."""
         kernel = L2_PENALTY.of("l2_penalty", w.dtype)
         arguments = self.contiguous(w), dw, loss, np.int64(w.size), w.dtype.type(scale)
-        self.sum_elements(kernel, w.size, *arguments, dtype=w.dtype)
+        self.sum_elements(kernel, self.packs(w), *arguments, dtype=w.dtype)
 
     def clip_by_global_norm(self, g: Array, norm: Array, limit: float) -> None:
         """The norm in one pass, by sums of large, medium and small squares; then g, if it is too long."""
         size = np.int64(g.size)
-        self.sum_elements(CLIP.of("global_norm", g.dtype), g.size, g, norm, size, dtype=g.dtype, sums=3)
-        self.launch_elements(CLIP.of("clip", g.dtype), g.size, g, norm, size, g.dtype.type(limit))
+        self.sum_elements(CLIP.of("global_norm", g.dtype), self.packs(g), g, norm, size, dtype=g.dtype, sums=3)
+        self.launch_elements(CLIP.of("clip", g.dtype), self.packs(g), g, norm, size, g.dtype.type(limit))
 
     def sgd(self, p: Array, g: Array, lr: Array) -> None:
         """One pass."""
@@ -90,4 +90,4 @@ class Updates(Launcher):
 
     def _update(self, group: Group, p: Array, g: Array, *state: Array, numbers: tuple[Any, ...] = ()) -> None:
         arguments = p, self.contiguous(g), *state, np.int64(p.size), *numbers
-        self.launch_elements(group.of(group.kernels[0], p.dtype), p.size, *arguments)
+        self.launch_elements(group.of(group.kernels[0], p.dtype), self.packs(p), *arguments)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,12 +21,13 @@ class NvrtcError(RuntimeError):
 
 @dataclass(frozen=True)
 class KernelReport:
-    """What one kernel takes on one architecture: registers a thread, spilled and static shared bytes."""
+    """What one kernel takes on one architecture: registers a thread, bytes spilled, on the stack and shared."""
 
     registers: int
     spill_stores: int
     spill_loads: int
     shared_bytes: int
+    stack_bytes: int
 
 
 def unavailable() -> str | None:
@@ -50,18 +52,37 @@ def compile_report(
 
     Raises: NvrtcError with the log if the source, an option or a name expression is refused.
     """
-    nvrtc = _bindings()
     names = tuple(name_expressions)
-    program = _checked(nvrtc.nvrtcCreateProgram(source.encode(), b"kernel.cu", 0, [], []))
-    try:
-        for name in names:
-            _checked(nvrtc.nvrtcAddNameExpression(program, name.encode()))
+    with _program(source, names) as program:
         log = _compile(program, [f"-arch={arch}", "--ptxas-options=-v", *_with_standard(options)])
-        symbols = [_checked(nvrtc.nvrtcGetLoweredName(program, name.encode())).decode() for name in names]
-    finally:
-        nvrtc.nvrtcDestroyProgram(program)
+        lower = _bindings().nvrtcGetLoweredName
+        symbols = [_checked(lower(program, name.encode())).decode() for name in names]
     lowered = dict(zip(symbols, names, strict=True))
     return {lowered.get(symbol, symbol): report for symbol, report in _reports(log).items()}
+
+
+def ptx(source: str, arch: str, options: Iterable[str] = (), name_expressions: Iterable[str] = ()) -> str:
+    """Compile `source` for a virtual architecture ("compute_80") and return the PTX.
+
+    Raises: NvrtcError with the log if the source, an option or a name expression is refused.
+    """
+    with _program(source, name_expressions) as program:
+        _compile(program, [f"-arch={arch}", *_with_standard(options)])
+        text = bytearray(_checked(_bindings().nvrtcGetPTXSize(program)))
+        _checked(_bindings().nvrtcGetPTX(program, text))
+    return text.decode()
+
+
+@contextmanager
+def _program(source: str, name_expressions: Iterable[str]) -> Iterator[Any]:
+    nvrtc = _bindings()
+    program = _checked(nvrtc.nvrtcCreateProgram(source.encode(), b"kernel.cu", 0, [], []))
+    try:
+        for name in name_expressions:
+            _checked(nvrtc.nvrtcAddNameExpression(program, name.encode()))
+        yield program
+    finally:
+        nvrtc.nvrtcDestroyProgram(program)
 
 
 def _with_standard(options: Iterable[str]) -> list[str]:
@@ -104,4 +125,5 @@ def _report(text: str) -> KernelReport:
         spill_stores=number(r"(\d+) bytes spill stores"),
         spill_loads=number(r"(\d+) bytes spill loads"),
         shared_bytes=number(r"(\d+) bytes smem"),
+        stack_bytes=number(r"(\d+) bytes stack frame"),
     )
