@@ -49,7 +49,7 @@ class Seat:
         """Start the process; raises TurnError if the contender does not load."""
         self.name = name
         self._pipe, theirs = Pipe()
-        self._complaints = tempfile.TemporaryFile("w+")
+        self._complaints = tempfile.TemporaryFile("w+")  # noqa: SIM115  closed in `leave`
         command = [sys.executable, "-m", "benchmarks.worker", name, str(threads), device, str(theirs.fileno())]
         self._process = subprocess.Popen(
             command,

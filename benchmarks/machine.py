@@ -29,7 +29,7 @@ def instructions() -> list[str]:
 
 
 def caches() -> dict[str, int]:
-    """Return the bytes of data cache per level ("L1", "L2", "L3") of one core; usual sizes if the system hides them."""
+    """Return the bytes of data cache ("L1", "L2", "L3") that one core sees; usual ones if the system hides them."""
     found = {}
     for index in sorted(Path("/sys/devices/system/cpu/cpu0/cache").glob("index*")):
         level, kind, size = ((index / name).read_text().strip() for name in ("level", "type", "size"))

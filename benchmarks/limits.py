@@ -1,0 +1,198 @@
+"""What this machine can do at most, measured: products, multiply-adds, and bytes per second from each level.
+
+    python -m benchmarks.limits THREADS DEVICE
+
+prints one JSON value; run by `measure` in a process of its own, like every contender.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from benchmarks import environment, machine
+from benchmarks.kernels.work import Work
+
+LEVELS = ("L1", "L2", "L3", "DRAM")
+SECONDS = 0.02
+"""Each figure is the best of `TRIES` runs of this length: a limit is what was reached, not a mean."""
+
+TRIES = 12
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Limits for one thread count.
+
+    Attributes:
+        threads: how many.
+        sgemm: FLOP/s of the best product of float32 matrices that was measured.
+        multiply_add: FLOP/s of multiply-adds in registers; 0 where not measured.
+        bandwidth: level -> bytes/s, read and written together, the best of copy and triad with ordinary and
+            streaming stores. A GPU has the one level "DRAM".
+        capacity: level -> bytes that all threads together can keep there; none for DRAM.
+    """
+
+    threads: int
+    sgemm: float
+    multiply_add: float
+    bandwidth: dict[str, float]
+    capacity: dict[str, float]
+
+    def level(self, footprint: float) -> str:
+        """Return the fastest level that holds so many bytes."""
+        return next((name for name, size in self.capacity.items() if footprint <= size), "DRAM")
+
+    def fastest(self, work: Work) -> float:
+        """Return the least seconds that the work can take: its bytes at its level's rate, or its operations."""
+        moving = work.bytes / self.bandwidth[self.level(work.footprint)]
+        return max(moving, work.flops / self.sgemm)
+
+    def fraction(self, work: Work, seconds: float) -> float:
+        """Return the share of the limit that was reached, 1 being the limit."""
+        return self.fastest(work) / seconds
+
+
+def measure(threads: int, device: str) -> Limits:
+    """Measure in a clean process with so many threads.
+
+    Raises:
+        RuntimeError: it failed there.
+    """
+    command = [sys.executable, "-m", "benchmarks.limits", str(threads), device]
+    env = environment.clean(threads, device)
+    done = subprocess.run(command, env=env, cwd=environment.ROOT, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise RuntimeError(f"measuring the limits failed: {(done.stderr.strip().splitlines() or ['no message'])[-1]}")
+    return Limits(**json.loads(done.stdout))
+
+
+def measure_cpu(threads: int) -> Limits:
+    """Measure this process's cores."""
+    private = machine.caches()
+    capacity = {name: size * (1 if name == "L3" else threads) for name, size in private.items()}
+    # half of a level, so that nothing falls out of it; eight times the last, so that nothing stays in it
+    sizes = {name: size / 2 for name, size in capacity.items()}
+    sizes["DRAM"] = 8 * max(capacity.values())
+    bandwidth = {name: _bandwidth(size, threads) for name, size in sizes.items()}
+    return Limits(threads, _best_product(), _multiply_add(threads), bandwidth, dict(capacity))
+
+
+def _seconds(work: Callable[[int], Any], times: int) -> float:
+    began = time.perf_counter()
+    work(times)
+    return time.perf_counter() - began
+
+
+def _best_rate(work: Callable[[int], Any], amount: float) -> float:
+    """Return amount per second of work(1), from runs long enough for the clock and the start of threads."""
+    work(1)
+    times = 1
+    while (spent := _seconds(work, times)) < SECONDS:
+        times *= max(2, min(100, int(SECONDS / max(spent, 1e-9))))
+    return amount * times / min(_seconds(work, times) for _ in range(TRIES))
+
+
+def _together(threads: int, work: Callable[[int, int], Any]) -> Callable[[int], None]:
+    """Return a function that has every thread do work(thread, times), and waits for the last."""
+
+    def run(times: int) -> None:
+        others = [threading.Thread(target=work, args=(index, times)) for index in range(1, threads)]
+        for thread in others:
+            thread.start()
+        work(0, times)
+        for thread in others:
+            thread.join()
+
+    return run
+
+
+def _bandwidth(footprint: float, threads: int) -> float:
+    from benchmarks.streams import mover
+    from nnx.interface import aligned_empty
+
+    best = 0.0
+    for triad in (False, True):
+        arrays = 3 if triad else 2
+        count = max(int(footprint / threads / arrays / 4) // 64 * 64, 64)
+        held = [[aligned_empty((count,), "float32") for _ in range(3)] for _ in range(threads)]
+        for array in (array for part in held for array in part):
+            array.fill(1)
+        for streaming in (False, True):
+            loop = mover(streaming, triad)
+
+            def work(thread: int, times: int, loop: Any = loop, held: Any = held) -> None:
+                loop(*held[thread], times)
+
+            best = max(best, _best_rate(_together(threads, work), 4.0 * arrays * count * threads))
+    return best
+
+
+def _multiply_add(threads: int) -> float:
+    from benchmarks.streams import CHAINS, LANES, multiplier
+
+    links, turns = multiplier(), 10_000
+    run = _together(threads, lambda _, times: links(turns * times))
+    return _best_rate(run, 2.0 * turns * CHAINS * LANES * threads)
+
+
+def _best_product() -> float:
+    """Return the best rate of NumPy's and SciPy's BLAS, which need not be the same library."""
+    from scipy.linalg.blas import sgemm
+
+    best = 0.0
+    for n in (1024, 2048):
+        a, b = (np.full((n, n), value, np.float32, order="F") for value in (0.5, 0.25))
+        out = np.empty_like(a)
+        products: tuple[Callable[[], Any], ...] = (
+            lambda a=a, b=b, out=out: np.matmul(a, b, out=out),
+            lambda a=a, b=b, out=out: sgemm(1.0, a, b, 0.0, out, overwrite_c=1),
+        )
+        for product in products:
+            best = max(best, _best_rate(lambda times, product=product: _repeat(product, times), 2.0 * n**3))
+    return best
+
+
+def _repeat(work: Callable[[], Any], times: int) -> None:
+    for _ in range(times):
+        work()
+
+
+def measure_cuda() -> Limits:
+    """Measure the GPU: a copy within its memory, and the best product through CuPy in float32 without TF32."""
+    import cupy
+
+    def timed(work: Callable[[], Any]) -> Callable[[int], None]:
+        def run(times: int) -> None:
+            _repeat(work, times)
+            cupy.cuda.get_current_stream().synchronize()
+
+        return run
+
+    source = cupy.ones(256 * 2**20, cupy.float32)
+    target = cupy.empty_like(source)
+    copied = _best_rate(timed(lambda: cupy.copyto(target, source)), 2.0 * source.nbytes)
+    n = 8192
+    a, b = (cupy.full((n, n), value, cupy.float32) for value in (0.5, 0.25))
+    out = cupy.empty_like(a)
+    product = _best_rate(timed(lambda: cupy.matmul(a, b, out=out)), 2.0 * n**3)
+    return Limits(1, product, 0.0, {"DRAM": copied}, {})
+
+
+def main(threads: str, device: str) -> None:
+    """Print the limits."""
+    environment.pin(int(threads))
+    limits = measure_cuda() if device == "cuda" else measure_cpu(int(threads))
+    print(json.dumps(asdict(limits)))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
