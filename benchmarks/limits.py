@@ -12,7 +12,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -21,7 +21,6 @@ import numpy as np
 from benchmarks import environment, machine
 from benchmarks.kernels.work import Work
 
-LEVELS = ("L1", "L2", "L3", "DRAM")
 SECONDS = 0.02
 """Each figure is the best of `TRIES` runs of this length: a limit is what was reached, not a mean."""
 
@@ -38,6 +37,8 @@ class Limits:
         multiply_add: FLOP/s of multiply-adds in registers; 0 where not measured.
         bandwidth: level -> bytes/s, read and written together, the best of copy and triad with ordinary and
             streaming stores. A GPU has the one level "DRAM".
+        in_place: the same for a loop that writes what it has read. It is faster: an ordinary store to other
+            memory fetches a line first only to overwrite it, which nobody counts.
         capacity: level -> bytes that all threads together can keep there; none for DRAM.
     """
 
@@ -45,6 +46,7 @@ class Limits:
     sgemm: float
     multiply_add: float
     bandwidth: dict[str, float]
+    in_place: dict[str, float]
     capacity: dict[str, float]
 
     def level(self, footprint: float) -> str:
@@ -53,8 +55,8 @@ class Limits:
 
     def fastest(self, work: Work) -> float:
         """Return the least seconds that the work can take: its bytes at its level's rate, or its operations."""
-        moving = work.bytes / self.bandwidth[self.level(work.footprint)]
-        return max(moving, work.flops / self.sgemm)
+        rates = self.in_place if work.in_place else self.bandwidth
+        return max(work.bytes / rates[self.level(work.footprint)], work.flops / self.sgemm)
 
     def fraction(self, work: Work, seconds: float) -> float:
         """Return the share of the limit that was reached, 1 being the limit."""
@@ -82,8 +84,9 @@ def measure_cpu(threads: int) -> Limits:
     # half of a level, so that nothing falls out of it; eight times the last, so that nothing stays in it
     sizes = {name: size / 2 for name, size in capacity.items()}
     sizes["DRAM"] = 8 * max(capacity.values())
-    bandwidth = {name: _bandwidth(size, threads) for name, size in sizes.items()}
-    return Limits(threads, _best_product(), _multiply_add(threads), bandwidth, dict(capacity))
+    moved = {name: _bandwidth(size, threads, _ELSEWHERE) for name, size in sizes.items()}
+    updated = {name: _bandwidth(size, threads, _IN_PLACE) for name, size in sizes.items()}
+    return Limits(threads, _best_product(), _multiply_add(threads), moved, updated, capacity)
 
 
 def _seconds(work: Callable[[int], Any], times: int) -> float:
@@ -115,25 +118,34 @@ def _together(threads: int, work: Callable[[int, int], Any]) -> Callable[[int], 
     return run
 
 
-def _bandwidth(footprint: float, threads: int) -> float:
-    from benchmarks.streams import mover
-    from nnx.interface import aligned_empty
+_ELSEWHERE = (("copy", False), ("copy", True), ("triad", False), ("triad", True))
+_IN_PLACE = (("scale", False), ("update", False))
+"""Patterns of `benchmarks.streams`, each with or without streaming stores."""
+
+
+def _bandwidth(footprint: float, threads: int, patterns: Sequence[tuple[str, bool]]) -> float:
+    from benchmarks.streams import PATTERNS, mover
 
     best = 0.0
-    for triad in (False, True):
-        arrays = 3 if triad else 2
+    for pattern, streaming in patterns:
+        arrays, floats = PATTERNS[pattern]
         count = max(int(footprint / threads / arrays / 4) // 64 * 64, 64)
-        held = [[aligned_empty((count,), "float32") for _ in range(3)] for _ in range(threads)]
-        for array in (array for part in held for array in part):
-            array.fill(1)
-        for streaming in (False, True):
-            loop = mover(streaming, triad)
+        held, loop = [_ones(count) for _ in range(threads)], mover(pattern, streaming)
 
-            def work(thread: int, times: int, loop: Any = loop, held: Any = held) -> None:
-                loop(*held[thread], times)
+        def work(thread: int, times: int, held: Any = held, loop: Any = loop) -> None:
+            loop(*held[thread], times)
 
-            best = max(best, _best_rate(_together(threads, work), 4.0 * arrays * count * threads))
+        best = max(best, _best_rate(_together(threads, work), 4.0 * floats * count * threads))
     return best
+
+
+def _ones(count: int) -> list[Any]:
+    from nnx.interface import aligned_empty
+
+    arrays = [aligned_empty((count,), "float32") for _ in range(3)]
+    for array in arrays:
+        array.fill(1)
+    return arrays
 
 
 def _multiply_add(threads: int) -> float:
@@ -184,7 +196,7 @@ def measure_cuda() -> Limits:
     a, b = (cupy.full((n, n), value, cupy.float32) for value in (0.5, 0.25))
     out = cupy.empty_like(a)
     product = _best_rate(timed(lambda: cupy.matmul(a, b, out=out)), 2.0 * n**3)
-    return Limits(1, product, 0.0, {"DRAM": copied}, {})
+    return Limits(1, product, 0.0, {"DRAM": copied}, {"DRAM": copied}, {})
 
 
 def main(threads: str, device: str) -> None:

@@ -38,20 +38,22 @@ def _fma(builder: Any, *operands: Any) -> Any:
     return builder.call(function, operands)
 
 
-def _mover(streaming: bool, triad: bool) -> Any:
-    """Make the intrinsic that does one vector of a = b, or of a = b + 3 c, with ordinary or streaming stores."""
+PATTERNS = {"copy": (2, 2), "triad": (3, 3), "scale": (1, 2), "update": (2, 3)}
+"""Pattern -> arrays it touches, floats it moves per element: a = b; a = b + 3 c; a = a + 3 a; a = a + 3 b."""
+
+
+def _mover(pattern: str, streaming: bool) -> Any:
+    """Make the intrinsic that does one vector of a pattern, with ordinary or streaming stores."""
+    sources = {"copy": [1], "triad": [1, 2], "scale": [0, 0], "update": [0, 1]}[pattern]
 
     @intrinsic
     def move(_context: Any, a: Any, b: Any, c: Any, index: Any) -> Any:
         def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-            *arrays, place = arguments
-            where = [
-                _pointer(context, builder, kind, array, place)
-                for kind, array in zip(signature.args, arrays, strict=False)
-            ]
-            value = builder.load(where[1], align=64)
-            if triad:
-                value = _fma(builder, builder.load(where[2], align=64), _splat(3.0), value)
+            place = arguments[-1]
+            where = [_pointer(context, builder, signature.args[i], arguments[i], place) for i in range(3)]
+            value, *more = [builder.load(where[source], align=64) for source in sources]
+            for other in more:
+                value = _fma(builder, other, _splat(3.0), value)
             store = builder.store(value, where[0], align=64)
             if streaming:
                 mark = builder.module.add_metadata([ir.Constant(ir.IntType(32), 1)])
@@ -64,9 +66,9 @@ def _mover(streaming: bool, triad: bool) -> Any:
 
 
 @cache
-def mover(streaming: bool, triad: bool) -> Callable[[Any, Any, Any, int], None]:
+def mover(pattern: str, streaming: bool) -> Callable[[Any, Any, Any, int], None]:
     """Return a loop (a, b, c, times) over float32 arrays whose sizes are multiples of 64, aligned to 64 bytes."""
-    move = _mover(streaming, triad)
+    move = _mover(pattern, streaming)
 
     @numba.njit(nogil=True, boundscheck=False)
     def loop(a: Any, b: Any, c: Any, times: int) -> None:

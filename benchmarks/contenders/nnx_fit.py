@@ -17,6 +17,11 @@ FOREVER = 10**9
 """Epochs that `fit` is asked for; `Gate` ends it."""
 
 
+def device_of(backend: str) -> str:
+    """Return "cuda" for the backend that runs on a GPU, else "cpu"."""
+    return "cuda" if backend in ("cupy", "generic:cupy") else "cpu"
+
+
 def layers(workload: Workload) -> list[nnx.Layer]:
     """Return the layers of a workload."""
     made: list[nnx.Layer] = []

@@ -23,11 +23,13 @@ class Work(NamedTuple):
         flops: floating-point operations, 0 where memory is the limit.
         bytes: read and written.
         footprint: bytes of all arrays of the call, each once: what decides on which level of memory it lives.
+        in_place: whether everything written has been read just before.
     """
 
     flops: float
     bytes: float
     footprint: float
+    in_place: bool = False
 
 
 def _product(m: int, k: int, n: int) -> Work:
@@ -46,12 +48,12 @@ def _linear_backward(rows: int, inputs: int, outputs: int) -> Work:
     return Work(4.0 * rows * inputs * outputs, bytes_, bytes_)
 
 
-def _elements(moved: int, arrays: int) -> Callable[..., Work]:
+def _elements(moved: int, arrays: int, in_place: bool = False) -> Callable[..., Work]:
     """Return the work of a kernel that moves so many floats per element, of so many different arrays."""
 
     def work(*shape: int) -> Work:
         count = math.prod(shape)
-        return Work(0.0, FLOAT * moved * count, FLOAT * arrays * count)
+        return Work(0.0, FLOAT * moved * count, FLOAT * arrays * count, in_place)
 
     return work
 
@@ -73,12 +75,12 @@ WORK: dict[str, Callable[..., Work]] = {
     "softmax_cross_entropy": _elements(2, 2),  # logits -> dlogits; labels and loss are negligible
     "batch_norm": _elements(5, 4),  # x -> y, then x, dy -> dx
     "dropout": _elements(4, 4),  # x -> y, then dy -> dx
-    "sgd": _elements(3, 2),  # p, g -> p
-    "momentum": _elements(5, 3),  # p, g, v -> p, v
-    "nesterov": _elements(5, 3),
-    "rmsprop": _elements(5, 3),
-    "adam": _elements(7, 4),  # p, g, m, v -> p, m, v
-    "adamw": _elements(7, 4),
+    "sgd": _elements(3, 2, True),  # p, g -> p
+    "momentum": _elements(5, 3, True),  # p, g, v -> p, v
+    "nesterov": _elements(5, 3, True),
+    "rmsprop": _elements(5, 3, True),
+    "adam": _elements(7, 4, True),  # p, g, m, v -> p, m, v
+    "adamw": _elements(7, 4, True),
     "take_rows": _gather,
 }
 """Kernel -> its work on a shape. The one table that fractions of limits come from."""
