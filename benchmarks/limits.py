@@ -24,7 +24,7 @@ from benchmarks.kernels.work import Work
 SECONDS = 0.02
 """Each figure is the best of `TRIES` runs of this length: a limit is what was reached, not a mean."""
 
-TRIES = 12
+TRIES = 8
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,9 @@ def measure(threads: int, device: str) -> Limits:
     env = environment.clean(threads, device)
     done = subprocess.run(command, env=env, cwd=environment.ROOT, capture_output=True, text=True, check=False)
     if done.returncode:
-        raise RuntimeError(f"measuring the limits failed: {(done.stderr.strip().splitlines() or ['no message'])[-1]}")
+        raise RuntimeError(
+            f"measuring the limits failed: {(done.stderr.strip().splitlines() or ['no message'])[-1]}"
+        )
     return Limits(**json.loads(done.stdout))
 
 

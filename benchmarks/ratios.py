@@ -42,6 +42,11 @@ def paired(ours: Sequence[float], theirs: Sequence[float]) -> tuple[float, float
     return median, low, high
 
 
+def middle(seconds: Sequence[float]) -> float:
+    """Return the median."""
+    return statistics.median(seconds)
+
+
 def is_ours(name: str) -> bool:
     """Tell whether a contender is a backend of nnx."""
     return name.startswith(OURS)
@@ -50,7 +55,7 @@ def is_ours(name: str) -> bool:
 def best_peer(result: Result) -> str | None:
     """Return the fastest of those that are not nnx and whose results nobody disputes; None if there is none."""
     peers = {
-        name: statistics.median(seconds)
+        name: middle(seconds)
         for name, seconds in result.seconds.items()
         if seconds and not is_ours(name) and name not in result.disputed
     }
@@ -58,9 +63,9 @@ def best_peer(result: Result) -> str | None:
 
 
 def rivals(result: Result) -> list[str]:
-    """Return whom ours are compared with: the peers; where none took part, nnx on its default backend."""
+    """Return whom ours are compared with: the peers; where none took part, the first backend, itself included."""
     peers = [name for name in result.seconds if not is_ours(name)]
-    return peers or [name for name in result.seconds if name == f"{OURS}numpy"]
+    return peers or list(result.seconds)[:1]
 
 
 def ratios_of(result: Result) -> list[Ratio]:
@@ -68,13 +73,13 @@ def ratios_of(result: Result) -> list[Ratio]:
     found = []
     for ours in filter(is_ours, result.seconds):
         for against in rivals(result):
-            if against != ours and result.seconds[ours] and result.seconds[against]:
+            if result.seconds[ours] and result.seconds[against]:
                 numbers = paired(result.seconds[ours], result.seconds[against])
                 found.append(Ratio(result.task, result.threads, ours, against, *numbers))
     return found
 
 
 def decisive(result: Result) -> list[Ratio]:
-    """Return the ratio of each backend of ours to the best peer; without peers, to the default backend."""
+    """Return the ratio of each backend of ours to the best peer; without peers, to the first backend."""
     best = best_peer(result)
     return [ratio for ratio in ratios_of(result) if best is None or ratio.against == best]

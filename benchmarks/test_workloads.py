@@ -23,7 +23,7 @@ def test_workload(
     trainer.run(1)
     first = time.perf_counter() - began
     timings = []
-    benchmark.pedantic(lambda: timings.append(trainer.run(workload.epochs)), rounds=3 if quick else 10)
+    benchmark.pedantic(lambda: timings.append(trainer.run(workload.epochs)), rounds=2 if quick else 10)
     trainer.close()
     assert math.isfinite(timings[-1].loss)
     step = min(timing.seconds for timing in timings) / (workload.epochs * workload.steps)

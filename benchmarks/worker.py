@@ -53,7 +53,6 @@ class Worker:
         short.close()
         trainer = self.contender.trainer(workload, data, shuffle=True)
         trainer.run(workload.epochs)
-        trainer.run(workload.epochs)
 
         def repeat() -> dict[str, float]:
             timing = trainer.run(workload.epochs)
