@@ -1,4 +1,4 @@
-"""Has anything become slower? Ratios of this run against those kept; absolute times depend on the machine's mood."""
+"""Has anything become slower? Ratios of this run against those kept, since times depend on the machine's mood."""
 
 from __future__ import annotations
 
@@ -27,10 +27,9 @@ class Regression:
     now: float
 
     def __str__(self) -> str:
-        return (
-            f"{self.task}, {self.threads} thread{'s' * (self.threads > 1)}: {self.ours} was {self.before:.2f} times "
-            f"as fast as {self.against}, now {self.now:.2f}"
-        )
+        where = f"{self.task}, {self.threads} thread{'s' * (self.threads > 1)}"
+        rival = f"{self.against}, now {self.now:.2f}"
+        return f"{where}: {self.ours} was {self.before:.2f} times as fast as {rival}"
 
 
 def kept_ratios(results: Mapping[str, Any]) -> dict[Key, float]:
@@ -59,6 +58,6 @@ def regressions(now: Mapping[str, Any], before: Mapping[str, Any], margin: float
             "--backend and --threads, or store new ones first."
         )
     fallen = [
-        Regression(*key, ratio, fresh[key]) for key, ratio in common.items() if fresh[key] < ratio * (1 - margin)
+        Regression(*key, ratio, fresh[key]) for key, ratio in common.items() if not fresh[key] >= ratio * (1 - margin)
     ]
     return fallen, len(common)

@@ -114,9 +114,9 @@ def roofline(rows: Rows, workloads: Rows, limits: Mapping[str, Any]) -> str:
     products = [row for row in rows if row["flops_per_second"]]
     _draw_operations(left, products, workloads, limits, backends)
     _draw_bytes(right, [row for row in rows if not row["flops_per_second"]], limits, backends)
-    for axes in (left, right):
+    for axes, corner in ((left, "lower right"), (right, "lower left")):
         axes.grid(True, which="major", lw=0.4, color="#dddddd")
-        axes.legend(fontsize=7, loc="lower right")
+        axes.legend(fontsize=7, loc=corner)
     return svg(figure, "roofline")
 
 

@@ -14,6 +14,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -88,7 +89,8 @@ def measure_cpu(threads: int) -> Limits:
     sizes["DRAM"] = 8 * max(capacity.values())
     moved = {name: _bandwidth(size, threads, _ELSEWHERE) for name, size in sizes.items()}
     updated = {name: _bandwidth(size, threads, _IN_PLACE) for name, size in sizes.items()}
-    return Limits(threads, _best_product(), _multiply_add(threads), moved, updated, capacity)
+    room: dict[str, float] = {**capacity}
+    return Limits(threads, _best_product(), _multiply_add(threads), moved, updated, room)
 
 
 def _seconds(work: Callable[[int], Any], times: int) -> float:
@@ -166,12 +168,12 @@ def _best_product() -> float:
     for n in (1024, 2048):
         a, b = (np.full((n, n), value, np.float32, order="F") for value in (0.5, 0.25))
         out = np.empty_like(a)
-        products: tuple[Callable[[], Any], ...] = (
-            lambda a=a, b=b, out=out: np.matmul(a, b, out=out),
-            lambda a=a, b=b, out=out: sgemm(1.0, a, b, 0.0, out, overwrite_c=1),
+        products = (
+            partial(np.matmul, a, b, out=out),
+            partial(sgemm, 1.0, a, b, 0.0, out, overwrite_c=1),
         )
         for product in products:
-            best = max(best, _best_rate(lambda times, product=product: _repeat(product, times), 2.0 * n**3))
+            best = max(best, _best_rate(partial(_repeat, product), 2.0 * n**3))
     return best
 
 

@@ -112,10 +112,11 @@ def _chains(_context: Any, times: Any) -> Any:
 @cache
 def multiplier() -> Callable[[int], float]:
     """Return a function that does `times` * `CHAINS` vector multiply-adds in registers."""
+    chains: Any = _chains
 
     @numba.njit(nogil=True)
-    def links(times: int) -> float:
-        return _chains(times)
+    def links(times: int) -> Any:
+        return chains(times)
 
     made: Callable[[int], float] = links
     return made

@@ -71,12 +71,12 @@ def replaced(text: str, table: str) -> str:
     return f"{head}{BEGIN}\n{table}\n{END}{tail}"
 
 
-def main(path: str | None = None, readme: Path = ROOT / "README.md") -> None:
-    """Rewrite the README's table."""
+def rewrite(readme: Path, path: str | None = None) -> None:
+    """Rewrite the table of a README from results, by default those of the last full run."""
     found = results.read(Path(path) if path else results.default_path("cpu", quick=False))
     text = readme.read_text(encoding="utf-8")
     readme.write_text(replaced(text, markdown(found)), encoding="utf-8")
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    rewrite(ROOT / "README.md", *sys.argv[1:2])

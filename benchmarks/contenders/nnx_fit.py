@@ -5,6 +5,7 @@ from __future__ import annotations
 import queue
 import threading
 import time
+from functools import partial
 from typing import Any
 
 import nnx
@@ -90,8 +91,8 @@ class GatedFit(Trainer):
             model = build(workload, backend)
             if self._gate.wait():
                 size: int | str = "full" if workload.batch >= len(data.x) else workload.batch
-                watch, options = [self._gate], {"shuffle": shuffle, "progress": False}
-                model.fit(data.x, data.y, epochs=FOREVER, batch_size=size, callbacks=watch, **options)
+                fit = partial(model.fit, epochs=FOREVER, batch_size=size, shuffle=shuffle, progress=False)
+                fit(data.x, data.y, callbacks=[self._gate])
         except BaseException as error:  # whatever it is, the thread that waits for the answer must learn of it
             self._gate.answers.put(error)
 

@@ -69,8 +69,10 @@ class Network:
     def __init__(self, workload: Workload, rows: int) -> None:
         """Lay parameters and gradients out in two flat buffers."""
         self.workload, self.rows = workload, rows
-        shapes = [shape for pair in pairwise(workload.sizes) for shape in (pair, pair[1:])]
-        norms = [(units,) for units in workload.sizes[1:-1] for _ in "gb"] if workload.batch_norm else []
+        shapes: list[tuple[int, ...]] = [shape for pair in pairwise(workload.sizes) for shape in (pair, pair[1:])]
+        norms: list[tuple[int, ...]] = (
+            [(units,) for units in workload.sizes[1:-1] for _ in "gb"] if workload.batch_norm else []
+        )
         total = sum(int(np.prod(shape)) for shape in shapes + norms)
         self.values, self.gradients = np.zeros(total, np.float32), np.zeros(total, np.float32)
         values, gradients = (carve(flat, shapes + norms) for flat in (self.values, self.gradients))

@@ -64,4 +64,4 @@ class Perceptron:
 
     def kernel(self, case: Case) -> Loop:
         """See `Contender.kernel`."""
-        raise CannotExpressError("scikit-learn has no kernels of its own to call")
+        raise CannotExpressError(f"scikit-learn has no {case.kernel} to call")

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch.nn import functional
 
 from benchmarks.contenders.base import Loop, Trainer
@@ -27,14 +28,12 @@ class Perceptron:
     def __init__(self, workload: Workload) -> None:
         """Lay out the parts."""
         self.workload = workload
-        self.shapes: list[tuple[int, ...]] = []
-        initial = []
+        initial: list[NDArray[Any]] = []
         for weight in workload.initial_weights():
             units = weight.shape[1]
             normed = workload.batch_norm and units != workload.sizes[-1]
-            vectors = [np.ones(units), np.zeros(units)] if normed else [np.zeros(units)]
-            initial += [weight, *vectors]
-        self.shapes = [part.shape for part in initial]
+            initial += [weight, *([np.ones(units)] if normed else []), np.zeros(units)]
+        self.shapes: list[tuple[int, ...]] = [part.shape for part in initial]
         self.initial = np.concatenate([part.ravel() for part in initial]).astype(np.float32)
 
     def split(self, flat: Any) -> list[Any]:
@@ -85,6 +84,7 @@ class CompiledTrainer(BatchedTrainer):
         self.state = (flat, moments, running, torch.zeros((), device=device))
         for held in (flat, *moments, *running, self.state[-1]):
             torch._dynamo.mark_static_address(held)  # CUDA graphs then change them in place, without copies
+        torch._dynamo.reset()  # the steps of former workloads count as recompilations, of which few are allowed
         self._compiled = torch.compile(self._whole_step, fullgraph=True, dynamic=False, **compile_options(device))
 
     def step(self, x: Any, y: Any) -> Any:
@@ -99,7 +99,7 @@ class CompiledTrainer(BatchedTrainer):
         for held, seen in zip(running, statistics, strict=True):
             held.lerp_(seen, 0.1)
         if moments:
-            _adam(flat, gradient, *moments, count.add_(1), self.workload.rate)
+            _adam(flat, gradient, moments[0], moments[1], count.add_(1), self.workload.rate)
         else:
             flat.sub_(self.workload.rate * gradient)
         return loss

@@ -48,6 +48,7 @@ def compiled_loop(case: Case, device: str) -> Loop:
     """
     if case.kernel not in FORMULAS:
         raise CannotExpressError("the compiler leaves a product to the library that torch calls itself")
+    torch._dynamo.reset()  # the functions of former cases count as recompilations, of which few are allowed
     formula, held = FORMULAS[case.kernel], _with_derived(case.kernel, _tensors(case, device))
     count = torch.zeros((), device=device)
     copies = {name: tensor.clone() for name, tensor in held.items()}
