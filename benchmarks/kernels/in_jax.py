@@ -154,10 +154,11 @@ def _batch_norm(held: Held, _: Any) -> list[Any]:
 
 
 def _dropout(held: Held, count: Any) -> list[Any]:
+    from benchmarks.contenders.jax_network import kept, random_key
+
     keep = cases.KEEP / 65536
-    key = jax.random.fold_in(jax.random.key(0, impl="rbg"), count)
-    kept = jax.random.bernoulli(key, keep, held["x"].shape)
-    return [jnp.where(kept, held[name] / keep, 0) for name in ("x", "dy")]
+    mask = kept(jax.random.fold_in(random_key(), count), keep, held["x"].shape)
+    return [jnp.where(mask, held[name] / keep, 0) for name in ("x", "dy")]
 
 
 def _take_rows(held: Held, _: Any) -> list[Any]:
