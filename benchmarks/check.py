@@ -58,6 +58,8 @@ def regressions(now: Mapping[str, Any], before: Mapping[str, Any], margin: float
             "--backend and --threads, or store new ones first."
         )
     fallen = [
-        Regression(*key, ratio, fresh[key]) for key, ratio in common.items() if not fresh[key] >= ratio * (1 - margin)
+        Regression(*key, ratio, fresh[key])
+        for key, ratio in common.items()
+        if not fresh[key] >= ratio * (1 - margin)
     ]
     return fallen, len(common)

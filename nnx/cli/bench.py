@@ -73,6 +73,8 @@ def bench(
     finds a ratio that has fallen.
     """
     checkout = _load()
+    if not check and (against is not None or margin is not None):
+        raise OptionError("--against and --margin belong to --check; add it, or leave them out.")
     for option, path in (("--out", out), ("--report", report)):
         check_writable(option, path)
     if report is not None:
@@ -122,7 +124,8 @@ def _plan(
     peers: bool,
     threads: Sequence[int] | None,
 ) -> Any:
-    chosen = list(dict.fromkeys(backends or ("numpy", "numba")))
+    usable = [name for name in ("numpy", "numba") if registry.describe(name).available]
+    chosen = list(dict.fromkeys(backends or usable))
     for name in chosen:
         registry.get(name)  # an unknown or unusable one is an error now, not in ten minutes
     on_gpu = [name == "cupy" for name in chosen]

@@ -1,5 +1,6 @@
 """Equal work: everyone computes the same, and one who does not is found and named."""
 
+import importlib
 import math
 
 import numpy as np
@@ -12,8 +13,8 @@ from benchmarks.kernels.cases import CASES, CONTEST, QUICK, SWEEP, Case
 from benchmarks.kernels.recorded import CALLS, record
 from benchmarks.kernels.steps import works
 from benchmarks.kernels.work import WORK
-from benchmarks.workloads import WORKLOADS, Orders, Workload
 from benchmarks.worker import calibrate
+from benchmarks.workloads import WORKLOADS, Orders, Workload
 from nnx import registry
 
 SHAPES = {"take_rows": (9, 3, 4), "softmax_cross_entropy": (5, 3), "batch_norm": (6, 4), "dropout": (700, 33)}
@@ -51,6 +52,20 @@ def test_kernels_written_by_hand_compute_what_the_reference_computes(kernel):
         loop.run(3)
     for ours, theirs in zip(by_hand.results(), reference.results(), strict=True):
         np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("kernel", [name for name in WORK if name != "dropout"])
+@pytest.mark.parametrize(("library", "module"), [("torch", "in_torch"), ("jax", "in_jax")])
+def test_kernels_of_peers_compute_what_the_reference_computes(kernel, library, module):
+    pytest.importorskip(library, reason=f"{library} is not installed: no peer to compare")
+    case = Case(kernel, _shape(kernel))
+    functions = importlib.import_module(f"benchmarks.kernels.{module}")
+    theirs = functions.loop(case) if library == "jax" else functions.eager_loop(case, "cpu")
+    reference = record(registry.get("generic:numpy"), case)
+    for loop in (theirs, reference):
+        loop.run(1)
+    for ours, expected in zip(theirs.results(), reference.results(), strict=True):
+        np.testing.assert_allclose(ours, expected, rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize("workload", [TINY, TINY_BINARY, TINY_NORMED, TINY_L2, TINY_FULL], ids=lambda w: w.name)
