@@ -70,8 +70,6 @@ def _first_fits(backend: str, threads: int) -> dict[str, float]:
 def _ask(*arguments: str, **variables: str) -> Any:
     command = [sys.executable, "-m", "benchmarks.scaling", *arguments]
     env = {**environment.clean(int(arguments[-1])), **variables}
-    if "cupy" in arguments:
-        env.pop("JAX_PLATFORMS")
     done = subprocess.run(command, env=env, cwd=environment.ROOT, capture_output=True, text=True, check=False)
     if done.returncode:
         last = (done.stderr.strip().splitlines() or ["no message"])[-1]

@@ -28,7 +28,12 @@ Backends = Annotated[
 Peers = Annotated[bool, typer.Option("--peers", help="Also measure the other libraries that are installed.")]
 Threads = Annotated[
     list[int] | None,
-    typer.Option("--threads", min=1, metavar="N", help="May be repeated. By default 1 and all cores; 1 if quick."),
+    typer.Option(
+        "--threads",
+        min=1,
+        metavar="N",
+        help="May be repeated. By default 1 and all cores; 1 if quick, all for a GPU.",
+    ),
 ]
 Out = Annotated[
     Path | None,
@@ -134,7 +139,8 @@ def _plan(
             "--backend cupy runs on a GPU and is measured alone: times of two devices do not compare."
         )
     cores = checkout["environment"].cores()
-    counts = threads or ([1] if quick or all(on_gpu) else sorted({1, cores}))
+    usual = [cores] if all(on_gpu) else [1] if quick else sorted({1, cores})  # a GPU's host need not be starved
+    counts = threads or usual
     if max(counts) > cores:
         raise OptionError(f"--threads must be at most the {cores} cores of this process, got {max(counts)}.")
     device = "cuda" if all(on_gpu) else "cpu"

@@ -93,4 +93,4 @@ def test_a_gpu_is_not_measured_beside_processors(monkeypatch):
     with pytest.raises(OptionError, match="measured alone"):
         module._plan(checkout, False, ["cupy", "numba"], False, None)
     plan = module._plan(checkout, False, ["cupy"], True, None)
-    assert (plan.device, plan.threads) == ("cuda", (1,))
+    assert (plan.device, plan.threads) == ("cuda", (checkout["environment"].cores(),))
