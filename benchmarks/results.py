@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -35,14 +36,14 @@ def read(path: Path) -> dict[str, Any]:
 
 
 def dump(results: dict[str, Any]) -> str:
-    """Return results as JSON, one line per row, so that versions can be compared."""
-    return json.dumps(_rounded(results), indent=1, allow_nan=False) + "\n"
+    """Return results as JSON."""
+    return json.dumps(plain(results), indent=1, allow_nan=False) + "\n"
 
 
-def _rounded(value: Any) -> Any:
-    """Drop digits that no clock has."""
+def plain(value: Any) -> Any:
+    """Drop digits that no clock has, and numbers that JSON has not: a peer's loss that became NaN is None."""
     if isinstance(value, float):
-        return float(f"{value:.5g}")
+        return float(f"{value:.5g}") if math.isfinite(value) else None
     if isinstance(value, dict):
-        return {key: _rounded(item) for key, item in value.items()}
-    return [_rounded(item) for item in value] if isinstance(value, list) else value
+        return {key: plain(item) for key, item in value.items()}
+    return [plain(item) for item in value] if isinstance(value, list | tuple) else value

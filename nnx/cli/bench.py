@@ -96,7 +96,7 @@ def bench(
         write_text(report, checkout["report"].page(found))
         note(f"Report: {report}")
     if json:
-        print_json(found)
+        print_json(checkout["results"].plain(found))
     else:
         _show(found)
     if before is not None:

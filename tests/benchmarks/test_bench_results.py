@@ -19,6 +19,11 @@ def test_results_survive_writing_and_reading_with_digits_that_a_clock_has(tmp_pa
     assert results.read(path)["rounds"][0]["verdicts"][0]["ratio"] == 2.5
 
 
+def test_a_peer_that_diverged_does_not_cost_the_results_of_an_hour():
+    text = results.dump({"losses": [float("nan"), 1.0], "disputed": {"torch": float("inf")}, "shape": (2, 3)})
+    assert json.loads(text) == {"losses": [None, 1.0], "disputed": {"torch": None}, "shape": [2, 3]}
+
+
 @pytest.mark.parametrize(
     ("text", "complaint"),
     [("{", "is not JSON"), ("[]", "holds no benchmark results"), ('{"format": 0, "rounds": []}', "format 1")],
