@@ -10,7 +10,7 @@ from benchmarks import contenders, machine, ratios, scaling, suite
 from benchmarks.contest import Contest, Result
 from benchmarks.kernels.cases import CASES, CONTEST, QUICK
 from benchmarks.kernels.work import WORK
-from benchmarks.limits import Limits, measure
+from benchmarks.limits import Limits, higher, measure
 from benchmarks.targets import TARGETS
 from benchmarks.workloads import WORKLOADS
 
@@ -72,6 +72,9 @@ def _round(plan: Plan, threads: int, tell: Tell) -> dict[str, Any]:
     with Contest(names, threads, plan.device, tell) as contest:
         description = contest.describe()
         results = [contest.hold(task, repetitions) for task in plan.tasks]
+    if not plan.quick:
+        tell("limits once more")
+        limits = higher(limits, measure(threads, plan.device))
     limits = with_best_product(limits, results)
     return {
         "threads": threads,

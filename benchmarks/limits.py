@@ -13,7 +13,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -62,6 +62,21 @@ class Limits:
     def fraction(self, work: Work, seconds: float) -> float:
         """Return the share of the limit that was reached, 1 being the limit."""
         return self.fastest(work) / seconds
+
+
+def higher(first: Limits, second: Limits) -> Limits:
+    """Return the better of two measurements, figure by figure: other work on the machine can only lower one."""
+
+    def better(a: dict[str, float], b: dict[str, float]) -> dict[str, float]:
+        return {level: max(rate, b[level]) for level, rate in a.items()}
+
+    return replace(
+        first,
+        sgemm=max(first.sgemm, second.sgemm),
+        multiply_add=max(first.multiply_add, second.multiply_add),
+        bandwidth=better(first.bandwidth, second.bandwidth),
+        in_place=better(first.in_place, second.in_place),
+    )
 
 
 def measure(threads: int, device: str) -> Limits:

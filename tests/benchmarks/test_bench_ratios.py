@@ -1,13 +1,14 @@
 """From repetitions to ratios, verdicts and regressions: arithmetic that a wrong figure would hide behind."""
 
 import math
+from dataclasses import replace
 
 import pytest
 
 from benchmarks import check, command, ratios
 from benchmarks.contest import Result
 from benchmarks.kernels.work import WORK, Work
-from benchmarks.limits import Limits
+from benchmarks.limits import Limits, higher
 from benchmarks.targets import TARGETS, Target
 from nnx.errors import NnxError
 
@@ -119,6 +120,14 @@ def test_the_limit_of_products_is_the_best_that_any_contender_reached():
     raised = command.with_best_product(LIMITS, [result])
     assert raised.sgemm == pytest.approx(2 * 256**3 / 1e-4)
     assert command.with_best_product(LIMITS, []).sgemm == LIMITS.sgemm
+
+
+def test_of_two_measurements_of_limits_the_better_counts_level_by_level():
+    rates = {**LIMITS.bandwidth, "L3": 120e9, "DRAM": 30e9}
+    both = higher(LIMITS, replace(LIMITS, sgemm=210e9, bandwidth=rates))
+    assert both.sgemm == 210e9
+    assert both.bandwidth == {**LIMITS.bandwidth, "L3": 120e9}
+    assert both.in_place == LIMITS.in_place
 
 
 def test_a_kernel_without_extent_is_no_work():
