@@ -47,7 +47,8 @@ def measure(backends: Sequence[str], threads: int, quick: bool, tell: Callable[[
         counts = QUICK_COUNTS if quick else COUNTS
         rows = [_ask("epochs", backend, str(count), str(threads)) for count in counts]
         found["epochs"][backend] = {"rows": rows, "deviation": deviation(rows)}
-        found["first_fit"][backend] = _first_fits(backend, threads)
+        if not quick:  # compiling everything anew takes most of a quick run's time
+            found["first_fit"][backend] = _first_fits(backend, threads)
     found["import"] = min(_ask("import", str(threads)) for _ in range(STARTS))
     return found
 
