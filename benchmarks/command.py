@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from benchmarks import contenders, machine, ratios, scaling, suite
-from benchmarks.contest import Contest, Result
+from benchmarks.contest import Contest, Result, kind_of
 from benchmarks.kernels.cases import CASES, CONTEST, QUICK
 from benchmarks.kernels.work import WORK
 from benchmarks.limits import Limits, higher, measure
@@ -15,7 +15,9 @@ from benchmarks.targets import TARGETS
 from benchmarks.workloads import WORKLOADS
 
 FORMAT = 1
-REPETITIONS, QUICK_REPETITIONS = 15, 3
+REPETITIONS = {"workload": 15, "kernel": 25}
+QUICK_REPETITIONS = {"workload": 3, "kernel": 11}
+"""Turns of each contender; those of a kernel take some hundredths of a second."""
 
 Tell = Callable[[str], None]
 
@@ -71,7 +73,7 @@ def _round(plan: Plan, threads: int, tell: Tell) -> dict[str, Any]:
     repetitions = QUICK_REPETITIONS if plan.quick else REPETITIONS
     with Contest(names, threads, plan.device, tell) as contest:
         description = contest.describe()
-        results = [contest.hold(task, repetitions) for task in plan.tasks]
+        results = [contest.hold(task, repetitions[kind_of(task)]) for task in plan.tasks]
     if not plan.quick:
         tell("limits once more")
         limits = higher(limits, measure(threads, plan.device))

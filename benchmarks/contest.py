@@ -38,6 +38,11 @@ class TurnError(Exception):
         self.cannot = cannot
 
 
+def kind_of(task: str) -> str:
+    """Return "workload" or "kernel"."""
+    return "workload" if task in WORKLOADS else "kernel"
+
+
 class Seat:
     """A contender's process, seen from the contest.
 
@@ -160,7 +165,7 @@ class Contest:
 
     def hold(self, task: str, repetitions: int) -> Result:
         """Let everyone who can do the task, taking turns."""
-        kind = "workload" if task in WORKLOADS else "kernel"
+        kind = kind_of(task)
         per = WORKLOADS[task].per if kind == "workload" else "call"
         result = Result(task, kind, per, self.threads, absent=dict(self.absent))
         self.tell(f"{task}, {self.threads} thread{'s' * (self.threads > 1)}")

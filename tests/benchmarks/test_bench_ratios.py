@@ -134,8 +134,8 @@ def test_a_kernel_without_extent_is_no_work():
     assert WORK["adam"](0) == Work(0.0, 0.0, 0.0, True)
 
 
-def _stored(ratio, against="torch", task="W1"):
-    row = {"task": task, "threads": 1, "ours": "nnx:numba", "against": against}
+def _stored(ratio, against="torch", task="W1", spread=0.0):
+    row = {"task": task, "threads": 1, "ours": "nnx:numba", "against": against, "high": ratio + spread}
     return {"rounds": [{"verdicts": [{**row, "ratio": ratio}], "ratios": [{**row, "median": ratio}]}]}
 
 
@@ -148,9 +148,15 @@ def test_a_ratio_that_fell_beyond_the_margin_is_a_regression_and_a_smaller_fall_
     assert check.regressions(_stored(1.7), _stored(2.0), margin=0.2) == ([], 1)
 
 
+def test_a_median_that_fell_within_its_own_spread_is_no_regression():
+    assert check.regressions(_stored(1.5, spread=0.2), _stored(2.0), margin=0.2) == ([], 1)
+
+
 def test_a_ratio_to_a_peer_that_is_no_longer_the_best_is_still_compared():
     now = _stored(9.0, against="jax-scan")
-    now["rounds"][0]["ratios"].append({**now["rounds"][0]["ratios"][0], "against": "torch", "median": 1.0})
+    now["rounds"][0]["ratios"].append(
+        {**now["rounds"][0]["ratios"][0], "against": "torch", "median": 1.0, "high": 1.1}
+    )
     fallen, _ = check.regressions(now, _stored(2.0), margin=0.2)
     assert [regression.against for regression in fallen] == ["torch"]
 
