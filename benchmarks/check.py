@@ -11,7 +11,7 @@ from nnx.errors import NnxError
 MARGIN = 0.2
 """By how much a ratio may fall. Medians of two quick runs of the same code, on two cores that others worked on too,
 differed by up to 29 % in 3 of 50 tasks; hence a ratio has fallen only if its upper quartile has. Between two more
-such runs one task of 50 still did: a gathering of 17 us, whose time depends on where a process's pages happen to lie.
+such runs one task of 50 still did: a gathering of 17 us, whose time depends on where a process's pages lie.
 Repeat a check that fails before believing it."""
 
 Key = tuple[str, int, str, str]
