@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from nnx.cli.backends import list_backends
+from nnx.cli.bench import bench
 from nnx.cli.check import check
 from nnx.cli.data import data
 from nnx.cli.demo import demo
@@ -34,6 +35,7 @@ app.command("train")(train)
 app.command("predict")(predict)
 app.command("backends")(list_backends)
 app.command("check")(check)
+app.command("bench")(bench)
 app.add_typer(data, name="data")
 
 

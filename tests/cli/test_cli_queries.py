@@ -21,7 +21,7 @@ def test_version_is_that_of_the_package(run_nnx):
 
 
 @pytest.mark.parametrize(
-    "command", [(), ("demo",), ("train",), ("predict",), ("backends",), ("check",), ("data", "list")]
+    "command", [(), ("demo",), ("train",), ("predict",), ("backends",), ("check",), ("bench",), ("data", "list")]
 )
 def test_help_shows_examples_that_begin_with_the_command(run_nnx, command):
     result = run_nnx(*command, "--help")
