@@ -78,6 +78,11 @@ class Matrix:
         """Return the address of an element."""
         return moved(builder, self.address, (row, self.row), (column, self.column))
 
+    @property
+    def transposed(self) -> Matrix:
+        """The same elements with columns for rows."""
+        return Matrix(self.address, self.column, self.row)
+
 
 def words(builder: Any, value: Any, count: int) -> list[Any]:
     """Take a tuple apart."""

@@ -62,16 +62,20 @@ def _emit(lines: Lines, source: Matrix, width: Any, deep: Any, target: Matrix) -
 
 def _turn(lines: Lines, source: Matrix, target: Matrix, width: Any, deep: Any) -> None:
     """Copy a square of columns, whose elements adjoin, to lines; or the part of it that is there."""
-    found = [
-        lines.load(source.at(lines.builder, WORD(0), WORD(n)), _part(lines, n, width, deep))
-        for n in range(lines.lanes)
-    ]
+    found = [lines.load(*_part(lines, source.transposed, n, width, deep)) for n in range(lines.lanes)]
     for n, line in enumerate(lines.transposed(found)):
-        lines.store(line, target.at(lines.builder, WORD(n), WORD(0)), _part(lines, n, deep, width))
+        lines.store(line, *_part(lines, target, n, deep, width))
 
 
-def _part(lines: Lines, n: int, count: Any, width: Any) -> Any:
-    """Select the first `width` lanes of line n, or none if there are no more than n lines; None is all."""
+def _part(lines: Lines, matrix: Matrix, n: int, count: Any, width: Any) -> tuple[Any, Any]:
+    """Return where line n is, and the mask of its first `width` lanes; None for a whole square.
+
+    A line beyond the last is an empty part of the first: even what a mask keeps from being touched costs hundreds of
+    cycles where the page is not there.
+    """
+    builder = lines.builder
+    place = matrix.at(builder, WORD(n), WORD(0))
     if count is None:
-        return None
-    return lines.mask_if(lines.builder.icmp_signed("<", WORD(n), count), lines.mask(width))
+        return place, None
+    within = builder.icmp_signed("<", WORD(n), count)
+    return builder.select(within, place, matrix.address), lines.mask_if(within, lines.mask(width))

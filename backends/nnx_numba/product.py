@@ -138,9 +138,10 @@ class Product:
     def _start(self, bias: Any, column: Any, n: int, mask: Any) -> Any:
         """What the sums of a line begin with: the bias, or 0."""
         builder, lines = self.builder, self.lines
-        given = lines.mask_if(builder.icmp_signed("!=", bias, WORD(0)), mask)
-        place = builder.add(column, WORD(n * lines.lanes))
-        return lines.load(moved(builder, bias, (place, self.element)), given)
+        given = builder.icmp_signed("!=", bias, WORD(0))
+        place = moved(builder, bias, (builder.add(column, WORD(n * lines.lanes)), self.element))
+        anywhere = builder.select(given, place, self.right.address)
+        return lines.load(anywhere, lines.mask_if(given, mask))
 
 
 @intrinsic

@@ -139,6 +139,7 @@ class Tile:
         found = []
         for lane in range(lines.lanes):
             column = WORD(line * lines.lanes + lane)
-            mask = lines.mask_if(builder.icmp_signed("<", column, panel.rest), rows)
-            found.append((out.at(builder, WORD(group), column), mask))
+            within = builder.icmp_signed("<", column, panel.rest)
+            place = builder.select(within, out.at(builder, WORD(group), column), out.address)
+            found.append((place, lines.mask_if(within, rows)))
         return found
