@@ -58,7 +58,7 @@ class Guard:
         moment = f"epoch {epoch or self._model.epoch + 1}, step {step + 1} of {self._batches.steps}"
         good = self._rewind(step)
         rewound = self._model.snapshot()
-        where = self._first_infinite_output(self._batches.rows_of(good))
+        where = self._first_infinite_output(int(self._batches.rows[good]))
         self._model.restore(rewound)  # looking for the layer has moved the running statistics
         raise DivergenceError(
             f"The {what} in {moment}: {where}. The model is left as it was before that. {_ADVICE}"

@@ -27,6 +27,7 @@ class Batches:
         count: number of examples.
         size: examples per batch; the last batch may hold fewer.
         steps: batches per epoch.
+        rows: (steps,) how many examples each batch holds.
         number: () int64 on the device, the batch that comes next.
     """
 
@@ -36,12 +37,9 @@ class Batches:
         self.count = int(examples.x.shape[0])
         self.size = min(size, self.count)
         self.steps = -(-self.count // self.size)
+        self.rows = np.minimum(self.size, self.count - self.size * np.arange(self.steps))
         self.number = ops.backend.zeros((), "int64")
         self.order = ops.asarray(np.arange(self.count), "int64")
-
-    def rows_of(self, batch: int) -> int:
-        """Return how many examples a batch holds."""
-        return min(self.size, self.count - batch * self.size)
 
     def restart(self, batch: int = 0) -> None:
         """Go to a batch."""
@@ -118,7 +116,7 @@ class Runner:
         full = min(stop, batches.count // batches.size)
         self.run(batches.size, max(full - start, 0))
         if stop > max(full, start):
-            self.run(batches.rows_of(stop - 1), 1)
+            self.run(int(batches.rows[stop - 1]), 1)
 
 
 class TrainingStep:
@@ -205,7 +203,7 @@ class Measurement:
 def summarise(model: Sequential, batches: Batches, trace: Trace, start: int, stop: int) -> dict[str, float]:
     """Average the steps start to stop - 1 of a trace, each batch weighed by its number of examples."""
     losses, correct = trace.read()
-    rows = np.array([batches.rows_of(batch) for batch in range(start, stop)])
+    rows = batches.rows[start:stop]
     logs = {"loss": float(losses[start:stop] @ rows / rows.sum())}
     if trace.counted:
         decisions = rows.sum() * model.loss.decisions(model.outputs)

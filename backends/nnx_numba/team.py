@@ -119,13 +119,16 @@ def _walk() -> Any:
         for _ in range(steps):
             for call in range(table.shape[0]):
                 count, grain = table[call, 2], table[call, 3]
+                if size == 1:
+                    _call(table[call, 0], table[call, 1], 0, count)
+                    continue
                 parts = max(min(size, count // grain), 1)
                 if rank < parts:
                     unit = _ALIGNED if grain >= _ALIGNED else 1
                     first = count * rank // parts // unit * unit
                     last = count if rank == parts - 1 else count * (rank + 1) // parts // unit * unit
                     _call(table[call, 0], table[call, 1], first, last)
-                if size > 1 and table[call, 4]:
+                if table[call, 4]:
                     waits += 1
                     _wait(arrived, waits * size)
         if size > 1:
