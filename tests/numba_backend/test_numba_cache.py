@@ -19,7 +19,7 @@ backend, counter = NumbaBackend(), np.zeros((), np.int64)
 backend.increment(counter)
 y = np.empty(1, np.float32)
 backend.activate(np.zeros(1, np.float32), y, "sigmoid", 0.0)
-hits = sum(indexing.increment.run.stats.cache_hits.values())
+hits = indexing.increment.entry((counter,)).cache_hits
 print(int(counter), float(y[0]), hits)
 """
 

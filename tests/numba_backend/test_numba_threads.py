@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +14,10 @@ import pytest
 from nnx.conformance import check_backend
 from numba_backend.support import normal, outcome, start
 
-numba = pytest.importorskip("numba")
+pytest.importorskip("numba")
 
-from nnx_numba.kernel import Kernel  # noqa: E402
+from nnx_numba import linear, team
+from nnx_numba.kernel import Kernel
 
 
 def results(backend: Any) -> list[Any]:
@@ -65,64 +67,84 @@ def results(backend: Any) -> list[Any]:
 
 
 @pytest.fixture
-def eager_threads(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Have even small work dealt out."""
-    monkeypatch.setattr("nnx_numba.kernel.WORTH", 4)
+def eager_threads(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Have two threads, and even small work dealt out."""
+    before = team.num_threads()
+    team.set_num_threads(2)
+    monkeypatch.setattr(linear, "_GRAIN", 1000)
     for module in ("activations", "dropout", "hostarrays", "columns", "updates", "indexing"):
-        monkeypatch.setattr(f"nnx_numba.{module}.GRAIN", 4096, raising=False)
+        monkeypatch.setattr(f"nnx_numba.{module}.GRAIN", 1024, raising=False)
+    yield
+    team.set_num_threads(before)
 
 
-def on_threads(threads: int, function: Callable[[], Any]) -> Any:
-    before = numba.get_num_threads()
-    numba.set_num_threads(threads)
-    try:
-        return function()
-    finally:
-        numba.set_num_threads(before)
-
-
-@pytest.mark.skipif(numba.config.NUMBA_NUM_THREADS < 2, reason="one processor: nothing to deal out")
 @pytest.mark.usefixtures("eager_threads")
-def test_one_and_two_threads_give_the_same_bits(backend: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_any_number_of_threads_gives_the_same_bits(backend: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     dealt: set[str] = set()
-    entry = Kernel.entry
+    call = Kernel.__call__
 
-    def noted(self: Kernel, arguments: tuple[Any, ...]) -> Any:
-        dealt.add(self.name)
-        return entry(self, arguments)
+    def noted(self: Kernel, count: int, grain: int, *arguments: Any) -> None:
+        if count >= 2 * grain:
+            dealt.add(self.name)
+        call(self, count, grain, *arguments)
 
-    monkeypatch.setattr(Kernel, "entry", noted)
-    alone = on_threads(1, lambda: results(backend))
-    assert not dealt
-    together = on_threads(2, lambda: results(backend))
-    assert {"batch_norm", "cross_entropy", "dropout", "adam", "squares", "slopes-tanh"} <= dealt
-    for one, two in zip(alone, together, strict=True):
-        np.testing.assert_array_equal(one, two)
+    monkeypatch.setattr(Kernel, "__call__", noted)
+    found = []
+    for threads in (1, 2, 3):
+        team.set_num_threads(threads)
+        found.append(results(backend))
+    assert {"batch_norm", "cross_entropy", "dropout", "adam", "squares", "slopes-tanh", "product"} <= dealt
+    for other in found[1:]:
+        for one, two in zip(found[0], other, strict=True):
+            np.testing.assert_array_equal(one, two)
 
 
-@pytest.mark.parametrize("layer", ["workqueue", "default"])
-def test_two_python_threads_may_launch_parallel_work_at_once(layer: str, package: Path) -> None:
+@pytest.mark.usefixtures("eager_threads")
+def test_python_threads_may_run_parallel_work_at_once(backend: Any) -> None:
+    x = np.linspace(-5, 5, 400_000, dtype=np.float32)
+    expected = np.empty_like(x)
+    backend.activate(x, expected, "tanh", 0.0)
+    wrong: list[Any] = []
+
+    def work() -> None:
+        y = np.empty_like(x)
+        for _ in range(50):
+            y[...] = 0
+            backend.activate(x, y, "tanh", 0.0)
+            if not np.array_equal(y, expected):
+                wrong.append(y)
+
+    together(work, 4)
+    assert not wrong
+
+
+def together(work: Callable[[], None], count: int) -> None:
+    threads = [threading.Thread(target=work) for _ in range(count)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
+def test_a_forked_process_starts_threads_of_its_own(package: Path) -> None:
     program = """
-import threading
+import os, warnings
+warnings.simplefilter("ignore")
 import numpy as np
-from nnx_numba import NumbaBackend, kernel
-kernel.WORTH = 4
+from nnx_numba import NumbaBackend, team
+team.set_num_threads(2)
 backend, x = NumbaBackend(), np.linspace(-5, 5, 400_000, dtype=np.float32)
-expected = np.empty_like(x)
-backend.activate(x, expected, "tanh", 0.0)
-wrong = []
-def work():
-    y = np.empty_like(x)
-    for _ in range(50):
-        backend.activate(x, y, "tanh", 0.0)
-    if not np.array_equal(y, expected):
-        wrong.append(y)
-threads = [threading.Thread(target=work) for _ in range(4)]
-for thread in threads: thread.start()
-for thread in threads: thread.join()
-print(len(wrong))
+y = np.empty_like(x)
+backend.activate(x, y, "tanh", 0.0)
+child = os.fork()
+if child == 0:
+    z = np.empty_like(x)
+    backend.activate(x, z, "tanh", 0.0)
+    os._exit(0 if np.array_equal(y, z) else 1)
+print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 """
-    assert outcome(start(program, package, NUMBA_THREADING_LAYER=layer)) == ["0"]
+    assert outcome(start(program, package)) == ["0"]
 
 
 def test_threads_that_sum_at_once_have_scratch_memory_of_their_own(backend: Any) -> None:
@@ -137,15 +159,11 @@ def test_threads_that_sum_at_once_have_scratch_memory_of_their_own(backend: Any)
             if loss != first:
                 wrong.append(float(loss))
 
-    threads = [threading.Thread(target=work, args=(np.float32(scale),)) for scale in (1, 2)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    scales = iter((np.float32(1), np.float32(2)))
+    together(lambda: work(next(scales)), 2)
     assert not wrong
 
 
-@pytest.mark.skipif(numba.config.NUMBA_NUM_THREADS < 2, reason="one processor: nothing to deal out")
 @pytest.mark.usefixtures("eager_threads")
 def test_dealt_out_kernels_pass_the_conformance_kit(backend: Any) -> None:
     dealt = (

@@ -1,0 +1,118 @@
+"""Recorded steps as native programs, and those that native code cannot run whole."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+import numpy as np
+import pytest
+
+import nnx
+from nnx.interface import Tape
+from numba_backend.support import normal
+
+pytest.importorskip("numba")
+
+from nnx_numba import NumbaBackend
+from nnx_numba.program import MixedProgram, NativeProgram
+
+
+def squared_sum(backend: Any) -> tuple[Tape, Any, Any]:
+    """Record y = tanh(x), then loss = mean (y - 0)^2; return the tape, x and the loss."""
+    x, y, zeros, loss = normal(40, 30), np.empty((40, 30), "f4"), np.zeros((40, 30), "f4"), np.zeros((), "f4")
+    tape = Tape()
+    tape.append(backend.activate, (x, y, "tanh", 0.0))
+    tape.append(backend.mean_squared_error, (y, zeros, None, loss, None))
+    return tape, x, loss
+
+
+def test_compiling_runs_nothing(backend: Any) -> None:
+    counter = np.zeros((), np.int64)
+    tape = Tape()
+    tape.append(backend.increment, (counter,))
+    program = backend.compile(tape)
+    assert counter == 0
+    program.run(3)
+    program.run(0)
+    assert counter == 3
+
+
+def test_a_program_sees_what_its_arrays_hold_when_it_runs(backend: Any) -> None:
+    tape, x, loss = squared_sum(backend)
+    program = backend.compile(tape)
+    assert isinstance(program, NativeProgram)
+    x[...] = 100
+    program.run(1)
+    assert loss == 1
+
+
+def test_an_empty_step_may_be_repeated(backend: Any) -> None:
+    backend.compile(Tape()).run(5)
+
+
+def test_a_kernel_of_a_subclass_runs_between_native_ones() -> None:
+    calls: list[int] = []
+
+    class Noting(NumbaBackend):  # type: ignore[misc, valid-type]  # the class depends on what is installed
+        def activate(self, x: Any, y: Any, activation: str, alpha: float) -> None:
+            calls.append(1)
+            super().activate(x, y, activation, alpha)
+
+    backend = Noting()
+    tape, x, loss = squared_sum(backend)
+    program = backend.compile(tape)
+    assert isinstance(program, MixedProgram)
+    program.run(3)
+    assert len(calls) == 3
+    assert loss == pytest.approx(float(np.mean(np.tanh(x) ** 2)), rel=1e-6)
+
+
+def test_a_strided_input_is_read_anew_in_every_step(backend: Any) -> None:
+    wide, y, loss = normal(40, 60), np.empty((40, 30), "f4"), np.zeros((), "f4")
+    tape = Tape()
+    tape.append(backend.activate, (wide[:, ::2], y, "relu", 0.0))
+    program = backend.compile(tape)
+    for value in (3.0, 5.0):
+        wide[...] = value
+        program.run(1)
+        assert (y == value).all()
+    assert loss == 0
+
+
+def test_a_program_keeps_its_arrays_alive(backend: Any) -> None:
+    loss = np.zeros((), "f4")
+
+    def record() -> Any:
+        x, y = np.full((300, 300), 2, "f4"), np.zeros((300, 300), "f4")
+        tape = Tape()
+        tape.append(backend.mean_squared_error, (x, y, None, loss, None))
+        return backend.compile(tape)
+
+    program = record()
+    rubbish = [np.full((300, 300), 9, "f4") for _ in range(20)]
+    program.run(1)
+    assert loss == 4
+    assert len(rubbish) == 20
+
+
+def test_two_models_train_at_once_as_they_do_alone(backend: Any) -> None:
+    x, labels = normal(640, 30), np.arange(640) % 4
+    found: dict[str, Any] = {}
+
+    def train(name: str, seed: int) -> None:
+        layers = [nnx.Dense(200, activation="tanh"), nnx.BatchNorm(), nnx.Dense(4)]
+        model = nnx.Sequential(layers, seed=seed, backend=backend)
+        model.compile("softmax_cross_entropy", nnx.Adam(0.01), l2=0.01)
+        model.fit(x, labels, epochs=5, batch_size=64, progress=False)
+        found[name] = model.predict(x)
+
+    train("alone 1", 1)
+    train("alone 2", 2)
+    threads = [threading.Thread(target=train, args=(f"together {seed}", seed)) for seed in (1, 2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for seed in (1, 2):
+        np.testing.assert_array_equal(found[f"together {seed}"], found[f"alone {seed}"])
