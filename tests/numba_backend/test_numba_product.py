@@ -43,9 +43,9 @@ def multiply(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) ->
     return linear._multiply
 
 
-def operands(shape: tuple[int, int, int], kind: str) -> tuple[Any, Any, Any]:
-    random = np.random.default_rng(sum(shape))
-    rows, depth, columns = shape
+def operands(size: tuple[int, int, int], kind: str) -> tuple[Any, ...]:
+    random = np.random.default_rng(sum(size))
+    rows, depth, columns = size
     return tuple(
         random.standard_normal(extents).astype(kind) for extents in ((rows, depth), (depth, columns), columns)
     )
