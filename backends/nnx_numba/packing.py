@@ -72,7 +72,7 @@ def _turn(lines: Lines, source: Matrix, target: Matrix, width: Any, deep: Any) -
 def _part(lines: Lines, matrix: Matrix, n: int, count: Any, width: Any) -> tuple[Any, Any]:
     """Return where line n is, and the mask of its first `width` lanes; None for a whole square.
 
-    A line beyond the last is an empty part of the first: where a page is not there, even what a mask keeps untouched
+    A line beyond the last is an empty part of the first: where a page is missing, even what a mask keeps untouched
     costs hundreds of cycles.
     """
     builder = lines.builder
