@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from nnx.interface import ELEMENTWISE, Array, Backend
 from nnx_numba import elementary
 from nnx_numba.hostarrays import GRAIN, flat, plain, row_grain
 from nnx_numba.kernel import Kernel, kernel
-from nnx_numba.lanes import Formula, Value, at_least, at_most, scalar, where
+from nnx_numba.lanes import Formula, Value, at_least, at_most, where
 from nnx_numba.sweeps import passes, sweep
 from nnx_numba.vectors import TOP, TOTAL
 
@@ -123,11 +121,6 @@ FORMULAS: dict[str, tuple[Formula, Formula]] = {
     "silu": (silu, d_silu),
 }
 """Each activation and its derivative."""
-
-FUNCTIONS: dict[str, tuple[Any, Any]] = {
-    name: (scalar(function), scalar(derivative)) for name, (function, derivative) in FORMULAS.items()
-}
-"""The same, for compiled code to call on scalars."""
 
 
 def _forward(name: str) -> Kernel:

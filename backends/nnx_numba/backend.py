@@ -15,12 +15,11 @@ from nnx_numba.activations import Activations
 from nnx_numba.dropout import Dropout
 from nnx_numba.indexing import Indexing
 from nnx_numba.linear import Linear
+from nnx_numba.lines import LINE
 from nnx_numba.losses import Losses
 from nnx_numba.normalization import Normalization
 from nnx_numba.program import compile_tape
 from nnx_numba.updates import Updates
-from nnx_numba.lines import LINE
-
 
 _FAMILIES = (Linear, Activations, Normalization, Dropout, Losses, Indexing, Updates)
 _NATIVE = {function for family in _FAMILIES for function in vars(family).values() if callable(function)}

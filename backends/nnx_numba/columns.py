@@ -14,38 +14,23 @@ from typing import Any
 
 from llvmlite import ir
 
-from nnx.interface import Array
 from nnx_numba.hostarrays import GRAIN
-from nnx_numba.jit import device
 from nnx_numba.lanes import INTERLEAVED, WORD, Formula, Value, where
 from nnx_numba.sweeps import row_pass
-from nnx_numba.vectors import LINE, TOTAL, Accumulator, Lanes, Row, lanes_of, loop, size_of
+from nnx_numba.vectors import LINE, TOTAL, Accumulator, Lanes, Row, lanes_of, loop, size_of, smaller
 
 PANEL = 16
 """Columns of one unit of work."""
 
 WIDTH = 1024  # columns that are worked on together at most: the size of buffers on the stack
-HEIGHT = 32  # rows of a block
 
 _BLOCK = 64  # rows whose sums are taken in the arrays' own type
-
-
-@device
-def clear(buffer: Array, size: int) -> None:
-    """Set the first `size` elements to 0."""
-    for j in range(size):
-        buffer[j] = 0
 
 
 def panels(rows: int, columns: int) -> tuple[int, int]:
     """Number of panels, and panels to a grain: at least GRAIN elements, at most a quarter of all."""
     count = -(-columns // PANEL)
     return count, max(GRAIN // max(rows * PANEL, 1), min(WIDTH // PANEL, count // 4), 1)
-
-
-def smaller(builder: Any, a: Any, b: Any) -> Any:
-    """The smaller of two integers."""
-    return builder.select(builder.icmp_signed("<", a, b), a, b)
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,8 @@
 """Products with few columns and much depth, as inner products along the depth.
 
-Vectors across twenty columns would leave a third of their lanes empty. Along the depth all lanes are full: a tile of
-four rows and four columns keeps sixteen running sums of vectors, whose lanes are added up at the end of a stretch of
-depth. The columns of the right operand are packed for that; the rows of the left one are read as they lie.
+Vectors across twenty columns would leave a third of their lanes empty. Along the depth all lanes are full: a tile
+of four rows and four columns keeps sixteen running sums of vectors, whose lanes are added up at a stretch's end.
+The columns of the right operand are packed for that; the rows of the left one are read as they lie.
 """
 
 from __future__ import annotations
@@ -12,8 +12,10 @@ from typing import Any
 
 from nnx_numba.internals import types
 from nnx_numba.jit import intrinsic
+from nnx_numba.lanes import WORD
+from nnx_numba.lines import LINE, REGISTERS, Lines, Matrix, moved, words
 from nnx_numba.packing import pack
-from nnx_numba.lines import LINE, REGISTERS, WORD, Lines, Matrix, loop, moved, smaller, words
+from nnx_numba.vectors import loop, smaller
 
 ROWS = 4 if REGISTERS == 32 else 2
 """Rows of a tile."""
@@ -53,7 +55,7 @@ class InnerProduct:
         """Make the rows from `begin` to before `stop`; `bias` is an address, or 0 for none."""
         builder = self.builder
         once_at_least = builder.select(builder.icmp_signed("<", self.depth, WORD(1)), WORD(1), self.depth)
-        with loop(builder, once_at_least, _STRETCH * self.lines.lanes) as level:
+        with loop(builder, WORD(0), once_at_least, _STRETCH * self.lines.lanes) as level:
             deep = smaller(builder, builder.sub(self.depth, level), WORD(_STRETCH * self.lines.lanes))
             source = Matrix(self.right.at(builder, level, WORD(0)), self.right.column, self.right.row)
             pack(self.lines, source, deep, self.columns, self._packed)
@@ -61,10 +63,10 @@ class InnerProduct:
             rest = builder.srem(deep, WORD(self.lines.lanes))
             stretch = _Stretch(level, full, rest, builder.icmp_signed("==", level, WORD(0)))
             grouped = builder.mul(builder.sdiv(self.columns, WORD(GROUP)), WORD(GROUP))
-            with loop(builder, stop, ROWS, begin) as row:
-                with loop(builder, grouped, GROUP) as column:
+            with loop(builder, begin, stop, ROWS) as row:
+                with loop(builder, WORD(0), grouped, GROUP) as column:
                     self._tile(stretch, (row, stop), column, GROUP, bias)
-                with loop(builder, self.columns, 1, grouped) as column:
+                with loop(builder, grouped, self.columns) as column:
                     self._tile(stretch, (row, stop), column, 1, bias)
 
     def _tile(self, stretch: _Stretch, rows: tuple[Any, Any], column: Any, width: int, bias: Any) -> None:
@@ -77,19 +79,19 @@ class InnerProduct:
         sums = [[lines.variable() for _ in range(width)] for _ in range(ROWS)]
         for total in (total for row in sums for total in row):
             total.set(lines.zeros)
-        with loop(builder, stretch.lines) as k:
+        with loop(builder, WORD(0), stretch.lines) as k:
             self._add(sums, left, right, builder.mul(k, WORD(LINE)), None)
         with builder.if_then(builder.icmp_signed(">", stretch.rest, WORD(0))):
             self._add(sums, left, right, builder.mul(stretch.lines, WORD(LINE)), lines.mask(stretch.rest))
         totals = self._totals([total.get() for row in sums for total in row])
-        targets = [self.out.at(builder, place, builder.add(column, WORD(n))) for place in places for n in range(width)]
-        indices = [builder.add(column, WORD(n)) for _ in places for n in range(width)]
-        begun = [self._start(stretch, *where, bias) for where in zip(targets, indices, strict=True)]
+        cells = [(place, builder.add(column, WORD(n))) for place in places for n in range(width)]
+        targets = [self.out.at(builder, *cell) for cell in cells]
+        begun = [self._start(stretch, target, cell[1], bias) for target, cell in zip(targets, cells, strict=True)]
         for start, total, target in zip(begun, totals, targets, strict=False):
             lines.put(builder.fadd(start, lines.get(total)), target)  # all were read before: rows may coincide
 
     def _totals(self, sums: list[Any]) -> list[Any]:
-        """Return the addresses of the totals of lines, and more behind, added up as many at a time as a line has lanes."""
+        """Return the addresses of the lines' totals, and of more behind: as many as lanes are added up at once."""
         lines, found = self.lines, []
         for first in range(0, len(sums), lines.lanes):
             group = sums[first : first + lines.lanes]
@@ -129,10 +131,10 @@ def multiply_inner(
 
     def generate(context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
         lines = Lines(builder, context.get_data_type(bias.dtype))
-        matrices = [Matrix(*words(builder, arguments[n], 3)) for n in range(3)]
+        left, right, out = (Matrix(*words(builder, arguments[n], 3)) for n in range(3))
         offset = lines.optional(context.make_array(bias)(context, builder, arguments[6]))
-        product = InnerProduct(lines, *matrices, arguments[4], arguments[5])
-        product.emit(*words(builder, arguments[3], 2), offset)
+        first, stop = words(builder, arguments[3], 2)
+        InnerProduct(lines, left, right, out, arguments[4], arguments[5]).emit(first, stop, offset)
         return context.get_dummy_value()
 
     return types.none(left, right, out, rows, columns, depth, bias), generate

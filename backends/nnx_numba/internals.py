@@ -20,6 +20,6 @@ populate_array: Any = arrayobj.populate_array
 
 
 def alloca_once(builder: Any, kind: Any) -> Any:
-    """Return memory on the stack for one value, uninitialised; Numba's function of this name would fill it with 0."""
+    """Return memory on the stack for one value, uninitialised; Numba's own function would fill it with 0."""
     with builder.goto_entry_block():
         return builder.alloca(kind)

@@ -29,6 +29,13 @@ def device(function: Function) -> Function:
     return inlined
 
 
+def inner(function: Function) -> Function:
+    """Make a function that only other compiled code calls, without an entry from Python."""
+    without: dict[str, Any] = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+    made: Function = numba.njit(**FLAGS, **without)(function)
+    return made
+
+
 def intrinsic(function: Callable[..., Any]) -> Callable[..., Any]:
     """Make a function of types that returns a signature and a code generator callable from compiled code."""
     made: Callable[..., Any] = extending.intrinsic(prefer_literal=True)(function)

@@ -18,7 +18,7 @@ from llvmlite import ir
 from nnx_numba.cache import DiskCache
 from nnx_numba.instructions import wrapped
 from nnx_numba.internals import CFunc, types
-from nnx_numba.jit import FLAGS, intrinsic
+from nnx_numba.jit import FLAGS, inner, intrinsic
 from nnx_numba.launches import Launch, collected
 from nnx_numba.team import run_one
 
@@ -52,7 +52,7 @@ class Kernel:
         return self._entries[kinds]
 
     def _compile(self, kinds: tuple[Any, ...]) -> Any:
-        run = numba.njit(no_cpython_wrapper=True, no_cfunc_wrapper=True, **FLAGS)(self._function)
+        run = inner(self._function)
         arguments = unpacker(kinds)
 
         def entry(row: Any, first: int, last: int) -> None:
@@ -124,5 +124,3 @@ def _value(context: Any, builder: Any, kind: Any, word: Callable[[], Any]) -> An
     if isinstance(kind, types.Float):
         return builder.bitcast(word(), ir.DoubleType())
     return builder.trunc(word(), ir.IntType(1)) if kind == types.boolean else word()
-
-

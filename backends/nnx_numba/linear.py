@@ -15,12 +15,12 @@ from nnx_numba.hostarrays import plain
 from nnx_numba.inner import GROUP, MOST, ROWS, multiply_inner
 from nnx_numba.kernel import Kernel, kernel
 from nnx_numba.lanes import Value
+from nnx_numba.lines import LINE
 from nnx_numba.panels import for_panels
 from nnx_numba.product import multiply
 from nnx_numba.sweeps import row_pass
-from nnx_numba.vectors import Row
 from nnx_numba.tiles import HEIGHTS
-from nnx_numba.lines import LINE
+from nnx_numba.vectors import Row
 
 _TURNED = 8  # what it costs to pack a line from a transposed operand, in products of lines,
 _COPIED = 3  # or to copy it,

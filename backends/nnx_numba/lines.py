@@ -6,17 +6,16 @@ compiles in a tenth of the time.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+import platform
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import llvmlite.binding
 from llvmlite import ir
 
 from nnx_numba.internals import alloca_once
+from nnx_numba.lanes import WORD, call, fill, register_bytes
 
-WORD = ir.IntType(64)
 POINTER = ir.PointerType()
 ROUNDED_ONCE = ("contract", "nsz")
 """A product and a sum may be rounded together, nothing else is allowed."""
@@ -24,39 +23,11 @@ ROUNDED_ONCE = ("contract", "nsz")
 _INDEX = ir.IntType(32)
 
 
-def _vector_bytes() -> int:
-    features = llvmlite.binding.get_host_cpu_features()
-    return 64 if features.get("avx512f") else 32 if features.get("avx2") else 16
-
-
-LINE = _vector_bytes()
+LINE = register_bytes()
 """Bytes of a vector register of this processor."""
 
-REGISTERS = 32 if LINE != 32 else 16
-"""How many there are: 32 with AVX-512 and on ARM, 16 with AVX2."""
-
-
-@contextmanager
-def loop(builder: Any, stop: Any, step: Any = 1, start: Any = 0) -> Iterator[Any]:
-    """Emit `for index in range(start, stop, step)` around what the block emits."""
-    start, step = (WORD(n) if isinstance(n, int) else n for n in (start, step))
-    counter = alloca_once(builder, WORD)
-    builder.store(start, counter)
-    test, body, end = (builder.append_basic_block(name) for name in ("test", "body", "end"))
-    builder.branch(test)
-    builder.position_at_end(test)
-    index = builder.load(counter, typ=WORD)
-    builder.cbranch(builder.icmp_signed("<", index, stop), body, end)
-    builder.position_at_end(body)
-    yield index
-    builder.store(builder.add(index, step), counter)
-    builder.branch(test)
-    builder.position_at_end(end)
-
-
-def smaller(builder: Any, a: Any, b: Any) -> Any:
-    """The smaller of two words."""
-    return builder.select(builder.icmp_signed("<", a, b), a, b)
+REGISTERS = 16 if LINE < 64 and platform.machine() in ("x86_64", "AMD64") else 32
+"""How many there are: 32 with AVX-512 and on ARM, 16 on other processors of the x86 family."""
 
 
 def moved(builder: Any, address: Any, *steps: tuple[Any, Any]) -> Any:
@@ -118,16 +89,9 @@ class Lines:
         self._unaligned, self.zeros = _INDEX(self.size), ir.Constant(self.type, None)
         self.nothing = ir.Constant(element, 0.0)
 
-    def filled(self, value: Any, kind: Any = None) -> Any:
-        """Return a line, or another vector, with the value in every lane."""
-        unknown = ir.Constant(kind or self.type, ir.Undefined)
-        first = ir.Constant(ir.VectorType(_INDEX, self.lanes), None)
-        lane = self.builder.insert_element(unknown, value, _INDEX(0))
-        return self.builder.shuffle_vector(lane, unknown, first)
-
     def mask(self, width: Any) -> Any:
         """Select the first `width` lanes."""
-        return self.builder.icmp_signed("<", self._numbers, self.filled(width, self._words))
+        return self.builder.icmp_signed("<", self._numbers, fill(self.builder, self._words, width))
 
     def mask_if(self, condition: Any, mask: Any) -> Any:
         """Select what the mask selects, or nothing."""
@@ -139,7 +103,7 @@ class Lines:
         if mask is None:
             return self.builder.load(place, typ=self.type, align=self.size)
         name = f"llvm.masked.load.{self._name}.p0"
-        return self._call(name, self.type, place, self._unaligned, mask, self.zeros)
+        return call(self.builder, name, self.type, place, self._unaligned, mask, self.zeros)
 
     def store(self, line: Any, address: Any, mask: Any = None) -> None:
         """Write a line, or its lanes under the mask."""
@@ -148,11 +112,11 @@ class Lines:
             self.builder.store(line, place, align=self.size)
         else:
             name = f"llvm.masked.store.{self._name}.p0"
-            self._call(name, ir.VoidType(), line, place, self._unaligned, mask)
+            call(self.builder, name, ir.VoidType(), line, place, self._unaligned, mask)
 
     def scalar(self, address: Any) -> Any:
         """Read one element into every lane."""
-        return self.filled(self.get(address))
+        return fill(self.builder, self.type, self.get(address))
 
     def get(self, address: Any) -> Any:
         """Read one element."""
@@ -210,9 +174,3 @@ class Lines:
         place = alloca_once(self.builder, ir.ArrayType(self.type, count))
         place.align = 64
         return self.builder.ptrtoint(place, WORD)
-
-    def _call(self, name: str, result: Any, *arguments: Any) -> Any:
-        module = self.builder.module
-        kind = ir.FunctionType(result, [argument.type for argument in arguments])
-        function = module.globals.get(name) or ir.Function(module, kind, name)
-        return self.builder.call(function, arguments)

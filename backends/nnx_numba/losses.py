@@ -8,8 +8,8 @@ from nnx_numba.activations import top_of
 from nnx_numba.hostarrays import optional, plain
 from nnx_numba.jit import device
 from nnx_numba.kernel import Kernel, kernel
-from nnx_numba.launches import scratch
 from nnx_numba.lanes import Formula, Value, at_least, scalar, where
+from nnx_numba.launches import scratch
 from nnx_numba.sweeps import passes, sweep
 from nnx_numba.vectors import TOP, TOTAL
 

@@ -6,7 +6,9 @@ from typing import Any
 
 from llvmlite import ir
 
-from nnx_numba.lines import WORD, Lines, Matrix, loop
+from nnx_numba.lanes import WORD
+from nnx_numba.lines import Lines, Matrix
+from nnx_numba.vectors import loop
 
 
 def pack(lines: Lines, source: Matrix, width: Any, deep: Any, target: Matrix) -> None:
@@ -37,17 +39,17 @@ def _function(lines: Lines) -> Any:
 def _emit(lines: Lines, source: Matrix, width: Any, deep: Any, target: Matrix) -> None:
     builder = lines.builder
     adjoin = builder.icmp_signed("==", source.column, WORD(lines.size))
-    with loop(builder, width, lines.lanes) as begin:
+    with loop(builder, WORD(0), width, lines.lanes) as begin:
         first = Matrix(source.at(builder, WORD(0), begin), source.row, source.column)
         into = Matrix(target.at(builder, WORD(0), begin), target.row, target.column)
         rest = builder.sub(width, begin)
         with builder.if_else(adjoin) as (copied, turned):
             with copied:
                 mask = lines.mask(rest)
-                with loop(builder, deep) as k:
+                with loop(builder, WORD(0), deep) as k:
                     line = lines.load(first.at(builder, k, WORD(0)), mask)
                     lines.store(line, into.at(builder, k, WORD(0)), mask)
-            with turned, loop(builder, deep, lines.lanes) as k:
+            with turned, loop(builder, WORD(0), deep, lines.lanes) as k:
                 below = builder.sub(deep, k)
                 squares = Matrix(first.at(builder, k, WORD(0)), first.row, first.column)
                 place = Matrix(into.at(builder, k, WORD(0)), into.row, into.column)
@@ -70,8 +72,8 @@ def _turn(lines: Lines, source: Matrix, target: Matrix, width: Any, deep: Any) -
 def _part(lines: Lines, matrix: Matrix, n: int, count: Any, width: Any) -> tuple[Any, Any]:
     """Return where line n is, and the mask of its first `width` lanes; None for a whole square.
 
-    A line beyond the last is an empty part of the first: even what a mask keeps from being touched costs hundreds of
-    cycles where the page is not there.
+    A line beyond the last is an empty part of the first: where a page is missing, even what a mask keeps untouched
+    costs hundreds of cycles.
     """
     builder = lines.builder
     place = matrix.at(builder, WORD(n), WORD(0))

@@ -6,11 +6,11 @@ from typing import Any
 
 from llvmlite import ir
 
-from nnx_numba.columns import PANEL, WIDTH, Panel, matrix_of, smaller
+from nnx_numba.columns import PANEL, WIDTH, Panel, matrix_of
 from nnx_numba.internals import types
 from nnx_numba.jit import intrinsic
 from nnx_numba.lanes import WORD
-from nnx_numba.vectors import loop, row_of
+from nnx_numba.vectors import loop, row_of, smaller
 
 _WIDE = ir.DoubleType()
 

@@ -16,9 +16,11 @@ from typing import Any
 
 from nnx_numba.internals import types
 from nnx_numba.jit import intrinsic
+from nnx_numba.lanes import WORD
+from nnx_numba.lines import LINE, Lines, Matrix, moved, words
 from nnx_numba.packing import pack
 from nnx_numba.tiles import HEIGHTS, Panel, Tile
-from nnx_numba.lines import LINE, WORD, Lines, Matrix, loop, moved, smaller, words
+from nnx_numba.vectors import loop, smaller
 
 DEPTH = 256
 """Lines of a packed panel: 32 KiB with AVX-512, which leaves room for the left operand in the first-level cache."""
@@ -83,19 +85,20 @@ class Product:
         packs = builder.and_(wide, high)
         most = builder.mul(builder.sdiv(WORD(BLOCK), self.height), self.height)
         once_at_least = builder.select(builder.icmp_signed("<", self.depth, WORD(1)), WORD(1), self.depth)
-        with loop(builder, area.row_stop, most, area.row) as top, loop(builder, once_at_least, DEPTH) as begin:
+        with loop(builder, area.row, area.row_stop, most) as top:
             rows = smaller(builder, builder.sub(area.row_stop, top), most)
-            deep = smaller(builder, builder.sub(self.depth, begin), WORD(DEPTH))
-            block = self._block(packs, top, rows, begin, deep)
-            with loop(builder, area.column_stop, self.width, area.column) as column:
-                self._one_panel(block, column, builder.sub(area.column_stop, column), bias)
+            with loop(builder, WORD(0), once_at_least, DEPTH) as begin:
+                deep = smaller(builder, builder.sub(self.depth, begin), WORD(DEPTH))
+                block = self._block(packs, top, rows, begin, deep)
+                with loop(builder, area.column, area.column_stop, self.width) as column:
+                    self._one_panel(block, column, builder.sub(area.column_stop, column), bias)
 
     def _block(self, packs: Any, top: Any, rows: Any, begin: Any, deep: Any) -> _Block:
         """Pack the left operand's block if that pays."""
         builder, choose = self.builder, self.builder.select
         source = Matrix(self.left.at(builder, top, begin), self.left.row, self.left.column)
         level, line = builder.mul(deep, self.element), builder.mul(self.height, self.element)
-        with builder.if_then(packs), loop(builder, rows, self.height) as row:
+        with builder.if_then(packs), loop(builder, WORD(0), rows, self.height) as row:
             valid = smaller(builder, self.height, builder.sub(rows, row))
             tile = Matrix(source.at(builder, row, WORD(0)), source.column, source.row)
             target = Matrix(moved(builder, self._packed, (row, level)), line, self.element)
@@ -121,7 +124,7 @@ class Product:
         address = builder.select(packs, self._panel, source.address)
         stride = builder.select(packs, WORD(2 * LINE), source.row)
         panel = Panel(address, stride, block.deep, rest, masks, starts, fresh)
-        with loop(builder, block.rows, self.height) as row:
+        with loop(builder, WORD(0), block.rows, self.height) as row:
             valid = smaller(builder, self.height, builder.sub(block.rows, row))
             place = self.out.at(builder, builder.add(block.top, row), column)
             left = Matrix(
@@ -154,10 +157,10 @@ def multiply(_context: Any, left: Any, right: Any, out: Any, area: Any, depth: A
 
     def generate(context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
         lines = Lines(builder, context.get_data_type(bias.dtype))
-        matrices = [Matrix(*words(builder, arguments[n], 3)) for n in range(3)]
+        left, right, out = (Matrix(*words(builder, arguments[n], 3)) for n in range(3))
         area = Area(*words(builder, arguments[3], 4))
         offset = lines.optional(context.make_array(bias)(context, builder, arguments[6]))
-        Product(lines, *matrices, arguments[4], arguments[5]).emit(area, offset)
+        Product(lines, left, right, out, arguments[4], arguments[5]).emit(area, offset)
         return context.get_dummy_value()
 
     return types.none(left, right, out, area, depth, height, bias), generate

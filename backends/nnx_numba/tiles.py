@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from nnx_numba.lines import LINE, REGISTERS, WORD, Lines, Matrix, loop, moved
+from nnx_numba.lanes import WORD
+from nnx_numba.lines import LINE, REGISTERS, Lines, Matrix, moved
+from nnx_numba.vectors import loop
 
 HEIGHTS = (2, 4, 6, 8, 10) if REGISTERS == 32 else (2, 4, 6)
-"""Rows of a tile: its sums, two lines to a row, with a line of the panel and a broadcast element fill the registers."""
+"""Rows of a tile: its sums, two lines a row, a pair of lines of the panel and a broadcast element fit registers."""
 
 
 @dataclass(frozen=True)
@@ -77,7 +79,7 @@ class Tile:
         ]
         sums = [[lines.variable() for _ in range(width)] for _ in range(rows)]
         self._begin(sums, targets, panel)
-        with loop(builder, panel.deep) as k:
+        with loop(builder, WORD(0), panel.deep) as k:
             place = moved(builder, panel.address, (k, panel.stride))
             line = [lines.load(builder.add(place, WORD(n * LINE)), panel.masks[n]) for n in range(width)]
             step = builder.mul(k, left.column)
@@ -116,9 +118,7 @@ class Tile:
         lines = self.lines
         for line in range(2):
             for group in self._groups:
-                columns = [
-                    lines.load(place, mask) for place, mask in self._columns(panel, out, valid, line, group)
-                ]
+                columns = [lines.load(place, mask) for place, mask in self._columns(panel, out, valid, line, group)]
                 for lane, found in enumerate(lines.transposed(columns)):
                     lines.store(found, self._aside(line, group, lane))
 

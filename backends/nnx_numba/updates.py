@@ -8,8 +8,8 @@ from nnx.interface import Array, Backend
 from nnx_numba.hostarrays import GRAIN, flat, plain
 from nnx_numba.jit import device
 from nnx_numba.kernel import Kernel, kernel
-from nnx_numba.launches import scratch
 from nnx_numba.lanes import Formula, Value, sqrt
+from nnx_numba.launches import scratch
 from nnx_numba.sweeps import sweep
 from nnx_numba.vectors import WIDE_TOTAL
 

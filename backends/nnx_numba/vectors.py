@@ -48,6 +48,11 @@ def loop(builder: Any, start: Any, stop: Any, step: Any = 1) -> Iterator[Any]:
     builder.position_at_end(end)
 
 
+def smaller(builder: Any, a: Any, b: Any) -> Any:
+    """The smaller of two integers."""
+    return builder.select(builder.icmp_signed("<", a, b), a, b)
+
+
 class Lanes:
     """Vectors of so many lanes, the first few of them in use where there is a mask."""
 
