@@ -19,7 +19,7 @@ from nnx_numba.lines import LINE
 from nnx_numba.panels import for_panels
 from nnx_numba.product import multiply
 from nnx_numba.sweeps import row_pass
-from nnx_numba.tiles import HEIGHTS
+from nnx_numba.tiles import HEIGHTS, TALL
 from nnx_numba.vectors import Row
 
 _TURNED = 8  # what it costs to pack a line from a transposed operand, in products of lines,
@@ -48,14 +48,16 @@ def _lines(count: int, itemsize: int) -> int:
     return -(-count * itemsize // LINE)
 
 
-def _height(rows: int) -> int:
+def _height(rows: int, lines: int) -> int:
     """Tiles of equal height, as few as possible."""
-    tiles = -(-rows // HEIGHTS[-1])
-    return next(height for height in HEIGHTS if height * tiles >= rows)
+    heights = (*HEIGHTS, TALL) if lines == 1 else HEIGHTS
+    tiles = max(-(-rows // heights[-1]), 1)
+    return next(height for height in heights if height * tiles >= rows)
 
 
 def _tiled(form: str, rows: int, depth: int, columns: int, itemsize: int, packing: int) -> Way:
-    height, lines = _height(rows), _lines(columns, itemsize)
+    lines = _lines(columns, itemsize)
+    height = _height(rows, lines)
     tiles = -(-rows // height)
     stores = _STORED * lines * rows if form == "swapped" else 0
     return Way(depth * lines * (tiles * height + packing) + stores, form, height, lines // 2 >= tiles)

@@ -165,6 +165,11 @@ class Lines:
     def _shuffled(self, a: Any, b: Any, order: list[int]) -> Any:
         return self.builder.shuffle_vector(a, b, ir.Constant(ir.VectorType(_INDEX, self.lanes), order))
 
+    def fetch(self, address: Any) -> None:
+        """Ask for a cache line ahead of its use; an address beyond the data is harmless."""
+        place = self.builder.inttoptr(address, POINTER)
+        call(self.builder, "llvm.prefetch.p0", ir.VoidType(), place, _INDEX(0), _INDEX(3), _INDEX(1))
+
     def variable(self) -> Variable:
         """Return a line that may change, which LLVM keeps in a register."""
         return Variable(self.builder, self.type)

@@ -10,6 +10,9 @@ from nnx_numba.lanes import WORD
 from nnx_numba.lines import Lines, Matrix
 from nnx_numba.vectors import loop
 
+_AHEAD = 16
+"""Lines that are fetched ahead: rows of a large matrix lie pages apart, where the processor itself does not."""
+
 
 def pack(lines: Lines, source: Matrix, width: Any, deep: Any, target: Matrix) -> None:
     """Copy `deep` lines of `width` elements to below each other; elements of a target's line adjoin.
@@ -47,6 +50,7 @@ def _emit(lines: Lines, source: Matrix, width: Any, deep: Any, target: Matrix) -
             with copied:
                 mask = lines.mask(rest)
                 with loop(builder, WORD(0), deep) as k:
+                    lines.fetch(first.at(builder, builder.add(k, WORD(_AHEAD)), WORD(0)))
                     line = lines.load(first.at(builder, k, WORD(0)), mask)
                     lines.store(line, into.at(builder, k, WORD(0)), mask)
             with turned, loop(builder, WORD(0), deep, lines.lanes) as k:

@@ -19,14 +19,14 @@ from nnx_numba.jit import intrinsic
 from nnx_numba.lanes import WORD
 from nnx_numba.lines import LINE, Lines, Matrix, moved, words
 from nnx_numba.packing import pack
-from nnx_numba.tiles import HEIGHTS, Panel, Tile
+from nnx_numba.tiles import HEIGHTS, TALL, Panel, Tile
 from nnx_numba.vectors import loop, smaller
 
 DEPTH = 256
 """Lines of a packed panel: 32 KiB with AVX-512, which leaves room for the left operand in the first-level cache."""
 
-BLOCK = 24 * HEIGHTS[-1]
-"""Rows that are packed at a time: about a quarter of a second-level cache."""
+BLOCK = 48 * HEIGHTS[-1]
+"""Rows that are packed at a time: half of a second-level cache."""
 
 WIDE = 4
 """Panels from which on packing the left operand pays, if its rows are more than a block."""
@@ -73,7 +73,7 @@ class Product:
         self.left, self.right, self.out = left, right, out
         self.element, self.width = WORD(lines.size), 2 * lines.lanes
         self._panel = lines.memory(2 * DEPTH)
-        self._packed = lines.memory((BLOCK + HEIGHTS[-1]) * DEPTH * lines.size // LINE)
+        self._packed = lines.memory((BLOCK + TALL) * DEPTH * lines.size // LINE)
         self._tile = Tile(lines, self.builder.icmp_signed("==", out.column, self.element))
 
     def emit(self, area: Area, bias: Any) -> None:

@@ -12,6 +12,9 @@ from nnx_numba.vectors import loop
 HEIGHTS = (2, 4, 6, 8, 10) if REGISTERS == 32 else (2, 4, 6)
 """Rows of a tile: its sums, two lines a row, a pair of lines of the panel and a broadcast element fit registers."""
 
+TALL = 16 if REGISTERS == 32 else 10
+"""Rows of a tile of one line, where the result is no wider."""
+
 
 @dataclass(frozen=True)
 class Panel:
@@ -39,7 +42,7 @@ class Tile:
     def __init__(self, lines: Lines, direct: Any) -> None:
         """Take whether elements of a row of the result adjoin; else those of a column do."""
         self.lines, self.builder, self.direct = lines, lines.builder, direct
-        self._groups = range(0, HEIGHTS[-1], lines.lanes)
+        self._groups = range(0, TALL, lines.lanes)
         self._sums = lines.memory(2 * len(self._groups) * lines.lanes)
 
     def emit(self, left: Matrix, panel: Panel, out: Matrix, valid: Any, height: Any) -> None:
@@ -48,25 +51,31 @@ class Tile:
         going_on = builder.and_(builder.not_(self.direct), builder.not_(panel.fresh))
         with builder.if_then(going_on):
             self._collect(panel, out, valid)
-        narrow = builder.icmp_signed("<=", panel.rest, WORD(self.lines.lanes))
         end = builder.append_basic_block("end")
         default = builder.append_basic_block("default")
         switch = builder.switch(height, default)
-        for rows in HEIGHTS:
+        for rows in (*HEIGHTS, TALL):
             block = builder.append_basic_block(f"rows{rows}")
             switch.add_case(WORD(rows), block)
             builder.position_at_end(block)
-            with builder.if_else(narrow) as (one, two):
-                with one:
-                    self._run(left, panel, out, valid, (rows, 1))
-                with two:
-                    self._run(left, panel, out, valid, (rows, 2))
+            self._run_narrow_or_wide(left, panel, out, valid, rows)
             builder.branch(end)
         builder.position_at_end(default)
         builder.unreachable()
         builder.position_at_end(end)
         with builder.if_then(builder.not_(self.direct)):
             self._deliver(panel, out, valid)
+
+    def _run_narrow_or_wide(self, left: Matrix, panel: Panel, out: Matrix, valid: Any, rows: int) -> None:
+        if rows == TALL:
+            self._run(left, panel, out, valid, (rows, 1))
+            return
+        narrow = self.builder.icmp_signed("<=", panel.rest, WORD(self.lines.lanes))
+        with self.builder.if_else(narrow) as (one, two):
+            with one:
+                self._run(left, panel, out, valid, (rows, 1))
+            with two:
+                self._run(left, panel, out, valid, (rows, 2))
 
     def _run(self, left: Matrix, panel: Panel, out: Matrix, valid: Any, size: tuple[int, int]) -> None:
         builder, lines = self.builder, self.lines

@@ -28,7 +28,7 @@ def multiply(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) ->
     form, _, units = request.param.partition(" ")
 
     def chosen(
-        rows: int, _depth: int, columns: int, _size: int, left_turned: bool, _right: bool, biased: bool
+        rows: int, _depth: int, columns: int, size: int, left_turned: bool, _right: bool, biased: bool
     ) -> Any:
         extent = columns if form == "swapped" else rows
         if form == "inner":
@@ -37,7 +37,7 @@ def multiply(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) ->
             return linear.Way(1.0, "inner", ROWS, False)
         if form == "swapped" and biased:
             pytest.skip("swapped sums begin with 0")
-        return linear.Way(1.0, form, linear._height(max(extent, 1)), bool(units))
+        return linear.Way(1.0, form, linear._height(extent, linear._lines(rows if form == "swapped" else columns, size)), bool(units))
 
     monkeypatch.setattr(linear, "way", chosen)
     return linear._multiply
