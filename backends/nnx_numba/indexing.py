@@ -20,6 +20,7 @@ def add(first: int, last: int, a: Array, b: Array, out: Array) -> None:
     _add((out[first:last],), (a[first:last], b[first:last]), ())
 
 
+_NARROW = 4  # words of a row up to which it is copied word by word
 _AHEAD = 2  # rows: far enough for memory, and few enough for the nearest caches
 
 
@@ -32,6 +33,11 @@ def take_rows(
     The rows lie anywhere, so that the processor cannot foresee the next one, and is told.
     """
     start = batch[()] * batch_size
+    if out.shape[1] <= _NARROW:
+        for i in range(first, last):
+            for j in range(out.shape[1]):
+                out[i, j] = source[order[start + i], j]
+        return
     for i in range(first, last):
         copy_row(source, order[start + i], order[start + min(i + _AHEAD, last - 1)], out, i)
 

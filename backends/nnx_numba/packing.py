@@ -8,7 +8,7 @@ from llvmlite import ir
 
 from nnx_numba.lanes import WORD
 from nnx_numba.lines import Lines, Matrix
-from nnx_numba.vectors import loop
+from nnx_numba.vectors import loop, smaller
 
 _AHEAD = 16
 """Lines that are fetched ahead: rows of a large matrix lie pages apart, where the processor itself does not."""
@@ -54,16 +54,24 @@ def _emit(lines: Lines, source: Matrix, width: Any, deep: Any, target: Matrix) -
                     line = lines.load(first.at(builder, k, WORD(0)), mask)
                     lines.store(line, into.at(builder, k, WORD(0)), mask)
             with turned, loop(builder, WORD(0), deep, lines.lanes) as k:
-                below = builder.sub(deep, k)
                 squares = Matrix(first.at(builder, k, WORD(0)), first.row, first.column)
                 place = Matrix(into.at(builder, k, WORD(0)), into.row, into.column)
-                whole = builder.icmp_signed(">=", below, WORD(lines.lanes))
-                whole = builder.and_(whole, builder.icmp_signed(">=", rest, WORD(lines.lanes)))
-                with builder.if_else(whole) as (full, part):
-                    with full:
-                        _turn(lines, squares, place, None, None)
-                    with part:
-                        _turn(lines, squares, place, rest, below)
+                _emit_square(lines, squares, rest, builder.sub(deep, k), place)
+
+
+def _emit_square(lines: Lines, source: Matrix, width: Any, deep: Any, target: Matrix) -> None:
+    """Turn a whole square, the elements of one with few lines, or part of a square."""
+    builder, lanes = lines.builder, WORD(lines.lanes)
+    whole = builder.and_(builder.icmp_signed(">=", deep, lanes), builder.icmp_signed(">=", width, lanes))
+    with builder.if_else(whole) as (full, part):
+        with full:
+            _turn(lines, source, target, None, None)
+        with part, builder.if_else(builder.icmp_signed("<=", deep, WORD(lines.lanes // 4))) as (few, many):
+            with few, loop(builder, WORD(0), deep) as k:
+                with loop(builder, WORD(0), smaller(builder, width, lanes)) as n:
+                    lines.put(lines.get(source.at(builder, k, n)), target.at(builder, k, n))
+            with many:
+                _turn(lines, source, target, width, deep)
 
 
 def _turn(lines: Lines, source: Matrix, target: Matrix, width: Any, deep: Any) -> None:
