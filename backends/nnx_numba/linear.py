@@ -45,7 +45,8 @@ class Way(NamedTuple):
 
 
 def _lines(count: int, itemsize: int) -> int:
-    return -(-count * itemsize // LINE)
+    lanes: int = LINE // itemsize
+    return -(-count // lanes)
 
 
 def _height(rows: int, lines: int) -> int:
