@@ -45,8 +45,7 @@ class Way(NamedTuple):
 
 
 def _lines(count: int, itemsize: int) -> int:
-    lanes: int = LINE // itemsize
-    return -(-count // lanes)
+    return -(-count * itemsize // LINE)
 
 
 def _height(rows: int, lines: int) -> int:

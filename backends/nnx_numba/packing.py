@@ -62,6 +62,7 @@ def _emit(lines: Lines, source: Matrix, width: Any, deep: Any, target: Matrix) -
 def _emit_square(lines: Lines, source: Matrix, width: Any, deep: Any, target: Matrix) -> None:
     """Turn a whole square, the elements of one with few lines, or part of a square."""
     builder, lanes = lines.builder, WORD(lines.lanes)
+    part_width = smaller(builder, width, lanes)
     whole = builder.and_(builder.icmp_signed(">=", deep, lanes), builder.icmp_signed(">=", width, lanes))
     with builder.if_else(whole) as (full, part):
         with full:

@@ -9,10 +9,10 @@ from nnx_numba.lanes import WORD
 from nnx_numba.lines import LINE, REGISTERS, Lines, Matrix, moved
 from nnx_numba.vectors import loop
 
-HEIGHTS = (2, 4, 6, 8, 10) if REGISTERS == 32 else (2, 4, 6)
+HEIGHTS: tuple[int, ...] = (2, 4, 6, 8, 10) if REGISTERS == 32 else (2, 4, 6)
 """Rows of a tile: its sums, two lines a row, a pair of lines of the panel and a broadcast element fit registers."""
 
-TALL = 16 if REGISTERS == 32 else 10
+TALL: int = 16 if REGISTERS == 32 else 10
 """Rows of a tile of one line, where the result is no wider."""
 
 
