@@ -68,11 +68,7 @@ def _emit_square(lines: Lines, source: Matrix, width: Any, deep: Any, target: Ma
         with full:
             _turn(lines, source, target, None, None)
         with part, builder.if_else(builder.icmp_signed("<=", deep, WORD(lines.lanes // 4))) as (few, many):
-            with (
-                few,
-                loop(builder, WORD(0), deep) as k,
-                loop(builder, WORD(0), smaller(builder, width, lanes)) as n,
-            ):
+            with few, loop(builder, WORD(0), deep) as k, loop(builder, WORD(0), part_width) as n:
                 lines.put(lines.get(source.at(builder, k, n)), target.at(builder, k, n))
             with many:
                 _turn(lines, source, target, width, deep)
