@@ -37,7 +37,7 @@ class Kernel:
     def __call__(self, count: int, grain: int, *arguments: Any) -> None:
         """Do all `count` units, or collect the launch; twice `grain` units are worth a second thread."""
         if count > 0:
-            launch = Launch(self.entry(arguments).address, pack(arguments), count, grain, arguments)
+            launch = Launch(self.entry(arguments).address, pack(arguments), count, max(grain, 1), arguments)
             calls = collected()
             if calls is None:
                 run_one(launch)

@@ -25,6 +25,7 @@ from nnx_numba.launches import Launch
 
 _SPINS = 4096  # looks at the barrier before a thread lets others run: about fifty microseconds
 _ALIGNED = 64  # shares of so many units or more begin at multiples of this, where vectors and cache lines do
+_ABANDONED = 1 << 62  # what the count of arrivals is set to when nobody will come
 
 Table = NDArray[np.int64]
 """A row for each call: address, arguments, count, units to a thread at least, whether to wait afterwards."""
@@ -77,14 +78,20 @@ class _Crew:
         self._orders: list[queue.SimpleQueue[Any]] = []
 
     def run(self, table: Table, steps: int) -> None:
-        self._start()
+        """Run with as many threads as the largest call can use; helpers begin once the caller does."""
+        size = min(self.size, int((table[:, 2] // table[:, 3]).max()))
+        self._start(size - 1)
         arrived = np.zeros(1, np.int64)
-        for rank, orders in enumerate(self._orders, 1):
-            orders.put((table, steps, rank, self.size, arrived))
-        _walk()(table, steps, 0, self.size, arrived)
+        try:
+            for rank in range(1, size):
+                self._orders[rank - 1].put((table, steps, rank, size, arrived))
+            _walk()(table, steps, 0, size, arrived)
+        except BaseException:  # an interrupt before the caller began: the helpers must not wait for it
+            arrived[0] = _ABANDONED
+            raise
 
-    def _start(self) -> None:
-        while len(self._orders) < self.size - 1:
+    def _start(self, helpers: int) -> None:
+        while len(self._orders) < helpers:
             self._orders.append(queue.SimpleQueue())
             threading.Thread(target=_serve, args=(self._orders[-1],), name="nnx-numba", daemon=True).start()
 
@@ -107,7 +114,8 @@ def _forget_threads() -> None:
 
 _crew = _Crew(numba.get_num_threads())
 _busy = threading.Lock()
-os.register_at_fork(after_in_child=_forget_threads)
+if hasattr(os, "register_at_fork"):  # Windows cannot fork
+    os.register_at_fork(after_in_child=_forget_threads)
 
 
 @cache
@@ -116,6 +124,11 @@ def _walk() -> Any:
 
     def walk(table: Table, steps: int, rank: int, size: int, arrived: NDArray[np.int64]) -> None:
         waits = 0
+        if size > 1:
+            waits = 1
+            _wait(arrived, size)
+            if arrived[0] >= _ABANDONED:
+                return
         for _ in range(steps):
             for call in range(table.shape[0]):
                 count, grain = table[call, 2], table[call, 3]

@@ -126,6 +126,31 @@ def together(work: Callable[[], None], count: int) -> None:
         thread.join()
 
 
+@pytest.mark.usefixtures("eager_threads")
+def test_helpers_do_nothing_when_the_caller_is_interrupted_before_it_begins(
+    backend: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    x, y = np.ones(400_000, np.float32), np.zeros(400_000, np.float32)
+    backend.activate(x, y, "relu", 0.0)
+    y[...] = 0
+    walk, caller, helpers_done = team._walk(), threading.current_thread(), threading.Event()
+
+    def interrupted(*arguments: Any) -> None:
+        if threading.current_thread() is caller:
+            raise KeyboardInterrupt
+        walk(*arguments)
+        helpers_done.set()
+
+    monkeypatch.setattr(team, "_walk", lambda: interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        backend.activate(x, y, "relu", 0.0)
+    assert helpers_done.wait(10), "a helper waits for a caller that will not come"
+    monkeypatch.undo()
+    assert (y == 0).all()
+    backend.activate(x, y, "relu", 0.0)
+    assert (y == 1).all()
+
+
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
 def test_a_forked_process_starts_threads_of_its_own(package: Path) -> None:
     program = """
