@@ -15,7 +15,7 @@ from benchmarks.targets import TARGETS
 from benchmarks.workloads import WORKLOADS
 
 FORMAT = 1
-REPETITIONS = {"workload": 15, "kernel": 25}
+REPETITIONS = {"workload": 7, "kernel": 11}
 QUICK_REPETITIONS = {"workload": 3, "kernel": 11}
 """Turns of each contender; those of a kernel take some hundredths of a second."""
 
