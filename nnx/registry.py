@@ -18,6 +18,8 @@ from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from nnx.errors import BackendError, BackendUnavailableError, OptionError, UnknownNameError
 from nnx.interface import Backend
 
@@ -96,14 +98,14 @@ def _load(name: str) -> Backend:
     factory = _factory(name)
     try:
         backend = factory()
+        if _num_threads is not None and isinstance(backend, Backend):
+            backend.set_num_threads(_num_threads)
     except BackendUnavailableError:
         raise
     except Exception as error:  # a plug-in's own failure, of any kind, must read as one sentence
         raise BackendUnavailableError(name, f"loading it failed with {error!r}.") from error
     if not isinstance(backend, Backend):
         raise BackendUnavailableError(name, f"its entry point made {backend!r}, not an nnx.Backend.")
-    if _num_threads is not None:
-        backend.set_num_threads(_num_threads)
     return backend
 
 
@@ -151,20 +153,20 @@ def loaded() -> list[Backend]:
 def set_num_threads(count: int) -> None:
     """Have every engine use at most `count` threads of the host: BLAS under NumPy, and Numba's kernels.
 
-    Holds for engines in use and for those loaded later. Without it, NumPy's BLAS and Numba each take all cores, or
-    what their own settings say (OPENBLAS_NUM_THREADS, NUMBA_NUM_THREADS). Results do not depend on it on Numba; on
-    NumPy, BLAS may round differently.
+    Holds for engines selected by name, in use or later, and for the BLAS libraries that are loaded by then. Without
+    it, NumPy's BLAS and Numba each take all cores, or what their own settings say (OPENBLAS_NUM_THREADS,
+    NUMBA_NUM_THREADS). Results do not depend on it on Numba; on NumPy, BLAS may round differently.
 
     Raises:
         OptionError: count is not a positive whole number.
     """
     global _num_threads
-    if isinstance(count, bool) or not isinstance(count, int) or count < 1:
-        raise OptionError(f"set_num_threads expects a whole number of at least 1, got {count!r}.")
+    if isinstance(count, bool) or not isinstance(count, int | np.integer) or count < 1:
+        raise OptionError(f"count must be a whole number of at least 1, got {count!r}: try set_num_threads(1).")
     with _lock:
-        _num_threads = count
+        _num_threads = int(count)
         for backend in _loaded.values():
-            backend.set_num_threads(count)
+            backend.set_num_threads(_num_threads)
 
 
 def resolve(backend: str | Backend | None) -> Backend:

@@ -25,7 +25,7 @@ def restored(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 @pytest.mark.parametrize("count", [0, -1, 1.5, True, "2", None])
 def test_a_count_that_is_none_is_refused(count: Any) -> None:
-    with pytest.raises(OptionError, match="set_num_threads expects a whole number of at least 1, got"):
+    with pytest.raises(OptionError, match="count must be a whole number of at least 1, got"):
         nnx.set_num_threads(count)
 
 

@@ -20,7 +20,7 @@ import numba
 import numpy
 import platformdirs
 
-from nnx_numba.internals import NullCache, dumps, rebuild_result
+from nnx_numba.internals import NullCache, dumps, rebuild_result, register_bytes
 
 _PACKAGE = Path(__file__).resolve().parent
 
@@ -93,5 +93,5 @@ class DiskCache(NullCache):  # type: ignore[misc]  # Any, see internals
     def _path(self, sig: Any, codegen: Any) -> Path | None:
         """One file per function, signature and processor."""
         folder = cache_folder()
-        key = f"{self._name} {sig} {codegen.magic_tuple()}"
+        key = f"{self._name} {sig} {codegen.magic_tuple()} {register_bytes()}"
         return folder and folder / f"{self._name}-{hashlib.sha256(key.encode()).hexdigest()[:16]}.nbc"

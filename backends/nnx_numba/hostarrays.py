@@ -13,14 +13,15 @@ GRAIN = 32768
 
 
 def plain(array: NDArray[Any]) -> NDArray[Any]:
-    """Return the array itself if it is contiguous, aligned and writable; else a writable view or a copy."""
-    return array if array.flags.carray else _made_plain(array)
+    """Return the array itself if it is contiguous, aligned, writable and native; else a writable view or a copy."""
+    return array if array.flags.carray and array.dtype.isnative else _made_plain(array)
 
 
 def _made_plain(array: NDArray[Any]) -> NDArray[Any]:
     """Numba takes read-only arrays for another type: no kernel writes to an input, so a view may pretend."""
-    if not (array.flags.c_contiguous and array.flags.aligned) or array.nbytes == 0:
-        return np.array(array, order="C")
+    whole = array.flags.c_contiguous and array.flags.aligned and array.dtype.isnative
+    if not whole or array.nbytes == 0:
+        return np.array(array, array.dtype.newbyteorder("="), order="C")
     memory = (ctypes.c_byte * array.nbytes).from_address(array.ctypes.data)
     view: NDArray[Any] = np.ndarray(array.shape, array.dtype, buffer=memoryview(memory))
     return view

@@ -2,12 +2,14 @@
 
 A kernel is written once, as a function `(first, last, *arguments)` that does units first..last-1 of its work:
 elements, rows, columns or blocks. Units never depend on how they are dealt out, so any number of threads
-gives the same bits. It is compiled to a C entry `void(int64 *row, int64 first, int64 last)`, where the row holds
-addresses, extents and attributes, for each set of argument types, when first used with them.
+gives the same bits. It is compiled to a C entry `void(int64 *row, int64 first, int64 last, void *memory)`, for each
+set of argument types when first used with them. The row holds addresses, extents and attributes; the memory is the
+thread's own, and reaches functions that ask for it with a third parameter, `memory`.
 """
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from typing import Any
 
@@ -22,7 +24,7 @@ from nnx_numba.jit import FLAGS, inner, intrinsic
 from nnx_numba.launches import Launch, collected
 from nnx_numba.team import run_one
 
-_ENTRY = types.void(types.CPointer(types.int64), types.int64, types.int64)
+_ENTRY = types.void(types.CPointer(types.int64), types.int64, types.int64, types.intp)
 
 
 class Kernel:
@@ -31,12 +33,13 @@ class Kernel:
     def __init__(self, function: Callable[..., None], variant: str = "") -> None:
         """Take the function; `variant` tells apart kernels made by one factory."""
         self.name = "-".join(filter(None, (function.__qualname__.rsplit(".", 1)[-1], variant)))
-        self._function = function
+        self._function, self._packs = function, "memory" in inspect.signature(function).parameters
         self._entries: dict[tuple[Any, ...], Any] = {}
 
     def __call__(self, count: int, grain: int, *arguments: Any) -> None:
         """Do all `count` units, or collect the launch; twice `grain` units are worth a second thread."""
         if count > 0:
+            arguments = tuple(map(_plain_number, arguments))
             launch = Launch(self.entry(arguments).address, pack(arguments), count, max(grain, 1), arguments)
             calls = collected()
             if calls is None:
@@ -55,10 +58,14 @@ class Kernel:
         run = inner(self._function)
         arguments = unpacker(kinds)
 
-        def entry(row: Any, first: int, last: int) -> None:
+        def entry(row: Any, first: int, last: int, memory: int) -> None:  # noqa: ARG001
             run(first, last, *arguments(row))
 
-        callback = CFunc(entry, (_ENTRY.args, _ENTRY.return_type), locals={}, options=dict(FLAGS))
+        def packing_entry(row: Any, first: int, last: int, memory: int) -> None:
+            run(first, last, memory, *arguments(row))
+
+        chosen = packing_entry if self._packs else entry
+        callback = CFunc(chosen, (_ENTRY.args, _ENTRY.return_type), locals={}, options=dict(FLAGS))
         callback._cache = DiskCache(f"{self.name}-entry-{'-'.join(map(str, kinds))}")
         callback.compile()
         return callback
@@ -67,6 +74,11 @@ class Kernel:
 def kernel(function: Callable[..., None]) -> Kernel:
     """Make a kernel of a function."""
     return Kernel(function)
+
+
+def _plain_number(argument: Any) -> Any:
+    """Return Python's number for one of NumPy's, so that nothing is compiled twice."""
+    return argument.item() if isinstance(argument, np.floating | np.integer) else argument
 
 
 def _kind(argument: Any) -> tuple[Any, ...]:

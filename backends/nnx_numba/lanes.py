@@ -12,10 +12,8 @@ from __future__ import annotations
 import inspect
 import math
 from collections.abc import Callable
-from functools import cache
 from typing import Any
 
-import llvmlite.binding
 from llvmlite import ir
 
 from nnx_numba.jit import intrinsic
@@ -34,13 +32,6 @@ _SIZES = {"float": 4, "double": 8}
 
 Formula = Callable[..., Any]
 """A function of Values that returns one Value or a tuple of them."""
-
-
-@cache
-def register_bytes() -> int:
-    """Return the size of this processor's vector registers."""
-    features = llvmlite.binding.get_host_cpu_features()
-    return 64 if features.get("avx512f") else 32 if features.get("avx") else 16
 
 
 def _element(kind: Any) -> Any:

@@ -17,7 +17,7 @@ class Launch:
     """One kernel call.
 
     Attributes:
-        address: its C entry `void(int64 *row, int64 first, int64 last)`.
+        address: its C entry `void(int64 *row, int64 first, int64 last, void *memory)`.
         row: its arguments in 64-bit words.
         count, grain: units of work, and how many of them are worth a thread.
         kept: what must stay alive as long as the entry may be called.
@@ -38,6 +38,7 @@ class Launch:
 class _Local(threading.local):
     collected: list[Launch] | None = None
     scratch: NDArray[np.float64] | None = None
+    working: NDArray[np.int64] | None = None
 
 
 _local = _Local()
@@ -46,11 +47,11 @@ _local = _Local()
 @contextmanager
 def collecting() -> Iterator[list[Launch]]:
     """Collect the launches of this thread inside the `with` block, instead of running them."""
-    _local.collected = []
+    before, _local.collected = _local.collected, []
     try:
         yield _local.collected
     finally:
-        _local.collected = None
+        _local.collected = before
 
 
 def collected() -> list[Launch] | None:
@@ -68,3 +69,16 @@ def scratch(size: int) -> NDArray[np.float64]:
     if _local.scratch is None or _local.scratch.size < size:
         _local.scratch = np.empty(max(size, 1024))
     return _local.scratch[:size]
+
+
+WORKING = 1 << 20
+"""Bytes of memory that every thread brings along for what kernels pack."""
+
+
+def working_memory() -> NDArray[np.int64]:
+    """Return this thread's working memory, from a 64-byte boundary on; a page of it is real once it is used."""
+    if _local.working is None:
+        words = np.empty((WORKING + 64) // 8, np.int64)
+        first = -words.ctypes.data % 64 // 8
+        _local.working = words[first : first + WORKING // 8]
+    return _local.working

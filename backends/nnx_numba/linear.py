@@ -82,6 +82,7 @@ def way(
 def product(
     first: int,
     last: int,
+    memory: int,
     a: Array,
     b: Array,
     bias: Array,
@@ -108,7 +109,7 @@ def product(
         area = (0, rows, first * panel, min(last * panel, columns))
     else:
         area = (first * height, min(last * height, rows), 0, columns)
-    multiply(left, right, result, area, depth, height, bias)
+    multiply(left, right, result, area, depth, height, bias, memory)
 
 
 @kernel

@@ -13,8 +13,8 @@ from typing import Any
 
 from llvmlite import ir
 
-from nnx_numba.internals import alloca_once
-from nnx_numba.lanes import WORD, call, fill, register_bytes
+from nnx_numba.internals import alloca_once, register_bytes
+from nnx_numba.lanes import WORD, call, fill
 
 POINTER = ir.PointerType()
 ROUNDED_ONCE = ("contract", "nsz")

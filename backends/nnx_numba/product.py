@@ -17,16 +17,14 @@ from typing import Any
 from nnx_numba.internals import types
 from nnx_numba.jit import intrinsic
 from nnx_numba.lanes import WORD
+from nnx_numba.launches import WORKING
 from nnx_numba.lines import LINE, Lines, Matrix, moved, words
 from nnx_numba.packing import pack
-from nnx_numba.tiles import HEIGHTS, TALL, Panel, Tile
+from nnx_numba.tiles import TALL, Panel, Tile
 from nnx_numba.vectors import loop, smaller
 
 DEPTH = 256
 """Lines of a packed panel: 32 KiB with AVX-512, which leaves room for the left operand in the first-level cache."""
-
-BLOCK = 48 * HEIGHTS[-1]
-"""Rows that are packed at a time: half of a second-level cache."""
 
 WIDE = 4
 """Panels from which on packing the left operand pays, if its rows are more than a block."""
@@ -67,13 +65,15 @@ class _Block:
 class Product:
     """Emits left @ right into an area of out."""
 
-    def __init__(self, lines: Lines, left: Matrix, right: Matrix, out: Matrix, depth: Any, height: Any) -> None:
-        """Take the operands, their common extent and the rows of a tile, in LLVM values."""
+    def __init__(
+        self, lines: Lines, left: Matrix, right: Matrix, out: Matrix, depth: Any, height: Any, memory: Any
+    ) -> None:
+        """Take the operands, their common extent, the rows of a tile and memory for packing, in LLVM values."""
         self.lines, self.builder, self.depth, self.height = lines, lines.builder, depth, height
         self.left, self.right, self.out = left, right, out
         self.element, self.width = WORD(lines.size), 2 * lines.lanes
         self._panel = lines.memory(2 * DEPTH)
-        self._packed = lines.memory((BLOCK + TALL) * DEPTH * lines.size // LINE)
+        self._packed, self._block_rows = memory, WORKING // (DEPTH * lines.size) - TALL
         self._tile = Tile(lines, self.builder.icmp_signed("==", out.column, self.element))
 
     def emit(self, area: Area, bias: Any) -> None:
@@ -81,9 +81,9 @@ class Product:
         builder = self.builder
         columns = builder.sub(area.column_stop, area.column)
         wide = builder.icmp_signed(">", columns, WORD(WIDE * self.width))
-        high = builder.icmp_signed(">", builder.sub(area.row_stop, area.row), WORD(BLOCK))
+        high = builder.icmp_signed(">", builder.sub(area.row_stop, area.row), WORD(self._block_rows))
         packs = builder.and_(wide, high)
-        most = builder.mul(builder.sdiv(WORD(BLOCK), self.height), self.height)
+        most = builder.mul(builder.sdiv(WORD(self._block_rows), self.height), self.height)
         once_at_least = builder.select(builder.icmp_signed("<", self.depth, WORD(1)), WORD(1), self.depth)
         with loop(builder, area.row, area.row_stop, most) as top:
             rows = smaller(builder, builder.sub(area.row_stop, top), most)
@@ -148,11 +148,13 @@ class Product:
 
 
 @intrinsic
-def multiply(_context: Any, left: Any, right: Any, out: Any, area: Any, depth: Any, height: Any, bias: Any) -> Any:
+def multiply(
+    _context: Any, left: Any, right: Any, out: Any, area: Any, depth: Any, height: Any, bias: Any, memory: Any
+) -> Any:
     """Add up left @ right in an area of out.
 
     left, right, out: (address, bytes to the next row, to the next column); area: (row, stop, column, stop);
-    bias: an array with one element for each column, or of no elements.
+    bias: an array with one element for each column, or of no elements; memory: the address of `WORKING` bytes.
     """
 
     def generate(context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
@@ -160,7 +162,7 @@ def multiply(_context: Any, left: Any, right: Any, out: Any, area: Any, depth: A
         left, right, out = (Matrix(*words(builder, arguments[n], 3)) for n in range(3))
         area = Area(*words(builder, arguments[3], 4))
         offset = lines.optional(context.make_array(bias)(context, builder, arguments[6]))
-        Product(lines, left, right, out, arguments[4], arguments[5]).emit(area, offset)
+        Product(lines, left, right, out, arguments[4], arguments[5], arguments[7]).emit(area, offset)
         return context.get_dummy_value()
 
-    return types.none(left, right, out, area, depth, height, bias), generate
+    return types.none(left, right, out, area, depth, height, bias, memory), generate

@@ -58,7 +58,7 @@ def compile_tape(tape: Tape, is_native: Callable[[Any], bool]) -> Program:
 
 def _stays(argument: Any) -> bool:
     """Whether a kernel uses an argument where it lies; a strided array would be copied each time."""
-    return not isinstance(argument, np.ndarray) or bool(argument.flags.carray)
+    return not isinstance(argument, np.ndarray) or bool(argument.flags.carray and argument.dtype.isnative)
 
 
 def _bound(kernel: Callable[..., None], arguments: tuple[Any, ...]) -> Callable[[], None]:

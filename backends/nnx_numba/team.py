@@ -7,6 +7,7 @@ between, and no thread is woken within a program.
 
 from __future__ import annotations
 
+import logging
 import os
 import platform
 import queue
@@ -14,17 +15,18 @@ import threading
 from functools import cache
 from typing import Any
 
-import numba
 import numpy as np
 from llvmlite import ir
 from numpy.typing import NDArray
 
-from nnx_numba.internals import types
+from nnx_numba.internals import default_threads, types
 from nnx_numba.jit import compiled, intrinsic
-from nnx_numba.launches import Launch
+from nnx_numba.launches import Launch, working_memory
 
 _SPINS = 4096  # looks at the barrier before a thread lets others run: about fifty microseconds
 _ALIGNED = 64  # shares of so many units or more begin at multiples of this, where vectors and cache lines do
+_log = logging.getLogger("nnx_numba")
+
 _ABANDONED = 1 << 62  # what the count of arrivals is set to when nobody will come
 
 Table = NDArray[np.int64]
@@ -44,14 +46,12 @@ def table_of(launches: list[Launch]) -> Table:
 
 
 def run(table: Table, steps: int) -> None:
-    """Run a table `steps` times, on all threads that are free and that it has work for."""
-    if table[:, 4].any() and _crew.size > 1 and _busy.acquire(blocking=False):
-        try:
+    """Run a table `steps` times: on the team if it has work for it and the team is free, else on this thread."""
+    if table[:, 4].any() and _crew.size > 1 and not _busy.locked():
+        with _busy:  # whoever comes second at the very same moment waits, and then has the team
             _crew.run(table, steps)
-        finally:
-            _busy.release()
     else:
-        _walk()(table, steps, 0, 1, np.zeros(1, np.int64))
+        _walk()(table, steps, 0, 1, np.zeros(1, np.int64), working_memory())
 
 
 def run_one(launch: Launch) -> None:
@@ -79,21 +79,29 @@ class _Crew:
 
     def run(self, table: Table, steps: int) -> None:
         """Run with as many threads as the largest call can use; helpers begin once the caller does."""
-        size = min(self.size, int((table[:, 2] // table[:, 3]).max()))
-        self._start(size - 1)
+        walk, memory = _walk(), working_memory()
+        useful = min(self.size, int((table[:, 2] // table[:, 3]).max()))
+        size = 1 + self._start(useful - 1)
         arrived = np.zeros(1, np.int64)
         try:
             for rank in range(1, size):
                 self._orders[rank - 1].put((table, steps, rank, size, arrived))
-            _walk()(table, steps, 0, size, arrived)
+            walk(table, steps, 0, size, arrived, memory)
         except BaseException:  # an interrupt before the caller began: the helpers must not wait for it
             arrived[0] = _ABANDONED
             raise
 
-    def _start(self, helpers: int) -> None:
+    def _start(self, helpers: int) -> int:
+        """Start as many helpers as are missing, and return how many there are to be had."""
         while len(self._orders) < helpers:
-            self._orders.append(queue.SimpleQueue())
-            threading.Thread(target=_serve, args=(self._orders[-1],), name="nnx-numba", daemon=True).start()
+            orders: queue.SimpleQueue[Any] = queue.SimpleQueue()
+            try:
+                threading.Thread(target=_serve, args=(orders,), name="nnx-numba", daemon=True).start()
+            except RuntimeError as error:  # the system has no more threads to give, or Python is ending
+                _log.warning("no thread beyond %d could be started: %s", 1 + len(self._orders), error)
+                break
+            self._orders.append(orders)
+        return min(helpers, len(self._orders))
 
     def __del__(self) -> None:
         for orders in self._orders:
@@ -101,8 +109,9 @@ class _Crew:
 
 
 def _serve(orders: queue.SimpleQueue[Any]) -> None:
+    memory = working_memory()
     while (order := orders.get()) is not None:
-        _walk()(*order)
+        _walk()(*order, memory)
 
 
 def _forget_threads() -> None:
@@ -112,7 +121,7 @@ def _forget_threads() -> None:
     _crew, _busy = _Crew(_crew.size), threading.Lock()
 
 
-_crew = _Crew(numba.get_num_threads())
+_crew = _Crew(default_threads())
 _busy = threading.Lock()
 if hasattr(os, "register_at_fork"):  # Windows cannot fork
     os.register_at_fork(after_in_child=_forget_threads)
@@ -122,7 +131,9 @@ if hasattr(os, "register_at_fork"):  # Windows cannot fork
 def _walk() -> Any:
     """Return the compiled loop."""
 
-    def walk(table: Table, steps: int, rank: int, size: int, arrived: NDArray[np.int64]) -> None:
+    def walk(
+        table: Table, steps: int, rank: int, size: int, arrived: NDArray[np.int64], memory: NDArray[np.int64]
+    ) -> None:
         waits = 0
         if size > 1:
             waits = 1
@@ -133,14 +144,14 @@ def _walk() -> Any:
             for call in range(table.shape[0]):
                 count, grain = table[call, 2], table[call, 3]
                 if size == 1:
-                    _call(table[call, 0], table[call, 1], 0, count)
+                    _call(table[call, 0], table[call, 1], 0, count, memory)
                     continue
                 parts = max(min(size, count // grain), 1)
                 if rank < parts:
                     unit = _ALIGNED if grain >= _ALIGNED else 1
                     first = count * rank // parts // unit * unit
                     last = count if rank == parts - 1 else count * (rank + 1) // parts // unit * unit
-                    _call(table[call, 0], table[call, 1], first, last)
+                    _call(table[call, 0], table[call, 1], first, last, memory)
                 if table[call, 4]:
                     waits += 1
                     _wait(arrived, waits * size)
@@ -151,17 +162,19 @@ def _walk() -> Any:
 
 
 @intrinsic
-def _call(_context: Any, _address: Any, _row: Any, _first: Any, _last: Any) -> Any:
+def _call(_context: Any, _address: Any, _row: Any, _first: Any, _last: Any, memory: Any) -> Any:
     """Call the C entry at an address."""
 
     def generate(context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
         word = ir.IntType(64)
-        function = ir.FunctionType(ir.VoidType(), [word.as_pointer(), word, word]).as_pointer()
+        kinds = [word.as_pointer(), word, word, word.as_pointer()]
+        function = ir.FunctionType(ir.VoidType(), kinds).as_pointer()
         row = builder.inttoptr(arguments[1], word.as_pointer())
-        builder.call(builder.inttoptr(arguments[0], function), [row, *arguments[2:]])
+        working = context.make_array(memory)(context, builder, arguments[4]).data
+        builder.call(builder.inttoptr(arguments[0], function), [row, *arguments[2:4], working])
         return context.get_dummy_value()
 
-    return types.void(types.int64, types.int64, types.int64, types.int64), generate
+    return types.void(types.int64, types.int64, types.int64, types.int64, memory), generate
 
 
 @intrinsic

@@ -9,8 +9,8 @@ from typing import Any
 
 from llvmlite import ir
 
-from nnx_numba.internals import alloca_once
-from nnx_numba.lanes import WORD, Value, call, fill, larger, register_bytes, where
+from nnx_numba.internals import alloca_once, register_bytes
+from nnx_numba.lanes import WORD, Value, call, fill, larger, where
 
 _INT = ir.IntType(32)
 

@@ -38,9 +38,14 @@ def random_key() -> Any:
     return jax.random.key(0, impl="rbg" if jax.default_backend() == "gpu" else None)
 
 
+def take(source: Any, rows: Any) -> Any:
+    """Gather rows that are there; by default JAX would fill in for each element of one that is not."""
+    return jnp.take(source, rows, axis=0, mode="clip")
+
+
 def kept(key: Any, share: float, shape: tuple[int, ...]) -> Any:
-    """Return a mask; from bare bits, which took 5 ms per million where `bernoulli` took 8."""
-    return jax.random.bits(key, shape, jnp.uint32) < jnp.uint32(share * 2**32)
+    """Return a mask, from sixteen bare bits an element, as nnx draws it: the fastest way that JAX has."""
+    return jax.random.bits(key, shape, jnp.uint16) < jnp.uint16(share * 2**16)
 
 
 def _normalise(z: Any, gamma: Any, beta: Any) -> tuple[Any, list[Any]]:

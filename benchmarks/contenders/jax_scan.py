@@ -34,7 +34,7 @@ class ScanTrainer(StepTrainer):
 
     def _epoch(self, state: Any, x: Any, y: Any, order: Any) -> Any:
         def body(state: Any, rows: Any) -> Any:
-            batch = jnp.take(x, rows, axis=0), jnp.take(y, rows, axis=0)
+            batch = jax_network.take(x, rows), jax_network.take(y, rows)
             return jax_network.step(self.workload, state, *batch)
 
         return lax.scan(body, state, order.reshape(self.steps, self.rows))

@@ -31,7 +31,7 @@ class StepTrainer(Trainer):
     def _advance(self, state: Any, total: Any, x: Any, y: Any, order: Any, start: Any) -> Any:
         if self.steps > 1:
             rows = lax.dynamic_slice(order, (start,), (self.rows,))
-            x, y = jnp.take(x, rows, axis=0), jnp.take(y, rows, axis=0)
+            x, y = jax_network.take(x, rows), jax_network.take(y, rows)
         state, loss = jax_network.step(self.workload, state, x, y)
         return state, total + loss
 

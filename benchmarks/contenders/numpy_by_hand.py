@@ -1,4 +1,4 @@
-"""NumPy as a careful author writes it from scratch: every array made once, `out=` everywhere, flat parameters."""
+"""NumPy as a careful author writes it from scratch: large arrays made once, `out=` for them, flat parameters."""
 
 from __future__ import annotations
 

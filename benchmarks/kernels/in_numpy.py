@@ -1,4 +1,4 @@
-"""Kernels in NumPy, written by hand: `out=` everywhere, no array made anew while repeating."""
+"""Kernels in NumPy, written by hand: `out=` for whatever is as large as the inputs, mostly."""
 
 from __future__ import annotations
 

@@ -9,7 +9,6 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from torch.nn import functional
 
 from benchmarks.contenders.base import CannotExpressError, Loop
 from benchmarks.kernels import cases
@@ -163,14 +162,16 @@ def _linear_backward(held: Tensors) -> Prepared:
 
 
 def _softmax_cross_entropy(held: Tensors) -> Prepared:
-    logits, labels = held["logits"].requires_grad_(), held["labels"]
-    loss, slope = logits.new_empty(()), torch.empty_like(logits)
+    logits, labels, aten = held["logits"], held["labels"], torch.ops.aten
+    loss, total, one = (logits.new_full((), value) for value in (0.0, 0.0, 1.0))
+    logs, picked, slope = (torch.empty_like(logits) for _ in range(3))
+    mean, nowhere = 1, -100  # how terms are reduced, and the label that is left out
 
     def once() -> None:
-        with torch.enable_grad():
-            value = functional.cross_entropy(logits, labels)
-        loss.copy_(value.detach())
-        (slope.data,) = torch.autograd.grad(value, logits)
+        aten._log_softmax.out(logits, 1, False, out=logs)
+        aten.nll_loss_forward.output(logs, labels, None, mean, nowhere, output=loss, total_weight=total)
+        aten.nll_loss_backward.grad_input(one, logs, labels, None, mean, nowhere, total, grad_input=picked.zero_())
+        aten._log_softmax_backward_data.out(picked, logs, 1, logits.dtype, out=slope)
 
     return once, [loss, slope]
 

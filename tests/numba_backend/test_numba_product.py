@@ -13,7 +13,7 @@ pytest.importorskip("numba")
 
 from nnx_numba import linear
 from nnx_numba.inner import MOST, ROWS
-from nnx_numba.launches import collecting
+from nnx_numba.launches import collecting, working_memory
 
 FORMS = ("direct", "direct by panels", "swapped", "swapped by panels", "inner")
 SHAPES = [(1, 1, 1), (3, 5, 7), (5, 17, 16), (4, 8, 33), (31, 64, 32), (300, 3, 2), (64, 33, 31), (209, 20, 7)]
@@ -122,8 +122,9 @@ def test_a_left_operand_that_is_packed_gives_the_same_bits(kind: str, monkeypatc
 
 
 def run_units(launch: Any, first: int, last: int) -> None:
-    entry = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64)(launch.address)
-    entry(launch.row.ctypes.data, first, last)
+    memory = working_memory()
+    kinds = ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64, ctypes.c_void_p
+    ctypes.CFUNCTYPE(None, *kinds)(launch.address)(launch.row.ctypes.data, first, last, memory.ctypes.data)
 
 
 def test_the_way_follows_the_shape() -> None:

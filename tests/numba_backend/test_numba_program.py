@@ -69,7 +69,7 @@ def test_a_kernel_of_a_subclass_runs_between_native_ones() -> None:
 
 
 def test_a_strided_input_is_read_anew_in_every_step(backend: Any) -> None:
-    wide, y, loss = normal(40, 60), np.empty((40, 30), "f4"), np.zeros((), "f4")
+    wide, y = normal(40, 60), np.empty((40, 30), "f4")
     tape = Tape()
     tape.append(backend.activate, (wide[:, ::2], y, "relu", 0.0))
     program = backend.compile(tape)
@@ -77,7 +77,6 @@ def test_a_strided_input_is_read_anew_in_every_step(backend: Any) -> None:
         wide[...] = value
         program.run(1)
         assert (y == value).all()
-    assert loss == 0
 
 
 def test_a_program_keeps_its_arrays_alive(backend: Any) -> None:

@@ -127,6 +127,42 @@ def together(work: Callable[[], None], count: int) -> None:
 
 
 @pytest.mark.usefixtures("eager_threads")
+def test_work_goes_on_with_fewer_threads_when_none_can_be_started(
+    backend: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    team.set_num_threads(2)
+    x, y = np.ones(400_000, np.float32), np.zeros(400_000, np.float32)
+
+    def refuse(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", refuse)
+        backend.activate(x, y, "relu", 0.0)
+    assert (y == 1).all()
+    assert "no thread beyond 1 could be started" in caplog.text
+    y[...] = 0
+    backend.activate(x, y, "relu", 0.0)
+    assert (y == 1).all()
+
+
+def test_a_thread_with_a_small_stack_multiplies_large_matrices(package: Path) -> None:
+    program = """
+import threading
+import numpy as np
+from nnx_numba import NumbaBackend
+backend, a, b = NumbaBackend(), np.ones((700, 600)), np.ones((600, 300))
+out = np.empty((700, 300))
+threading.stack_size(512 * 1024)
+thread = threading.Thread(target=lambda: backend.matmul(a, b, out, False, False))
+thread.start()
+thread.join()
+print(int(out.min()), int(out.max()))
+"""
+    assert outcome(start(program, package)) == ["600", "600"]
+
+
+@pytest.mark.usefixtures("eager_threads")
 def test_helpers_do_nothing_when_the_caller_is_interrupted_before_it_begins(
     backend: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
