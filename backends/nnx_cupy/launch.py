@@ -90,7 +90,7 @@ class Launcher(Backend):
 
     def workspace(self, size: int) -> Array:
         """Return `size` bytes of scratch memory for a library's kernel."""
-        return self._scratch_array(_BYTE, size)
+        return self._scratch_array(_BYTE, 1 << max(size - 1, 0).bit_length())
 
     def _scratch_array(self, dtype: Any, size: int) -> Array:
         program = self._thread.program

@@ -30,16 +30,29 @@ class GraphProgram:
             self._call(1)  # what compiles or allocates does so here
         self._step = self._capture(1)
         self._steps: Graph | None = None
+        self._tried = False
 
     def run(self, steps: int) -> None:
         """See `Program.run`."""
         many, rest = divmod(steps, STEPS_PER_GRAPH)
-        if many:
-            self._steps = self._steps or self._capture(STEPS_PER_GRAPH)
+        longer = self._longer() if many else None
+        if longer is None:
+            rest = steps
+        else:
             for _ in range(many):
-                self._steps.launch()
+                longer.launch()
         for _ in range(rest):
             self._step.launch()
+
+    def _longer(self) -> Graph | None:
+        """Return the graph of many steps, captured at the first call, or None where that failed."""
+        if not self._tried:
+            self._tried = True
+            try:
+                self._steps = self._capture(STEPS_PER_GRAPH)
+            except (RuntimeError, MemoryError) as error:
+                _log.warning("Steps are launched one by one: %s: %s.", type(error).__name__, error)
+        return self._steps
 
     def _capture(self, steps: int) -> Graph:
         with self._launcher.preparing(self._scratch):

@@ -1,4 +1,17 @@
-"""The Numba backend of nnx: kernels compiled for the CPU at hand."""
+"""The Numba backend of nnx: kernels compiled for the CPU at hand.
+
+How it stacks up, each line on the ones above it:
+
+    jit, internals, cache          compiling, and keeping what was compiled
+    instructions, launches         memory on the stack; a kernel call made ready, and what collects such calls
+    team, kernel                   threads that walk a table of calls; a function made into such a call
+    lanes, vectors                 formulas over vector values; registers of lanes under a mask, rows, folds
+    sweeps, columns, panels        a formula along rows; down the columns of matrices
+    lines, packing                 registers in products, and elements laid out for them
+    tiles, product, inner          products by tiles of sums, and along the depth
+    activations ... updates        the families of the interface, one file each
+    program, backend               a recorded step as one table; the class that nnx finds
+"""
 
 from __future__ import annotations
 

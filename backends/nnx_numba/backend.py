@@ -15,7 +15,7 @@ from nnx_numba.activations import Activations
 from nnx_numba.dropout import Dropout
 from nnx_numba.indexing import Indexing
 from nnx_numba.linear import Linear
-from nnx_numba.lines import LINE
+from nnx_numba.lines import REGISTER_BYTES
 from nnx_numba.losses import Losses
 from nnx_numba.normalization import Normalization
 from nnx_numba.program import compile_tape
@@ -57,7 +57,7 @@ class NumbaBackend(Linear, Normalization, Dropout, Losses, Indexing, Updates):
     def device(self) -> str:
         """Name the compiler, the vectors and the threads."""
         threads = team.num_threads()
-        vectors = f"{8 * LINE}-bit vectors"
+        vectors = f"{8 * REGISTER_BYTES}-bit vectors"
         return f"CPU, Numba {numba.__version__}, {vectors}, {threads} thread{'s' * (threads > 1)}"
 
     def compile(self, tape: Tape) -> Program:

@@ -13,7 +13,7 @@ from typing import Any
 from nnx_numba.internals import types
 from nnx_numba.jit import intrinsic
 from nnx_numba.lanes import WORD
-from nnx_numba.lines import LINE, REGISTERS, Lines, Matrix, moved, words
+from nnx_numba.lines import REGISTER_BYTES, REGISTERS, Lines, Strided, moved, words
 from nnx_numba.packing import pack
 from nnx_numba.vectors import loop, smaller
 
@@ -32,10 +32,10 @@ _APART = _STRETCH + 1  # lines from one packed column to the next: those a power
 
 @dataclass(frozen=True)
 class _Stretch:
-    """A stretch of depth: full lines, the elements after them, and whether sums begin here."""
+    """A stretch of depth: whole registers, the elements after them, and whether sums begin here."""
 
     begin: Any
-    lines: Any
+    whole: Any
     rest: Any
     fresh: Any
 
@@ -43,13 +43,13 @@ class _Stretch:
 class InnerProduct:
     """Emits left @ right for some rows of out; elements of a row of left adjoin."""
 
-    def __init__(self, lines: Lines, left: Matrix, right: Matrix, out: Matrix, columns: Any, depth: Any) -> None:
+    def __init__(self, lines: Lines, left: Strided, right: Strided, out: Strided, columns: Any, depth: Any) -> None:
         """Take the operands, the columns, at most `MOST`, and the common extent, in LLVM values."""
         self.lines, self.builder, self.columns, self.depth = lines, lines.builder, columns, depth
         self.left, self.right, self.out = left, right, out
         self.element = WORD(lines.size)
         self._sums = lines.memory(ROWS * GROUP // min(lines.lanes, ROWS * GROUP))
-        self._packed = Matrix(lines.memory(MOST * _APART), WORD(_APART * LINE), self.element)
+        self._packed = Strided(lines.memory(MOST * _APART), WORD(_APART * REGISTER_BYTES), self.element)
 
     def emit(self, begin: Any, stop: Any, bias: Any) -> None:
         """Make the rows from `begin` to before `stop`; `bias` is an address, or 0 for none."""
@@ -57,7 +57,7 @@ class InnerProduct:
         once_at_least = builder.select(builder.icmp_signed("<", self.depth, WORD(1)), WORD(1), self.depth)
         with loop(builder, WORD(0), once_at_least, _STRETCH * self.lines.lanes) as level:
             deep = smaller(builder, builder.sub(self.depth, level), WORD(_STRETCH * self.lines.lanes))
-            source = Matrix(self.right.at(builder, level, WORD(0)), self.right.column, self.right.row)
+            source = Strided(self.right.at(builder, level, WORD(0)), self.right.column, self.right.row)
             pack(self.lines, source, deep, self.columns, self._packed)
             full = builder.sdiv(deep, WORD(self.lines.lanes))
             rest = builder.srem(deep, WORD(self.lines.lanes))
@@ -79,10 +79,10 @@ class InnerProduct:
         sums = [[lines.variable() for _ in range(width)] for _ in range(ROWS)]
         for total in (total for row in sums for total in row):
             total.set(lines.zeros)
-        with loop(builder, WORD(0), stretch.lines) as k:
-            self._add(sums, left, right, builder.mul(k, WORD(LINE)), None)
+        with loop(builder, WORD(0), stretch.whole) as k:
+            self._add(sums, left, right, builder.mul(k, WORD(REGISTER_BYTES)), None)
         with builder.if_then(builder.icmp_signed(">", stretch.rest, WORD(0))):
-            self._add(sums, left, right, builder.mul(stretch.lines, WORD(LINE)), lines.mask(stretch.rest))
+            self._add(sums, left, right, builder.mul(stretch.whole, WORD(REGISTER_BYTES)), lines.mask(stretch.rest))
         totals = self._totals([total.get() for row in sums for total in row])
         cells = [(place, builder.add(column, WORD(n))) for place in places for n in range(width)]
         targets = [self.out.at(builder, *cell) for cell in cells]
@@ -96,7 +96,7 @@ class InnerProduct:
         for first in range(0, len(sums), lines.lanes):
             group = sums[first : first + lines.lanes]
             group += [lines.zeros] * (lines.lanes - len(group))
-            place = self.builder.add(self._sums, WORD(first // lines.lanes * LINE))
+            place = self.builder.add(self._sums, WORD(first // lines.lanes * REGISTER_BYTES))
             lines.store(lines.totals(group), place)
             found += [self.builder.add(place, WORD(n * lines.size)) for n in range(lines.lanes)]
         return found
@@ -131,7 +131,7 @@ def multiply_inner(
 
     def generate(context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
         lines = Lines(builder, context.get_data_type(bias.dtype))
-        left, right, out = (Matrix(*words(builder, arguments[n], 3)) for n in range(3))
+        left, right, out = (Strided(*words(builder, arguments[n], 3)) for n in range(3))
         offset = lines.optional(context.make_array(bias)(context, builder, arguments[6]))
         first, stop = words(builder, arguments[3], 2)
         InnerProduct(lines, left, right, out, arguments[4], arguments[5]).emit(first, stop, offset)

@@ -40,7 +40,7 @@ class Kernel:
         """Do all `count` units, or collect the launch; twice `grain` units are worth a second thread."""
         if count > 0:
             arguments = tuple(map(_plain_number, arguments))
-            launch = Launch(self.entry(arguments).address, pack(arguments), count, max(grain, 1), arguments)
+            launch = Launch(self.entry(arguments).address, pack_row(arguments), count, max(grain, 1), arguments)
             calls = collected()
             if calls is None:
                 run_one(launch)
@@ -87,7 +87,7 @@ def _kind(argument: Any) -> tuple[Any, ...]:
     return (type(argument),)
 
 
-def pack(arguments: tuple[Any, ...]) -> np.ndarray[Any, np.dtype[np.int64]]:
+def pack_row(arguments: tuple[Any, ...]) -> np.ndarray[Any, np.dtype[np.int64]]:
     """Write arguments as a row of 64-bit words: array -> address, extents; number -> itself; None -> nothing."""
     words: list[int] = []
     for argument in arguments:
@@ -101,7 +101,7 @@ def pack(arguments: tuple[Any, ...]) -> np.ndarray[Any, np.dtype[np.int64]]:
 
 
 def unpacker(kinds: tuple[Any, ...]) -> Callable[[Any], Any]:
-    """Make the inverse of `pack` for compiled code, without copies or reference counts."""
+    """Make the inverse of `pack_row` for compiled code, without copies or reference counts."""
 
     @intrinsic
     def unpack(_context: Any, row: Any) -> Any:

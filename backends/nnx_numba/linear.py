@@ -15,7 +15,7 @@ from nnx_numba.hostarrays import plain
 from nnx_numba.inner import GROUP, MOST, ROWS, multiply_inner
 from nnx_numba.kernel import Kernel, kernel
 from nnx_numba.lanes import Value
-from nnx_numba.lines import LINE
+from nnx_numba.lines import REGISTER_BYTES
 from nnx_numba.panels import for_panels
 from nnx_numba.product import multiply
 from nnx_numba.sweeps import row_pass
@@ -45,7 +45,7 @@ class Way(NamedTuple):
 
 
 def _lines(count: int, itemsize: int) -> int:
-    return -(-count * itemsize // LINE)
+    return -(-count * itemsize // REGISTER_BYTES)
 
 
 def _height(rows: int, lines: int) -> int:
@@ -105,7 +105,7 @@ def product(
         left, right = (right[0], right[2], right[1]), (left[0], left[2], left[1])
         result, rows, columns = (result[0], result[2], result[1]), columns, rows
     if by_panels:
-        panel = 2 * LINE // size
+        panel = 2 * REGISTER_BYTES // size
         area = (0, rows, first * panel, min(last * panel, columns))
     else:
         area = (first * height, min(last * height, rows), 0, columns)
@@ -141,7 +141,7 @@ def _multiply(a: Array, b: Array, bias: Array | None, out: Array, turned: tuple[
     swapped = chosen.form == "swapped"
     extent = columns if swapped else rows
     across = rows if swapped else columns
-    count = -(-across * out.itemsize // (2 * LINE)) if chosen.by_panels else -(-extent // height)
+    count = -(-across * out.itemsize // (2 * REGISTER_BYTES)) if chosen.by_panels else -(-extent // height)
     product(count, _grain(chosen, count), *operands, *turned, swapped, chosen.by_panels, height)
 
 

@@ -23,10 +23,10 @@ ROUNDED_ONCE = ("contract", "nsz")
 _INDEX = ir.IntType(32)
 
 
-LINE = register_bytes()
+REGISTER_BYTES = register_bytes()
 """Bytes of a vector register of this processor."""
 
-REGISTERS = 16 if LINE < 64 and platform.machine() in ("x86_64", "AMD64") else 32
+REGISTERS = 16 if REGISTER_BYTES < 64 and platform.machine() in ("x86_64", "AMD64") else 32
 """How many there are: 32 with AVX-512 and on ARM, 16 on other processors of the x86 family."""
 
 
@@ -38,7 +38,7 @@ def moved(builder: Any, address: Any, *steps: tuple[Any, Any]) -> Any:
 
 
 @dataclass(frozen=True)
-class Matrix:
+class Strided:
     """Where elements are: an address, and the bytes from one row, and one column, to the next."""
 
     address: Any
@@ -50,9 +50,9 @@ class Matrix:
         return moved(builder, self.address, (row, self.row), (column, self.column))
 
     @property
-    def transposed(self) -> Matrix:
+    def transposed(self) -> Strided:
         """The same elements with columns for rows."""
-        return Matrix(self.address, self.column, self.row)
+        return Strided(self.address, self.column, self.row)
 
 
 def words(builder: Any, value: Any, count: int) -> list[Any]:
@@ -83,7 +83,7 @@ class Lines:
         """Take the type of the elements, float32 or float64."""
         self.builder, self.element = builder, element
         self.size, name = {"float": (4, "f32"), "double": (8, "f64")}[str(element)]
-        self.lanes = LINE // self.size
+        self.lanes = REGISTER_BYTES // self.size
         self.type, self._words = ir.VectorType(element, self.lanes), ir.VectorType(WORD, self.lanes)
         self._name, self._numbers = f"v{self.lanes}{name}", ir.Constant(self._words, list(range(self.lanes)))
         self._unaligned, self.zeros = _INDEX(self.size), ir.Constant(self.type, None)

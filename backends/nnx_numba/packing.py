@@ -7,14 +7,14 @@ from typing import Any
 from llvmlite import ir
 
 from nnx_numba.lanes import WORD
-from nnx_numba.lines import Lines, Matrix
+from nnx_numba.lines import Lines, Strided
 from nnx_numba.vectors import loop, smaller
 
 _AHEAD = 16
 """Lines that are fetched ahead: rows of a large matrix lie pages apart, where the processor itself does not."""
 
 
-def pack(lines: Lines, source: Matrix, width: Any, deep: Any, target: Matrix) -> None:
+def pack(lines: Lines, source: Strided, width: Any, deep: Any, target: Strided) -> None:
     """Copy `deep` lines of `width` elements to below each other; elements of a target's line adjoin.
 
     The elements of a line of the source, or of a column, must adjoin.
@@ -34,17 +34,17 @@ def _function(lines: Lines) -> Any:
     builder = ir.IRBuilder(function.append_basic_block("entry"))
     address, row, column, width, deep, into, stride = function.args
     own = Lines(builder, lines.element)
-    _emit(own, Matrix(address, row, column), width, deep, Matrix(into, stride, WORD(lines.size)))
+    _emit(own, Strided(address, row, column), width, deep, Strided(into, stride, WORD(lines.size)))
     builder.ret_void()
     return function
 
 
-def _emit(lines: Lines, source: Matrix, width: Any, deep: Any, target: Matrix) -> None:
+def _emit(lines: Lines, source: Strided, width: Any, deep: Any, target: Strided) -> None:
     builder = lines.builder
     adjoin = builder.icmp_signed("==", source.column, WORD(lines.size))
     with loop(builder, WORD(0), width, lines.lanes) as begin:
-        first = Matrix(source.at(builder, WORD(0), begin), source.row, source.column)
-        into = Matrix(target.at(builder, WORD(0), begin), target.row, target.column)
+        first = Strided(source.at(builder, WORD(0), begin), source.row, source.column)
+        into = Strided(target.at(builder, WORD(0), begin), target.row, target.column)
         rest = builder.sub(width, begin)
         with builder.if_else(adjoin) as (copied, turned):
             with copied:
@@ -54,12 +54,12 @@ def _emit(lines: Lines, source: Matrix, width: Any, deep: Any, target: Matrix) -
                     line = lines.load(first.at(builder, k, WORD(0)), mask)
                     lines.store(line, into.at(builder, k, WORD(0)), mask)
             with turned, loop(builder, WORD(0), deep, lines.lanes) as k:
-                squares = Matrix(first.at(builder, k, WORD(0)), first.row, first.column)
-                place = Matrix(into.at(builder, k, WORD(0)), into.row, into.column)
+                squares = Strided(first.at(builder, k, WORD(0)), first.row, first.column)
+                place = Strided(into.at(builder, k, WORD(0)), into.row, into.column)
                 _emit_square(lines, squares, rest, builder.sub(deep, k), place)
 
 
-def _emit_square(lines: Lines, source: Matrix, width: Any, deep: Any, target: Matrix) -> None:
+def _emit_square(lines: Lines, source: Strided, width: Any, deep: Any, target: Strided) -> None:
     """Turn a whole square, the elements of one with few lines, or part of a square."""
     builder, lanes = lines.builder, WORD(lines.lanes)
     part_width = smaller(builder, width, lanes)
@@ -74,14 +74,14 @@ def _emit_square(lines: Lines, source: Matrix, width: Any, deep: Any, target: Ma
                 _turn(lines, source, target, width, deep)
 
 
-def _turn(lines: Lines, source: Matrix, target: Matrix, width: Any, deep: Any) -> None:
+def _turn(lines: Lines, source: Strided, target: Strided, width: Any, deep: Any) -> None:
     """Copy a square of columns, whose elements adjoin, to lines; or the part of it that is there."""
     found = [lines.load(*_part(lines, source.transposed, n, width, deep)) for n in range(lines.lanes)]
     for n, line in enumerate(lines.transposed(found)):
         lines.store(line, *_part(lines, target, n, deep, width))
 
 
-def _part(lines: Lines, matrix: Matrix, n: int, count: Any, width: Any) -> tuple[Any, Any]:
+def _part(lines: Lines, matrix: Strided, n: int, count: Any, width: Any) -> tuple[Any, Any]:
     """Return where line n is, and the mask of its first `width` lanes; None for a whole square.
 
     A line beyond the last is an empty part of the first: where a page is missing, even what a mask keeps untouched

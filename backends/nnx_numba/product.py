@@ -18,9 +18,9 @@ from nnx_numba.internals import types
 from nnx_numba.jit import intrinsic
 from nnx_numba.lanes import WORD
 from nnx_numba.launches import WORKING
-from nnx_numba.lines import LINE, Lines, Matrix, moved, words
+from nnx_numba.lines import REGISTER_BYTES, Lines, Strided, moved, words
 from nnx_numba.packing import pack
-from nnx_numba.tiles import TALL, Panel, Tile
+from nnx_numba.tiles import TALL, Strip, Tile
 from nnx_numba.vectors import loop, smaller
 
 DEPTH = 256
@@ -58,7 +58,7 @@ class _Block:
     rows: Any
     begin: Any
     deep: Any
-    left: Matrix
+    left: Strided
     per_row: Any
 
 
@@ -66,7 +66,7 @@ class Product:
     """Emits left @ right into an area of out."""
 
     def __init__(
-        self, lines: Lines, left: Matrix, right: Matrix, out: Matrix, depth: Any, height: Any, memory: Any
+        self, lines: Lines, left: Strided, right: Strided, out: Strided, depth: Any, height: Any, memory: Any
     ) -> None:
         """Take the operands, their common extent, the rows of a tile and memory for packing, in LLVM values."""
         self.lines, self.builder, self.depth, self.height = lines, lines.builder, depth, height
@@ -96,14 +96,14 @@ class Product:
     def _block(self, packs: Any, top: Any, rows: Any, begin: Any, deep: Any) -> _Block:
         """Pack the left operand's block if that pays."""
         builder, choose = self.builder, self.builder.select
-        source = Matrix(self.left.at(builder, top, begin), self.left.row, self.left.column)
+        source = Strided(self.left.at(builder, top, begin), self.left.row, self.left.column)
         level, line = builder.mul(deep, self.element), builder.mul(self.height, self.element)
         with builder.if_then(packs), loop(builder, WORD(0), rows, self.height) as row:
             valid = smaller(builder, self.height, builder.sub(rows, row))
-            tile = Matrix(source.at(builder, row, WORD(0)), source.column, source.row)
-            target = Matrix(moved(builder, self._packed, (row, level)), line, self.element)
+            tile = Strided(source.at(builder, row, WORD(0)), source.column, source.row)
+            target = Strided(moved(builder, self._packed, (row, level)), line, self.element)
             pack(self.lines, tile, valid, deep, target)
-        left = Matrix(
+        left = Strided(
             choose(packs, self._packed, source.address),
             choose(packs, self.element, source.row),
             choose(packs, line, source.column),
@@ -113,24 +113,24 @@ class Product:
     def _one_panel(self, block: _Block, column: Any, rest: Any, bias: Any) -> None:
         """Pack a panel, and run the tiles down it."""
         builder, lines = self.builder, self.lines
-        source = Matrix(self.right.at(builder, block.begin, column), self.right.row, self.right.column)
+        source = Strided(self.right.at(builder, block.begin, column), self.right.row, self.right.column)
         packs = self._packs_right(block.rows)
         with builder.if_then(packs):
-            target = Matrix(self._panel, WORD(2 * LINE), self.element)
+            target = Strided(self._panel, WORD(2 * REGISTER_BYTES), self.element)
             pack(lines, source, smaller(builder, rest, WORD(self.width)), block.deep, target)
         masks = [lines.mask(builder.sub(rest, WORD(n * lines.lanes))) for n in range(2)]
         starts = [self._start(bias, column, n, mask) for n, mask in enumerate(masks)]
         fresh = builder.icmp_signed("==", block.begin, WORD(0))
         address = builder.select(packs, self._panel, source.address)
-        stride = builder.select(packs, WORD(2 * LINE), source.row)
-        panel = Panel(address, stride, block.deep, rest, masks, starts, fresh)
+        stride = builder.select(packs, WORD(2 * REGISTER_BYTES), source.row)
+        panel = Strip(address, stride, block.deep, rest, masks, starts, fresh)
         with loop(builder, WORD(0), block.rows, self.height) as row:
             valid = smaller(builder, self.height, builder.sub(block.rows, row))
             place = self.out.at(builder, builder.add(block.top, row), column)
-            left = Matrix(
+            left = Strided(
                 moved(builder, block.left.address, (row, block.per_row)), block.left.row, block.left.column
             )
-            self._tile.emit(left, panel, Matrix(place, self.out.row, self.out.column), valid, self.height)
+            self._tile.emit(left, panel, Strided(place, self.out.row, self.out.column), valid, self.height)
 
     def _packs_right(self, rows: Any) -> Any:
         """Whether to pack a panel: if its columns adjoin, only where enough tiles run down it."""
@@ -159,7 +159,7 @@ def multiply(
 
     def generate(context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
         lines = Lines(builder, context.get_data_type(bias.dtype))
-        left, right, out = (Matrix(*words(builder, arguments[n], 3)) for n in range(3))
+        left, right, out = (Strided(*words(builder, arguments[n], 3)) for n in range(3))
         area = Area(*words(builder, arguments[3], 4))
         offset = lines.optional(context.make_array(bias)(context, builder, arguments[6]))
         Product(lines, left, right, out, arguments[4], arguments[5], arguments[7]).emit(area, offset)

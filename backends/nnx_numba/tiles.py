@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from nnx_numba.lanes import WORD
-from nnx_numba.lines import LINE, REGISTERS, Lines, Matrix, moved
+from nnx_numba.lines import REGISTER_BYTES, REGISTERS, Lines, Strided, moved
 from nnx_numba.vectors import loop
 
 HEIGHTS: tuple[int, ...] = (2, 4, 6, 8, 10) if REGISTERS == 32 else (2, 4, 6)
@@ -17,7 +17,7 @@ TALL: int = 16 if REGISTERS == 32 else 10
 
 
 @dataclass(frozen=True)
-class Panel:
+class Strip:
     """Lines of the right operand, and what is known of the columns above them.
 
     Attributes:
@@ -45,7 +45,7 @@ class Tile:
         self._groups = range(0, TALL, lines.lanes)
         self._sums = lines.memory(2 * len(self._groups) * lines.lanes)
 
-    def emit(self, left: Matrix, panel: Panel, out: Matrix, valid: Any, height: Any) -> None:
+    def emit(self, left: Strided, panel: Strip, out: Strided, valid: Any, height: Any) -> None:
         """Add to `valid` rows of out, from its first column on, by the code for tiles of `height` rows."""
         builder = self.builder
         going_on = builder.and_(builder.not_(self.direct), builder.not_(panel.fresh))
@@ -66,7 +66,7 @@ class Tile:
         with builder.if_then(builder.not_(self.direct)):
             self._deliver(panel, out, valid)
 
-    def _run_narrow_or_wide(self, left: Matrix, panel: Panel, out: Matrix, valid: Any, rows: int) -> None:
+    def _run_narrow_or_wide(self, left: Strided, panel: Strip, out: Strided, valid: Any, rows: int) -> None:
         if rows == TALL:
             self._run(left, panel, out, valid, (rows, 1))
             return
@@ -77,7 +77,7 @@ class Tile:
             with two:
                 self._run(left, panel, out, valid, (rows, 2))
 
-    def _run(self, left: Matrix, panel: Panel, out: Matrix, valid: Any, size: tuple[int, int]) -> None:
+    def _run(self, left: Strided, panel: Strip, out: Strided, valid: Any, size: tuple[int, int]) -> None:
         builder, lines = self.builder, self.lines
         rows, width = size
         within = [builder.icmp_signed("<", WORD(n), valid) for n in range(rows)]
@@ -90,7 +90,7 @@ class Tile:
         self._begin(sums, targets, panel)
         with loop(builder, WORD(0), panel.deep) as k:
             place = moved(builder, panel.address, (k, panel.stride))
-            line = [lines.load(builder.add(place, WORD(n * LINE)), panel.masks[n]) for n in range(width)]
+            line = [lines.load(builder.add(place, WORD(n * REGISTER_BYTES)), panel.masks[n]) for n in range(width)]
             step = builder.mul(k, left.column)
             for source, row in zip(sources, sums, strict=True):
                 factor = lines.scalar(builder.add(source, step))
@@ -98,16 +98,16 @@ class Tile:
                     total.set(lines.added(total.get(), factor, line[n]))
         for target, row in zip(targets, sums, strict=True):
             for n, total in enumerate(row):
-                lines.store(total.get(), builder.add(target, WORD(n * LINE)), panel.masks[n])
+                lines.store(total.get(), builder.add(target, WORD(n * REGISTER_BYTES)), panel.masks[n])
 
-    def _target(self, out: Matrix, row: int, within: Any) -> Any:
+    def _target(self, out: Strided, row: int, within: Any) -> Any:
         """Where a row of sums goes: to the result, or, transposed or beyond the last row, aside."""
         builder = self.builder
-        aside = builder.add(self._sums, WORD(2 * LINE * row))
+        aside = builder.add(self._sums, WORD(2 * REGISTER_BYTES * row))
         place = moved(builder, out.address, (WORD(row), out.row))
         return builder.select(builder.and_(self.direct, within), place, aside)
 
-    def _begin(self, sums: Any, targets: list[Any], panel: Panel) -> None:
+    def _begin(self, sums: Any, targets: list[Any], panel: Strip) -> None:
         with self.builder.if_else(panel.fresh) as (fresh, going_on):
             with fresh:
                 for row in sums:
@@ -116,13 +116,13 @@ class Tile:
             with going_on:
                 for target, row in zip(targets, sums, strict=True):
                     for n, total in enumerate(row):
-                        place = self.builder.add(target, WORD(n * LINE))
+                        place = self.builder.add(target, WORD(n * REGISTER_BYTES))
                         total.set(self.lines.load(place, panel.masks[n]))
 
     def _aside(self, line: int, group: int, lane: int) -> Any:
-        return self.builder.add(self._sums, WORD(LINE * (2 * (group + lane) + line)))
+        return self.builder.add(self._sums, WORD(REGISTER_BYTES * (2 * (group + lane) + line)))
 
-    def _collect(self, panel: Panel, out: Matrix, valid: Any) -> None:
+    def _collect(self, panel: Strip, out: Strided, valid: Any) -> None:
         """Read columns of the result, whose elements adjoin, into rows of sums aside."""
         lines = self.lines
         for line in range(2):
@@ -131,7 +131,7 @@ class Tile:
                 for lane, found in enumerate(lines.transposed(columns)):
                     lines.store(found, self._aside(line, group, lane))
 
-    def _deliver(self, panel: Panel, out: Matrix, valid: Any) -> None:
+    def _deliver(self, panel: Strip, out: Strided, valid: Any) -> None:
         """Write rows of sums to columns of the result."""
         lines = self.lines
         for line in range(2):
@@ -141,7 +141,7 @@ class Tile:
                 for (place, mask), found in zip(places, lines.transposed(rows), strict=True):
                     lines.store(found, place, mask)
 
-    def _columns(self, panel: Panel, out: Matrix, valid: Any, line: int, group: int) -> list[tuple[Any, Any]]:
+    def _columns(self, panel: Strip, out: Strided, valid: Any, line: int, group: int) -> list[tuple[Any, Any]]:
         """Where the columns below a line are, and which rows of a group there are; none beyond the last column."""
         builder, lines = self.builder, self.lines
         rows = lines.mask(builder.sub(valid, WORD(group)))

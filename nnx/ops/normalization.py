@@ -56,6 +56,8 @@ class Normalization(OpsCore):
 
     def layer_norm(self, x: Array, gamma: Array, beta: Array, eps: float) -> Normalised:
         """Normalise each row over the last axis."""
+        if x.shape[-1] == 0:
+            raise ShapeError(f"layer_norm expects at least one feature, got {tuple(x.shape)}.")
         rows, y = self.rows(x), self.like(x)
         mean, rstd = self.empty(rows.shape[0]), self.empty(rows.shape[0])
         self.call(self.backend.layer_norm, rows, gamma, beta, self.rows(y), mean, rstd, eps)

@@ -174,6 +174,25 @@ def test_a_step_that_cannot_be_captured_is_replayed_and_the_next_is_a_graph_agai
 
 
 @on_the_cpu
+def test_without_the_longer_graph_steps_are_launched_one_by_one(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    shadow = ShadowBackend()
+    step = Step(shadow)
+    program = shadow.compile(step.tape())
+
+    def capture(_work: Any) -> Any:
+        raise MemoryError("no room for sixteen steps")
+
+    monkeypatch.setattr(shadow.host, "capture", capture)
+    for _ in range(2):
+        program.run(STEPS_PER_GRAPH + 1)
+    assert step.counter == 2 * (STEPS_PER_GRAPH + 1)
+    assert len(caplog.records) == 1
+    assert "launched one by one: MemoryError" in caplog.text
+
+
+@on_the_cpu
 def test_a_fault_of_a_kernel_is_no_reason_to_go_on_without_a_graph() -> None:
     shadow = ShadowBackend()
     step = Step(shadow)
