@@ -30,7 +30,7 @@ def pytest_configure(config: pytest.Config) -> None:
     present = [name for name in HARMFUL if name in os.environ]
     if present:
         raise pytest.UsageError(
-            f"{', '.join(present)} in the environment changes what is measured: "
+            f"{', '.join(present)} in the environment: it would change what is measured; "
             "unset it, or run `nnx bench`, which measures without it."
         )
 

@@ -27,7 +27,8 @@ def read(path: Path) -> dict[str, Any]:
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
-        raise FileFormatError(f"There are no results in {str(path)!r}; run `nnx bench --peers` first.") from error
+        how = f"`nnx bench --peers --out {path}` would measure some"
+        raise FileFormatError(f"There are no results in {str(path)!r}; {how}.") from error
     except ValueError as error:
         raise FileFormatError(f"{str(path)!r} is not JSON: {error}.") from error
     if not isinstance(found, dict) or found.get("format") != FORMAT or "rounds" not in found:

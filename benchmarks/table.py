@@ -1,6 +1,6 @@
-"""The table of the README, from results: python -m benchmarks.table [RESULTS.json]
+"""The table of the README, from results: python -m benchmarks.table [RESULTS.json]...
 
-Rewrites what stands between the two markers, and nothing else.
+Several files, of one machine, make one table. Rewrites what stands between the two markers, and nothing else.
 """
 
 from __future__ import annotations
@@ -71,12 +71,17 @@ def replaced(text: str, table: str) -> str:
     return f"{head}{BEGIN}\n{table}\n{END}{tail}"
 
 
-def rewrite(readme: Path, path: str | None = None) -> None:
+def rewrite(readme: Path, *paths: str) -> None:
     """Rewrite the table of a README from results, by default those of the last full run."""
-    found = results.read(Path(path) if path else results.default_path("cpu", quick=False))
+    chosen = [Path(path) for path in paths] or [results.default_path("cpu", quick=False)]
+    found = [results.read(path) for path in chosen]
+    together = {**found[0], "rounds": [measured for one in found for measured in one["rounds"]]}
     text = readme.read_text(encoding="utf-8")
-    readme.write_text(replaced(text, markdown(found)), encoding="utf-8")
+    readme.write_text(replaced(text, markdown(together)), encoding="utf-8")
 
 
 if __name__ == "__main__":
-    rewrite(ROOT / "README.md", *sys.argv[1:2])
+    try:
+        rewrite(ROOT / "README.md", *sys.argv[1:])
+    except FileFormatError as error:
+        sys.exit(f"error: {error}\nusage: {__doc__}")

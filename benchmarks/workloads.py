@@ -113,10 +113,10 @@ _SMALL = (784, 20, 7, 5, 10)
 WORKLOADS = {
     workload.name: workload
     for workload in (
-        Workload("W1", (12288, 20, 7, 5, 1), "relu", "sgd", 0.0075, 209, 209, 20, "step"),
-        Workload("W2", _SMALL, "relu", "sgd", 0.05, 48_000, 128, 2, "epoch"),
-        Workload("W2-batch-norm", _SMALL, "relu", "sgd", 0.05, 48_000, 128, 2, "epoch", batch_norm=True),
-        Workload("W2-l2", _SMALL, "relu", "sgd", 0.05, 48_000, 128, 2, "epoch", l2=0.1),
+        Workload("W1", (12288, 20, 7, 5, 1), "relu", "sgd", 0.0075, 209, 209, 60, "step"),
+        Workload("W2", _SMALL, "relu", "sgd", 0.05, 48_000, 128, 4, "epoch"),
+        Workload("W2-batch-norm", _SMALL, "relu", "sgd", 0.05, 48_000, 128, 4, "epoch", batch_norm=True),
+        Workload("W2-l2", _SMALL, "relu", "sgd", 0.05, 48_000, 128, 4, "epoch", l2=0.1),
         Workload(
             "W3",
             (784, 512, 512, 10),
@@ -132,7 +132,7 @@ WORKLOADS = {
             # Everyone draws masks of their own; over ten batches the mean loss differs by a few per cent.
             tolerance=0.1,
         ),
-        Workload("W4", (2, 16, 16, 1), "tanh", "adam", 0.003, 8192, 32, 16, "step"),
+        Workload("W4", (2, 16, 16, 1), "tanh", "adam", 0.003, 8192, 32, 64, "step"),
     )
 }
 """Every workload, by name."""

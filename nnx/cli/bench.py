@@ -86,7 +86,7 @@ def bench(
         checkout["report"].need_matplotlib()
     plan = _plan(checkout, quick, backend, peers, threads)
     stored = checkout["results"].default_path(plan.device, quick)
-    before = checkout["results"].read(against or stored) if check else None
+    before = checkout["results"].read(against or _earlier(checkout, stored, plan.device)) if check else None
     found = checkout["command"].run(plan, note)
     target = out or (None if check else stored)
     if target is not None:
@@ -122,6 +122,12 @@ def _load() -> dict[str, Any]:
     }
 
 
+def _earlier(checkout: dict[str, Any], stored: Path, device: str) -> Path:
+    """Return the results of an earlier run of the same kind, or else of the full run that came with the sources."""
+    full: Path = checkout["results"].default_path(device, quick=False)
+    return stored if stored.exists() else full
+
+
 def _plan(
     checkout: dict[str, Any],
     quick: bool,
@@ -142,7 +148,7 @@ def _plan(
     usual = [cores] if all(on_gpu) else [1] if quick else sorted({1, cores})  # a GPU's host need not be starved
     counts = threads or usual
     if max(counts) > cores:
-        raise OptionError(f"--threads must be at most the {cores} cores of this process, got {max(counts)}.")
+        raise OptionError(f"--threads must be at most {cores}, the cores of this process, got {max(counts)}.")
     device = "cuda" if all(on_gpu) else "cpu"
     return checkout["command"].Plan(tuple(chosen), device, tuple(dict.fromkeys(counts)), peers, quick)
 
