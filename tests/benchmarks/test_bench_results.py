@@ -36,8 +36,20 @@ def test_a_file_that_holds_something_else_is_refused(tmp_path, text, complaint):
 
 
 def test_missing_results_say_how_to_get_them(tmp_path):
-    with pytest.raises(FileFormatError, match="run `nnx bench --peers` first"):
+    with pytest.raises(FileFormatError, match="`nnx bench --peers --out .*none.json` would measure some"):
         results.read(tmp_path / "none.json")
+
+
+def test_several_results_make_one_table(tmp_path):
+    readme = tmp_path / "README.md"
+    readme.write_text(f"{table.BEGIN}\n{table.END}\n")
+    stored = tmp_path / "results.json"
+    stored.write_text(results.dump(sample()))
+    table.rewrite(readme, str(stored))
+    once = readme.read_text().count("per ")
+    table.rewrite(readme, str(stored), str(stored))
+    assert once > 0
+    assert readme.read_text().count("per ") == 2 * once
 
 
 def test_quick_results_do_not_replace_full_ones():
@@ -161,4 +173,4 @@ def test_suites_refuse_settings_that_change_what_is_measured():
     env = {**environment.clean(1), "OPENBLAS_CORETYPE": "Haswell"}
     done = subprocess.run(command, cwd=environment.ROOT, env=env, capture_output=True, text=True, check=False)
     assert done.returncode == 4
-    assert "OPENBLAS_CORETYPE in the environment changes what is measured" in done.stderr
+    assert "OPENBLAS_CORETYPE in the environment: it would change what is measured" in done.stderr

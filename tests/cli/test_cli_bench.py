@@ -76,7 +76,7 @@ def test_outside_a_source_checkout_one_line_says_where_the_benchmarks_are(
     ("arguments", "wrong"),
     [
         (("--backend", "nunba"), "Did you mean 'numba'?"),
-        (("--threads", "4096"), "--threads must be at most the"),
+        (("--threads", "4096"), "the cores of this process, got 4096"),
         (("--out", "no/such/folder.json"), "--out must lie in a folder that exists"),
         (("--margin", "0.1"), "--against and --margin belong to --check"),
         (("--check", "--against", "none.json"), "There are no results in 'none.json'"),
