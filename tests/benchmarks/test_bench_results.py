@@ -36,7 +36,7 @@ def test_a_file_that_holds_something_else_is_refused(tmp_path, text, complaint):
 
 
 def test_missing_results_say_how_to_get_them(tmp_path):
-    with pytest.raises(FileFormatError, match="`nnx bench --peers --out .*none.json` would measure some"):
+    with pytest.raises(FileFormatError, match=r"`nnx bench --peers --out .*none.json` would measure some"):
         results.read(tmp_path / "none.json")
 
 
