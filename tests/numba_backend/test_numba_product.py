@@ -14,6 +14,7 @@ pytest.importorskip("numba")
 from nnx_numba import linear
 from nnx_numba.inner import MOST, ROWS
 from nnx_numba.launches import collecting, working_memory
+from nnx_numba.lines import REGISTER_BYTES
 
 FORMS = ("direct", "direct by panels", "swapped", "swapped by panels", "inner")
 SHAPES = [(1, 1, 1), (3, 5, 7), (5, 17, 16), (4, 8, 33), (31, 64, 32), (300, 3, 2), (64, 33, 31), (209, 20, 7)]
@@ -127,10 +128,15 @@ def run_units(launch: Any, first: int, last: int) -> None:
     ctypes.CFUNCTYPE(None, *kinds)(launch.address)(launch.row.ctypes.data, first, last, memory.ctypes.data)
 
 
+@pytest.mark.skipif(REGISTER_BYTES != 64, reason="these choices are those for registers of 64 bytes")
 def test_the_way_follows_the_shape() -> None:
     assert linear.way(128, 784, 20, 4, False, False, True).form == "inner"
     assert linear.way(784, 128, 20, 4, True, False, False).form == "swapped"
     assert linear.way(128, 784, 512, 4, False, False, True).form == "direct"
     assert linear.way(2048, 2048, 2048, 4, False, False, False).by_panels is False
+
+
+def test_more_depth_costs_more() -> None:
     costs = [linear.way(64, depth, 64, 4, False, False, False).cost for depth in (10, 100, 1000)]
     assert costs == sorted(costs)
+    assert costs[0] < costs[-1]
