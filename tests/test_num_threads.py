@@ -58,4 +58,7 @@ def test_a_backend_loaded_later_is_told_too(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_an_engine_without_threads_takes_the_call_and_does_nothing() -> None:
-    nnx.Backend.from_namespace(np).set_num_threads(1)
+    backend = nnx.Backend.from_namespace(np)
+    before = backend.device()
+    backend.set_num_threads(1)
+    assert backend.device() == before

@@ -91,7 +91,8 @@ def test_a_readme_without_its_markers_is_refused(text):
 
 
 def test_the_readme_has_its_markers():
-    table.replaced((environment.ROOT / "README.md").read_text(encoding="utf-8"), "table")
+    text = (environment.ROOT / "README.md").read_text(encoding="utf-8")
+    assert f"{table.BEGIN}\nanother table\n{table.END}" in table.replaced(text, "another table")
 
 
 def test_curves_cross_where_logarithmic_lines_do():
