@@ -10,7 +10,7 @@ Rules that hold for every kernel:
   C-contiguous, hold garbage on entry unless the kernel is said to work in place, and never overlap an input.
 * A destination documented as "or None" may be None, and is then not computed.
 * Inputs may be strided and read-only, and are left as they were.
-* Floating arrays of one call share one dtype, float32 or float64; labels, indices and counters are int64.
+* Floating arrays of one call share one dtype, float32 or float64; labels, tokens and counters are int64.
 * A quantity that changes from step to step (learning rate, step, batch number) is a 0-d array, never a
   Python number; Python numbers are attributes, fixed for the life of a recording.
 * Shapes are checked by `nnx.ops` before the call; a kernel need not check them again. Any extent may be 0,
@@ -25,6 +25,7 @@ from nnx.interface.arrays import Array, Memory, aligned_empty, host_memory
 from nnx.interface.backend import Backend
 from nnx.interface.dropout import LANES
 from nnx.interface.linear import FUSED
+from nnx.interface.windows import Window
 from nnx.tape import Call, Program, ReplayLoop, Tape
 
 __all__ = [
@@ -38,6 +39,7 @@ __all__ = [
     "Program",
     "ReplayLoop",
     "Tape",
+    "Window",
     "aligned_empty",
     "host_memory",
 ]

@@ -5,15 +5,31 @@ from __future__ import annotations
 from typing import Any
 
 from nnx.interface.activations import Activations
+from nnx.interface.convolution import Convolution
 from nnx.interface.dropout import Dropout
+from nnx.interface.embedding import Embedding
 from nnx.interface.indexing import Indexing
 from nnx.interface.linear import Linear
 from nnx.interface.losses import Losses
 from nnx.interface.normalization import Normalization
+from nnx.interface.pooling import Pooling
+from nnx.interface.recurrent import Recurrent
 from nnx.interface.updates import Updates
 
 
-class Backend(Linear, Activations, Normalization, Dropout, Losses, Indexing, Updates):
+class Backend(
+    Linear,
+    Activations,
+    Normalization,
+    Dropout,
+    Losses,
+    Indexing,
+    Updates,
+    Convolution,
+    Pooling,
+    Recurrent,
+    Embedding,
+):
     """An engine: the array part and all kernels. Subclass it and override what you speed up."""
 
     def __repr__(self) -> str:

@@ -35,3 +35,12 @@ class Dropout(Arrays):
         Source: Srivastava et al. 2014.
         """
         reference.dropout(self.xp, x, step, y, seed, stream, threshold)
+
+    def channel_dropout(self, x: Array, step: Array, y: Array, seed: int, stream: int, threshold: int) -> None:
+        """`dropout` of whole channels: all places of a channel share the random bits of (row, channel).
+
+        Shapes: x, y (N, P, C), P places, C channels; step () int64. The bits are those of an (N, C) array.
+        Attributes: as in `dropout`.
+        Source: Tompson et al. 2015.
+        """
+        reference.channel_dropout(self.xp, x, step, y, seed, stream, threshold)

@@ -24,6 +24,20 @@ class Indexing(Arrays):
         """
         reference.take_rows(self.xp, source, order, batch, out, batch_size)
 
+    def join(self, a: Array, b: Array, out: Array) -> None:
+        """Lay two matrices side by side: out = [a, b].
+
+        Shapes: a (N, A), b (N, B), out (N, A + B).
+        """
+        reference.join(self.xp, a, b, out)
+
+    def split(self, x: Array, a: Array, b: Array) -> None:
+        """Take them apart again: [a, b] = x.
+
+        Shapes: x (N, A + B), a (N, A), b (N, B).
+        """
+        reference.split(self.xp, x, a, b)
+
     def load_at(self, source: Array, index: Array, out: Array) -> None:
         """Read one element: out = source[index].
 

@@ -7,13 +7,15 @@ that work in place (updates, penalties, counters) allocate nothing; network code
 from __future__ import annotations
 
 from nnx.ops.activations import Activations
+from nnx.ops.convolution import Convolution
 from nnx.ops.indexing import Indexing
 from nnx.ops.linear import Linear
 from nnx.ops.losses import Losses
 from nnx.ops.normalization import Normalization
+from nnx.ops.recurrent import Recurrent
 
 
-class Ops(Linear, Activations, Normalization, Losses, Indexing):
+class Ops(Linear, Activations, Normalization, Losses, Indexing, Convolution, Recurrent):
     """All operations, bound to one backend."""
 
 

@@ -14,7 +14,7 @@ from nnx.errors import BackendError, ShapeError
 from nnx.interface import Array, Backend, Tape
 from nnx.tape import Kernel
 
-_PLAIN = (type(None), bool, int, float, str)
+_PLAIN = (type(None), bool, int, float, str, tuple)
 
 
 class OpsCore:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from nnx.errors import ShapeError
 from nnx.interface import Array
 from nnx.ops.core import OpsCore
 
@@ -15,6 +16,20 @@ class Indexing(OpsCore):
         out = self.like(a)
         self.call(self.backend.add, a, b, out)
         return out
+
+    def join(self, a: Array, b: Array) -> Array:
+        """Lay two arrays side by side along the last axis: (..., A), (..., B) -> (..., A + B)."""
+        if a.shape[:-1] != b.shape[:-1]:
+            raise ShapeError(f"join expects arrays alike but for the last axis, got {a.shape} and {b.shape}.")
+        out = self.empty(*a.shape[:-1], a.shape[-1] + b.shape[-1])
+        self.call(self.backend.join, self.rows(a), self.rows(b), self.rows(out))
+        return out
+
+    def split(self, x: Array, width: int) -> tuple[Array, Array]:
+        """Cut the last axis after `width` elements: (..., F) -> (..., width), (..., F - width)."""
+        a, b = self.empty(*x.shape[:-1], width), self.empty(*x.shape[:-1], x.shape[-1] - width)
+        self.call(self.backend.split, self.rows(x), self.rows(a), self.rows(b))
+        return a, b
 
     def take_rows(self, source: Array, order: Array, batch: Array, rows: int, batch_size: int) -> Array:
         """Gather `rows` rows of batch number `batch`: (M, ...) -> (rows, ...)."""

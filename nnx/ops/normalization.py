@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from nnx.errors import ShapeError
 from nnx.interface import Array
 from nnx.ops.core import OpsCore
@@ -78,4 +80,11 @@ class Normalization(OpsCore):
         """Inverted dropout over all axes but the first; on a gradient, its own backward pass."""
         y = self.like(x)
         self.call(self.backend.dropout, self.samples(x), step, self.samples(y), seed, stream, threshold)
+        return y
+
+    def channel_dropout(self, x: Array, step: Array, seed: int, stream: int, threshold: int) -> Array:
+        """Inverted dropout of whole channels (the last axis); on a gradient, its own backward pass."""
+        y, shape = self.like(x), (x.shape[0], math.prod(x.shape[1:-1]), x.shape[-1])
+        arrays = self.reshape(x, shape), step, self.reshape(y, shape)
+        self.call(self.backend.channel_dropout, *arrays, seed, stream, threshold)
         return y

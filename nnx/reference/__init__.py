@@ -13,14 +13,18 @@ from nnx.reference.activations import (
     softmax,
     softmax_backward,
 )
-from nnx.reference.dropout import dropout, random_bits
+from nnx.reference.convolution import conv2d, conv2d_backward
+from nnx.reference.dropout import channel_dropout, dropout, random_bits
+from nnx.reference.embedding import embedding, embedding_backward
 from nnx.reference.indexing import (
     add,
     argmax,
     count_correct,
     count_correct_binary,
     increment,
+    join,
     load_at,
+    split,
     store_at,
     take_rows,
 )
@@ -40,6 +44,15 @@ from nnx.reference.normalization import (
     layer_norm,
     layer_norm_backward,
 )
+from nnx.reference.pooling import average_pool, average_pool_backward, max_pool, max_pool_backward
+from nnx.reference.recurrent import (
+    gru,
+    gru_backward,
+    lstm,
+    lstm_backward,
+    simple_rnn,
+    simple_rnn_backward,
+)
 from nnx.reference.updates import (
     adam,
     adamw,
@@ -58,15 +71,25 @@ __all__ = [
     "adamw",
     "add",
     "argmax",
+    "average_pool",
+    "average_pool_backward",
     "batch_norm",
     "batch_norm_backward",
     "batch_norm_infer",
+    "channel_dropout",
     "clip_by_global_norm",
+    "conv2d",
+    "conv2d_backward",
     "count_correct",
     "count_correct_binary",
     "dropout",
+    "embedding",
+    "embedding_backward",
+    "gru",
+    "gru_backward",
     "huber",
     "increment",
+    "join",
     "l2_penalty",
     "layer_norm",
     "layer_norm_backward",
@@ -75,7 +98,11 @@ __all__ = [
     "load_at",
     "log_softmax",
     "log_softmax_backward",
+    "lstm",
+    "lstm_backward",
     "matmul",
+    "max_pool",
+    "max_pool_backward",
     "mean_absolute_error",
     "mean_squared_error",
     "momentum",
@@ -84,10 +111,13 @@ __all__ = [
     "rmsprop",
     "sgd",
     "sigmoid_cross_entropy",
+    "simple_rnn",
+    "simple_rnn_backward",
     "soft_cross_entropy",
     "softmax",
     "softmax_backward",
     "softmax_cross_entropy",
+    "split",
     "store_at",
     "take_rows",
 ]

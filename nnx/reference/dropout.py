@@ -76,3 +76,9 @@ def dropout(xp: Any, x: Array, step: Array, y: Array, seed: int, stream: int, th
     """y = x 65536 / threshold where kept, else 0."""
     keep = lanes(xp, step, x.shape[0], x.shape[1], seed, stream) < threshold
     y[...] = xp.where(keep, x * (65536 / threshold), xp.zeros_like(x))
+
+
+def channel_dropout(xp: Any, x: Array, step: Array, y: Array, seed: int, stream: int, threshold: int) -> None:
+    """y = x 65536 / threshold in channels that are kept, else 0."""
+    keep = lanes(xp, step, x.shape[0], x.shape[2], seed, stream) < threshold  # (N, C)
+    y[...] = xp.where(keep[:, None, :], x * (65536 / threshold), xp.zeros_like(x))

@@ -18,6 +18,17 @@ def take_rows(xp: Any, source: Array, order: Array, batch: Array, out: Array, ba
     out[...] = xp.take(source, xp.take(order, rows, axis=0), axis=0)
 
 
+def join(xp: Any, a: Array, b: Array, out: Array) -> None:
+    """out = [a, b]."""
+    out[...] = xp.concat([a, b], axis=1)  # (N, A), (N, B) -> (N, A + B)
+
+
+def split(xp: Any, x: Array, a: Array, b: Array) -> None:
+    """[a, b] = x."""
+    del xp
+    a[...], b[...] = x[:, : a.shape[1]], x[:, a.shape[1] :]
+
+
 def load_at(xp: Any, source: Array, index: Array, out: Array) -> None:
     """out = source[index]."""
     out[...] = xp.take(source, xp.reshape(index, (1,)), axis=0)[0]
