@@ -6,6 +6,7 @@ from nnx.interface import Backend
 from nnx.layers import (
     Activation,
     BatchNorm,
+    Context,
     Dense,
     Dropout,
     Flatten,
@@ -30,6 +31,7 @@ __all__ = [
     "AdamW",
     "Backend",
     "BatchNorm",
+    "Context",
     "Dense",
     "Dropout",
     "Flatten",

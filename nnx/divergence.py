@@ -8,6 +8,7 @@ import numpy as np
 
 from nnx.errors import DivergenceError
 from nnx.interface import Array
+from nnx.layers import Context
 from nnx.steps import Batches, Runner, Trace
 
 if TYPE_CHECKING:
@@ -87,5 +88,5 @@ class Guard:
             if not found and not np.isfinite(model.backend.to_numpy(output)).all():
                 found.append(f"layer {index}, {model.chain.layers[index]!r}, is the first with such an output")
 
-        model.chain.observed_forward(batch.x, True, look)
+        model.chain.observed_forward(batch.x, Context(train=True), look)
         return found[0] if found else "all layers' outputs before it are finite, the loss or its gradient is not"

@@ -17,7 +17,7 @@ from nnx.compiled import Compiled
 from nnx.errors import NnxError, OptionError
 from nnx.inputs import Examples, check_examples, check_x, transfer
 from nnx.interface import Array, Backend
-from nnx.layers import Layer
+from nnx.layers import Context, Layer
 from nnx.steps import Measurement
 
 if TYPE_CHECKING:
@@ -195,7 +195,7 @@ class Sequential(Compiled):
         for start in range(0, max(host.shape[0], 1), size):
             piece = self.ops.asarray(host[start : start + size])
             with np.errstate(all="ignore"):
-                outputs, _ = self.chain.forward(piece, train=False)
+                outputs, _ = self.chain.forward(piece, Context(train=False))
                 pieces.append(self.backend.to_numpy(function(outputs)))
         return np.concatenate(pieces)
 

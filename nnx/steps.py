@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from nnx.inputs import DeviceExamples
 from nnx.interface import Array, Program
+from nnx.layers import Context
 from nnx.ops import Ops
 
 if TYPE_CHECKING:
@@ -139,7 +140,7 @@ class TrainingStep:
         """Run one step on the next batch of `rows` examples."""
         model, ops, batch = self.model, self.model.ops, self.batches.gather(rows)
         number = self.batches.number
-        outputs, backward = model.chain.forward(batch.x, train=True)
+        outputs, backward = model.chain.forward(batch.x, Context(train=True))
         loss, slope = model.loss.forward(ops, outputs, batch.targets, batch.weight, gradient=True)
         correct = model.loss.count_correct(ops, outputs, batch.targets)
         backward(slope)
@@ -176,7 +177,7 @@ class EvaluationStep:
     def __call__(self, rows: int) -> None:
         """Measure the next batch of `rows` examples."""
         model, ops, batch = self.model, self.model.ops, self.batches.gather(rows)
-        outputs, _ = model.chain.forward(batch.x, train=False)
+        outputs, _ = model.chain.forward(batch.x, Context(train=False))
         loss, _ = model.loss.forward(ops, outputs, batch.targets, batch.weight, gradient=False)
         correct = model.loss.count_correct(ops, outputs, batch.targets)
         self.trace.store(self.batches.number, loss, correct)

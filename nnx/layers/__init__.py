@@ -1,7 +1,7 @@
 """The layers, one family per file."""
 
 from nnx.layers.activation import Activation
-from nnx.layers.base import Backward, Layer
+from nnx.layers.base import Backward, Context, Layer
 from nnx.layers.containers import Chain, Residual
 from nnx.layers.dense import Dense
 from nnx.layers.dropout import Dropout
@@ -20,6 +20,7 @@ __all__ = [
     "Backward",
     "BatchNorm",
     "Chain",
+    "Context",
     "Dense",
     "Dropout",
     "Flatten",

@@ -8,7 +8,7 @@ from nnx.builder import Builder, Shape
 from nnx.checks import ROWWISE, check_activation, check_alpha
 from nnx.errors import ShapeError
 from nnx.interface import Array
-from nnx.layers.base import Backward, Layer
+from nnx.layers.base import Backward, Context, Layer
 
 
 @dataclass(eq=False, repr=False)
@@ -42,9 +42,9 @@ class Activation(Layer):
             raise ShapeError(f"{self!r} expects inputs of at least one feature, got shape {shape}.")
         return shape
 
-    def forward(self, x: Array, train: bool) -> tuple[Array, Backward]:
+    def forward(self, x: Array, context: Context) -> tuple[Array, Backward]:
         """See `Layer.forward`."""
-        del train
+        del context
         if self.activation == "identity":
             return x, lambda dy: dy
         return self._rowwise(x) if self.activation in ROWWISE else self._elementwise(x)

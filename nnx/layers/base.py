@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import Field, fields, is_dataclass
+from dataclasses import Field, dataclass, fields, is_dataclass
 from typing import Any
 
 from nnx.builder import Builder, Shape
@@ -12,6 +12,25 @@ from nnx.ops import Ops
 
 Backward = Callable[[Array], Array | None]
 """Maps the gradient of a layer's output to that of its input; None where nothing before it can learn."""
+
+
+States = dict["Layer", tuple[Array, ...]]
+"""The states of recurrent layers, each (N, H): h, and c where there is one."""
+
+
+@dataclass(frozen=True, eq=False)
+class Context:
+    """What a forward pass is for, and what it carries besides the values of the layers.
+
+    Attributes:
+        train: whether it is one of training; else it is one of prediction.
+        lengths: (N,) int64, how many steps of each sequence are real; None for all.
+        states: where the recurrent layers begin, and put what they end with; None begins with zeros.
+    """
+
+    train: bool
+    lengths: Array | None = None
+    states: States | None = None
 
 
 class Layer:
@@ -47,7 +66,7 @@ class Layer:
         del builder
         return shape
 
-    def forward(self, x: Array, train: bool) -> tuple[Array, Backward]:
+    def forward(self, x: Array, context: Context) -> tuple[Array, Backward]:
         """Map a batch (N, *input shape) to (N, *output shape), and return the backward pass with it."""
         raise NotImplementedError(f"{type(self).__name__} must supply forward")
 

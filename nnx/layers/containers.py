@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from nnx.builder import Builder, Shape
 from nnx.errors import OptionError, ShapeError
 from nnx.interface import Array
-from nnx.layers.base import Backward, Layer
+from nnx.layers.base import Backward, Context, Layer
 
 Observer = Callable[[int, Array], None]
 """Called with the place and the output of every layer of a chain."""
@@ -48,15 +48,15 @@ class Chain(Layer):
         builder.path = outer
         return shape
 
-    def forward(self, x: Array, train: bool) -> tuple[Array, Backward]:
+    def forward(self, x: Array, context: Context) -> tuple[Array, Backward]:
         """See `Layer.forward`."""
-        return self.observed_forward(x, train, lambda _index, _output: None)
+        return self.observed_forward(x, context, lambda _index, _output: None)
 
-    def observed_forward(self, x: Array, train: bool, observer: Observer) -> tuple[Array, Backward]:
+    def observed_forward(self, x: Array, context: Context, observer: Observer) -> tuple[Array, Backward]:
         """Run `forward`, showing every layer's output to the observer."""
         backwards: list[Backward] = []
         for index, layer in enumerate(self.layers):
-            x, backward = layer.forward(x, train)
+            x, backward = layer.forward(x, context)
             observer(index, x)
             backwards.append(backward)
 
@@ -99,10 +99,10 @@ class Residual(Layer):
             raise ShapeError(f"Residual expects layers that keep the shape {shape}, got {out} out of them.")
         return shape
 
-    def forward(self, x: Array, train: bool) -> tuple[Array, Backward]:
+    def forward(self, x: Array, context: Context) -> tuple[Array, Backward]:
         """See `Layer.forward`."""
         ops = self.ops
-        f, inner_backward = self._inner.forward(x, train)
+        f, inner_backward = self._inner.forward(x, context)
 
         def backward(dy: Array) -> Array | None:
             dx = inner_backward(dy)

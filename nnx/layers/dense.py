@@ -10,7 +10,7 @@ from nnx.errors import ShapeError
 from nnx.initializers import InitializerLike, check_initializer
 from nnx.interface import FUSED, Array
 from nnx.layers.activation import Activation
-from nnx.layers.base import Backward, Layer
+from nnx.layers.base import Backward, Context, Layer
 
 
 @dataclass(eq=False, repr=False)
@@ -59,14 +59,14 @@ class Dense(Layer):
         out = (*shape[:-1], self.units)
         return self._tail.build(builder, out)
 
-    def forward(self, x: Array, train: bool) -> tuple[Array, Backward]:
+    def forward(self, x: Array, context: Context) -> tuple[Array, Backward]:
         """See `Layer.forward`."""
         if x.shape[-1] != self._weight.shape[0]:
             raise ShapeError(
                 f"Dense({self.units}) expects inputs of {self._weight.shape[0]} features, got {tuple(x.shape)}."
             )
         z, affine_backward = self._affine(x)
-        y, tail_backward = self._tail.forward(z, train)
+        y, tail_backward = self._tail.forward(z, context)
 
         def backward(dy: Array) -> Array | None:
             dz = tail_backward(dy)

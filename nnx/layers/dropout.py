@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from nnx.builder import Builder, Shape
 from nnx.checks import check_number
 from nnx.interface import Array
-from nnx.layers.base import Backward, Layer
+from nnx.layers.base import Backward, Context, Layer
 
 
 @dataclass(eq=False, repr=False)
@@ -40,9 +40,9 @@ class Dropout(Layer):
         self._threshold = max(round((1 - self.rate) * 65536), 1)
         return shape
 
-    def forward(self, x: Array, train: bool) -> tuple[Array, Backward]:
+    def forward(self, x: Array, context: Context) -> tuple[Array, Backward]:
         """See `Layer.forward`."""
-        if not train or self._threshold == 65536:
+        if not context.train or self._threshold == 65536:
             return x, lambda dy: dy
         ops, bits = self.ops, (self._step, self._seed, self._stream, self._threshold)
         return ops.dropout(x, *bits), lambda dy: ops.dropout(dy, *bits) if self.wants_dx else None

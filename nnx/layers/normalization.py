@@ -8,7 +8,7 @@ from nnx.builder import Builder, Shape
 from nnx.checks import check_number
 from nnx.errors import NnxError, ShapeError
 from nnx.interface import Array
-from nnx.layers.base import Backward, Layer
+from nnx.layers.base import Backward, Context, Layer
 
 
 @dataclass(eq=False, repr=False)
@@ -48,9 +48,9 @@ class BatchNorm(Layer):
         self._running_var = builder.state("running_var", channels, 1.0)
         return shape
 
-    def forward(self, x: Array, train: bool) -> tuple[Array, Backward]:
+    def forward(self, x: Array, context: Context) -> tuple[Array, Backward]:
         """See `Layer.forward`; the backward pass of a prediction raises, since nothing is learned from one."""
-        return self._train(x) if train else (self._infer(x), _no_backward)
+        return self._train(x) if context.train else (self._infer(x), _no_backward)
 
     def _train(self, x: Array) -> tuple[Array, Backward]:
         ops, gamma, beta = self.ops, self._gamma, self._beta
@@ -95,9 +95,9 @@ class LayerNorm(Layer):
         self._beta = builder.parameter("beta", features, "zeros")
         return shape
 
-    def forward(self, x: Array, train: bool) -> tuple[Array, Backward]:
+    def forward(self, x: Array, context: Context) -> tuple[Array, Backward]:
         """See `Layer.forward`."""
-        del train
+        del context
         ops, gamma, beta = self.ops, self._gamma, self._beta
         y, mean, rstd = ops.layer_norm(x, gamma.value, beta.value, self.eps)
 
@@ -116,4 +116,4 @@ def _last_axis(layer: Layer, shape: Shape) -> Shape:
 
 def _no_backward(dy: Array) -> Array | None:
     del dy
-    raise NnxError("BatchNorm has no backward pass in prediction; call forward with train=True.")
+    raise NnxError("BatchNorm has no backward pass in prediction; call forward with Context(train=True).")

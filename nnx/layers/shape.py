@@ -10,15 +10,15 @@ from numbers import Integral
 from nnx.builder import Builder, Shape
 from nnx.errors import ShapeError
 from nnx.interface import Array
-from nnx.layers.base import Backward, Layer
+from nnx.layers.base import Backward, Context, Layer
 
 
 class _View(Layer):
     """Give the inputs another shape, and the gradients their former one."""
 
-    def forward(self, x: Array, train: bool) -> tuple[Array, Backward]:
+    def forward(self, x: Array, context: Context) -> tuple[Array, Backward]:
         """See `Layer.forward`."""
-        del train
+        del context
         ops, former = self.ops, tuple(x.shape)
         return ops.reshape(x, (former[0], *self._target)), lambda dy: ops.reshape(dy, former)
 

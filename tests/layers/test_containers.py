@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from support.gradients import check_gradients, mount
 
-from nnx import Activation, Backend, BatchNorm, Dense, Dropout, Flatten, LayerNorm, Residual, Sequential
+from nnx import Activation, Backend, BatchNorm, Context, Dense, Dropout, Flatten, LayerNorm, Residual, Sequential
 from nnx.errors import OptionError, ShapeError
 from nnx.layers import Chain
 
@@ -53,7 +53,7 @@ def test_observers_see_every_layers_output(backend: Backend) -> None:
     chain, seen = Chain([Dense(3), Activation("relu"), Dense(2)]), []
     bench = mount(chain, (4,), backend)
     chain.observed_forward(
-        bench.ops.asarray(np.ones((5, 4))), False, lambda index, y: seen.append((index, tuple(y.shape)))
+        bench.ops.asarray(np.ones((5, 4))), Context(False), lambda index, y: seen.append((index, tuple(y.shape)))
     )
     assert seen == [(0, (5, 3)), (1, (5, 3)), (2, (5, 2))]
 

@@ -85,7 +85,7 @@ def test_prediction_leaves_the_running_statistics_alone(backend: Backend) -> Non
 
 def test_batch_norm_has_no_backward_pass_in_prediction(backend: Backend) -> None:
     with pytest.raises(
-        NnxError, match=r"BatchNorm has no backward pass in prediction; call forward with train=True"
+        NnxError, match=r"BatchNorm has no backward pass in prediction; call forward with Context\(train=True\)"
     ):
         mount(BatchNorm(), (2,), backend).run(np.ones((3, 2)), np.ones((3, 2)), train=False)
 

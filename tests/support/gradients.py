@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from nnx import Backend, Layer
+from nnx import Backend, Context, Layer
 from nnx.builder import Builder
 from nnx.ops import Ops
 from nnx.parameters import Parameter, Store
@@ -31,7 +31,7 @@ class Bench:
 
     def run(self, x: Floats, dy: Floats | None = None, train: bool = True) -> tuple[Floats, Floats | None]:
         """Return the output, and dx where dy is given."""
-        y, backward = self.layer.forward(self.ops.asarray(x), train)
+        y, backward = self.layer.forward(self.ops.asarray(x), Context(train))
         dx = None if dy is None else backward(self.ops.asarray(dy))
         return self.host(y), None if dx is None else self.host(dx)
 
