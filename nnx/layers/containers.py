@@ -37,6 +37,7 @@ class Chain(Layer):
         if len({id(layer) for layer in self.layers}) < len(self.layers):
             raise OptionError("layers holds the same layer object twice; make one object for each place.")
         self.shapes: list[Shape] = []
+        self.streams = all(layer.streams for layer in self.layers)
 
     def setup(self, builder: Builder, shape: Shape) -> Shape:
         """Build the layers, each on the output shape of the one before."""
@@ -90,7 +91,7 @@ class Residual(Layer):
     def __post_init__(self) -> None:
         """Make f."""
         self._inner = Chain(self.layers)
-        self.layers = self._inner.layers
+        self.layers, self.streams = self._inner.layers, self._inner.streams
 
     def setup(self, builder: Builder, shape: Shape) -> Shape:
         """Build f."""

@@ -32,6 +32,8 @@ class Dense(Layer):
         ShapeError: at build, if the inputs have no axis besides the batch; in use, if the last is not I.
     """
 
+    streams = True
+
     units: int
     activation: str = "identity"
     init: InitializerLike = "he"

@@ -28,6 +28,8 @@ class Dropout(Layer):
     Source: Srivastava et al. 2014.
     """
 
+    streams = True
+
     rate: float
 
     def __post_init__(self) -> None:
