@@ -20,7 +20,9 @@ from nnx.optimizers import SGD, Adam, AdamW, Momentum, Nesterov, RMSprop
 from nnx.registry import available_backends, set_backend, set_num_threads, use_backend
 from nnx.registry import current as current_backend
 from nnx.registry import get as get_backend
+from nnx.sequences import pad_sequences
 from nnx.serialization import load
+from nnx.streaming import Stream
 
 __version__ = "0.1.0"
 
@@ -44,6 +46,7 @@ __all__ = [
     "Reshape",
     "Residual",
     "Sequential",
+    "Stream",
     "__version__",
     "available_backends",
     "callbacks",
@@ -55,6 +58,7 @@ __all__ = [
     "load",
     "losses",
     "optimizers",
+    "pad_sequences",
     "schedules",
     "set_backend",
     "set_num_threads",
