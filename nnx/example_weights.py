@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from nnx.errors import DataError, OptionError, ShapeError
 from nnx.border import Host, place, to_host
+from nnx.errors import DataError, OptionError, ShapeError
 from nnx.losses import Loss
 from nnx.ops import Ops
 

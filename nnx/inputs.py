@@ -10,9 +10,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from nnx.border import Host, batch_of, check_finite, check_lengths, check_x, to_host
 from nnx.errors import DataError, ShapeError
 from nnx.example_weights import check_classes, check_weights
-from nnx.border import Host, batch_of, check_finite, check_lengths, check_x, to_host
 from nnx.interface import Array
 from nnx.losses import Loss
 from nnx.ops import Ops

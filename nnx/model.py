@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nnx import training
-from nnx.callbacks import Callback, check_callbacks
 from nnx.border import check_lengths, check_x
+from nnx.callbacks import Callback, check_callbacks
 from nnx.checks import check_count, check_number
 from nnx.compiled import Compiled
 from nnx.errors import NnxError, OptionError

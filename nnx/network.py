@@ -9,11 +9,11 @@ from typing import Any, Self
 
 from numpy.typing import NDArray
 
+from nnx.border import check_weight
 from nnx.builder import Builder, Claimable, Shape
 from nnx.checks import check_count
 from nnx.errors import NotBuiltError, OptionError, ShapeError
 from nnx.initializers import InitializerLike
-from nnx.border import check_weight
 from nnx.interface import Array, Backend
 from nnx.layers import Chain, Layer
 from nnx.ops import Ops
@@ -125,7 +125,7 @@ class Network:
     @property
     def vocabulary(self) -> int | None:
         """How many tokens there are, if the first layer takes tokens; None if the model takes numbers."""
-        first = self.chain.layers[0] if self.chain.layers else None
+        first: Any = self.chain.layers[0] if self.chain.layers else None
         return first.vocabulary if first is not None and first.takes == "tokens" else None
 
     def need_built(self) -> None:

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
+from nnx.border import plain_array
 from nnx.checks import check_number
 from nnx.errors import DataError, DtypeError, OptionError, ShapeError
-from nnx.border import plain_array
 
 
 def pad_sequences(

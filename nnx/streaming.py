@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from nnx.border import check_time_axis, check_values, check_x
 from nnx.errors import OptionError, ShapeError, UnknownNameError
 from nnx.inputs import send
-from nnx.border import check_time_axis, check_values, check_x
 from nnx.interface import Array
 from nnx.layers import Context, Layer
 

@@ -9,8 +9,8 @@ import math
 
 import numpy as np
 
-from nnx.errors import DataError, ShapeError
 from nnx.border import Host, batch_of, place
+from nnx.errors import DataError, ShapeError
 
 Shape = tuple[int, ...]
 

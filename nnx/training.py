@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from nnx import random
 from nnx.divergence import Guard
 from nnx.errors import DataError, OptionError
-from nnx.inputs import Examples
 from nnx.history import History
+from nnx.inputs import Examples
 from nnx.progress import Bar, open_bar
 from nnx.schedules import Constant, check_schedule
 from nnx.steps import Batches, Measurement, Runner, TrainingStep, summarise
