@@ -39,15 +39,14 @@ def targets(loss: str) -> NDArray[Any]:
 
 
 def sequence_network(
-    backend: Backend | str, loss: str = "softmax_cross_entropy", *, per_step: bool = True, **options: Any
+    backend: Backend | str, loss: str = "softmax_cross_entropy", *, per_step: bool = True, steps: int = STEPS
 ) -> nnx.Sequential:
-    """Make a recurrent network with float64 weights, dropout not among its layers."""
+    """Make a recurrent network in float64; its weights do not depend on the number of steps."""
     layers: list[Layer] = [
         nnx.LSTM(5, return_sequences=True),
         nnx.Bidirectional(nnx.GRU(4, return_sequences=per_step)),
         nnx.Dense(CLASSES),
     ]
-    model = nnx.Sequential(
-        layers, seed=3, dtype="float64", input_shape=(STEPS, FEATURES), backend=backend, **options
-    )
+    shape = (steps, FEATURES)
+    model = nnx.Sequential(layers, seed=3, dtype="float64", input_shape=shape, backend=backend)
     return model.compile(loss, nnx.SGD(0.1))
