@@ -29,7 +29,7 @@ def pad_sequences(
     Raises:
         DataError: there are no sequences, or one has no steps.
         ShapeError: they differ in more than the number of steps, or one is a single number.
-        DtypeError: they are not numbers, or would lose something as `dtype`.
+        DtypeError: they are not numbers, or would change as the whole numbers of `dtype`.
         OptionError: value is not a finite number, or changes as `dtype`.
 
     Examples:

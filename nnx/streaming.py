@@ -108,7 +108,7 @@ class Stream:
         Those that are set, by path, replace the stream's; others stay.
 
         Raises:
-            UnknownNameError: there is no recurrent layer at a path.
+            OptionError, UnknownNameError: they are not named, or there is no recurrent layer at a path.
             ShapeError, DataError, DtypeError: states of another number or shape, not finite, or not numbers.
         """
         to_numpy = self._ops.backend.to_numpy
@@ -117,6 +117,9 @@ class Stream:
     @states.setter
     def states(self, states: Mapping[str, tuple[Any, ...]]) -> None:
         self._follow()
+        if not isinstance(states, Mapping):
+            kind = type(states).__name__
+            raise OptionError(f"states must map paths of layers to tuples of arrays, got {kind}.")
         held = {self._paths[layer]: layer for layer in self._states}
         for path in states:
             if path not in held:
