@@ -10,7 +10,7 @@ from typing import Self
 from nnx.checks import check_number
 from nnx.errors import BackendError, NotBuiltError, OptionError
 from nnx.interface import Backend
-from nnx.layers import Activation, Dense, Layer
+from nnx.layers import Layer, TimeDistributed
 from nnx.losses import Loss, check_loss
 from nnx.network import Network
 from nnx.optimizers import Optimizer, check_optimizer
@@ -58,11 +58,11 @@ class Compiled(Network):
         return self
 
     def _check_last_layer(self, loss: Loss) -> None:
-        last = self.chain.layers[-1] if self.chain.layers else None
-        if isinstance(last, Dense | Activation) and last.activation in loss.final_activations:
+        activation = _final_activation(self.chain.layers)
+        if activation in loss.final_activations:
             raise OptionError(
-                f"{loss.name} applies its own {last.activation.split('_')[-1]}: end the model in plain outputs, "
-                f"without activation={last.activation!r}, and use predict_proba for probabilities."
+                f"{loss.name} applies its own {activation.split('_')[-1]}: end the model in plain outputs, "
+                f"without activation={activation!r}, and use predict_proba for probabilities."
             )
 
     @property
@@ -110,3 +110,11 @@ class Compiled(Network):
             yield
         finally:
             self._training.release()
+
+
+def _final_activation(layers: Sequence[Layer]) -> str:
+    """Return the activation that the outputs of these layers come from, "identity" where none is named."""
+    last = layers[-1] if layers else None
+    if isinstance(last, TimeDistributed):
+        return _final_activation(last.layers)
+    return str(getattr(last, "activation", "identity"))

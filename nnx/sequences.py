@@ -29,8 +29,8 @@ def pad_sequences(
     Raises:
         DataError: there are no sequences, or one has no steps.
         ShapeError: they differ in more than the number of steps, or one is a single number.
-        DtypeError: they are not numbers, or would change as the whole numbers of `dtype`.
-        OptionError: value is not a finite number, or changes as `dtype`.
+        DtypeError: they are not numbers, or `dtype` cannot hold them.
+        OptionError: value is not a finite number, or the dtype cannot hold it.
 
     Examples:
         >>> x, lengths = nnx.pad_sequences([[3, 1, 4], [1, 5]])
@@ -73,7 +73,7 @@ def _check_dtype(dtype: DTypeLike, arrays: list[NDArray[Any]]) -> np.dtype[Any]:
     if kind.kind not in "biuf":
         raise DtypeError(f"dtype must be a dtype of real numbers, got {kind}.")
     for index, array in enumerate(arrays):
-        if kind.kind != "f" and not _survives(array, kind):
+        if not _survives(array, kind):
             raise DtypeError(
                 f"sequences[{index}] of dtype {array.dtype} holds numbers that would change as {kind}."
             )
@@ -83,12 +83,15 @@ def _check_dtype(dtype: DTypeLike, arrays: list[NDArray[Any]]) -> np.dtype[Any]:
 def _check_value(value: float, kind: np.dtype[Any]) -> NDArray[Any]:
     check_number("value", value, -np.inf, open_low=True)
     filler = np.asarray(value)
-    if kind.kind != "f" and not _survives(filler, kind):
+    if not _survives(filler, kind):
         raise OptionError(f"value must be a number that {kind} can hold, as the sequences do, got {value!r}.")
     return filler.astype(kind)
 
 
 def _survives(array: NDArray[Any], kind: np.dtype[Any]) -> bool:
-    """Tell whether whole numbers stay what they are in another dtype."""
+    """Tell whether numbers stay what they are in another dtype; for a floating one, whether they stay finite."""
     with np.errstate(invalid="ignore", over="ignore"):
-        return bool((array.astype(kind) == array).all())
+        converted = array.astype(kind)
+    if kind.kind == "f":
+        return bool((np.isfinite(converted) | ~np.isfinite(array)).all())
+    return bool((converted == array).all())

@@ -182,7 +182,14 @@ def test_a_model_used_too_early_says_what_to_call_first(use: Callable[[Sequentia
 
 @pytest.mark.parametrize("activation", ["softmax", "log_softmax", "sigmoid"])
 @pytest.mark.parametrize(
-    "last", [lambda name: Dense(3, activation=name), nnx.Activation], ids=["Dense", "Activation"]
+    "last",
+    [
+        lambda name: Dense(3, activation=name),
+        nnx.Activation,
+        lambda name: nnx.Conv2D(3, 1, activation=name),
+        lambda name: nnx.TimeDistributed([Dense(3), nnx.TimeDistributed([nnx.Activation(name)])]),
+    ],
+    ids=["Dense", "Activation", "Conv2D", "TimeDistributed"],
 )
 def test_a_final_activation_that_the_loss_applies_itself_is_refused(
     activation: str, last: Callable[[str], nnx.Layer]

@@ -92,6 +92,8 @@ def test_sequences_are_copied_from_any_layout_and_left_alone() -> None:
             DtypeError,
             "sequences[0] of dtype int64 holds numbers that would change as uint8",
         ),
+        ([[1e39]], {"dtype": "float32"}, DtypeError, "holds numbers that would change as float32"),
+        ([np.ones(1, np.float16)], {"value": 1e6}, OptionError, "value must be a number that float16 can hold"),
         ([[1.0, np.nan]], {"dtype": int}, DtypeError, "that would change as int64"),
         ([[1]], {"dtype": "words"}, DtypeError, "dtype must be a dtype of numbers such as 'float32', got 'words'"),
         ([[1]], {"dtype": str}, DtypeError, "dtype must be a dtype of real numbers, got <U0"),
