@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 from support.gradients import check_gradients, mount
+from support.padding import flat, sides
 from support.peers import TORCH, assert_close, leaf, torch_or_skip
 from support.torch_weights import convolution_from_torch, convolution_to_torch
 
@@ -23,32 +24,11 @@ DILATIONS = [1, 2, (1, 2)]
 GROUPS = [1, 2, CHANNELS]
 
 
-def sides(layer: Conv2D | Conv1D, extents: tuple[int, ...]) -> list[tuple[int, int]]:
-    """Return the padding of every axis, found by brute force where it is "same"."""
-    if layer.padding == "valid":
-        return [(0, 0)] * layer.axes
-    if isinstance(layer.padding, int):
-        return [(layer.padding, layer.padding)] * layer.axes
-    if isinstance(layer.padding, tuple):
-        return list(layer.padding)
-    options = (layer.kernel_size, layer.strides, layer.dilation_rate)
-    expanded = [option if isinstance(option, tuple) else (option,) * layer.axes for option in options]
-    return [same_by_search(*axis) for axis in zip(extents, *expanded, strict=True)]
-
-
-def same_by_search(extent: int, size: int, stride: int, dilation: int) -> tuple[int, int]:
-    """Find the least padding that gives ceil(extent / stride) places; the larger half goes after."""
-    for total in range(extent * stride + size * dilation):
-        if 1 + (extent + total - (size - 1) * dilation - 1) // stride >= math.ceil(extent / stride):
-            return total // 2, total - total // 2
-    raise AssertionError
-
-
 def in_torch(layer: Any, x: Any, weight: Any, bias: Any) -> Any:
     """Convolve inputs with the channels last by PyTorch, the padding laid around them before."""
     torch = torch_or_skip()
-    around = [pixels for pair in reversed(sides(layer, x.shape[1:-1])) for pixels in pair]
-    padded = torch.nn.functional.pad(x.movedim(-1, 1), around)
+    around = sides(layer, x.shape[1:-1], layer.kernel_size, layer.strides, layer.dilation_rate)
+    padded = torch.nn.functional.pad(x.movedim(-1, 1), flat(around))
     convolve = torch.nn.functional.conv2d if layer.axes == 2 else torch.nn.functional.conv1d
     options = {"stride": layer.strides, "dilation": layer.dilation_rate, "groups": layer.groups}
     z = convolve(padded, weight, bias, **options).movedim(1, -1)
@@ -205,9 +185,14 @@ def test_the_gradient_of_the_first_layers_inputs_is_not_computed(backend: Backen
             lambda: Conv2D(8, 5),
             (4, 7, 1),
             ShapeError,
-            "Conv2D(filters=8, kernel_size=5) has windows of 5 x 5, larger than its inputs of 4 x 7 with their padding",
+            "(filters=8, kernel_size=5) has windows of 5 x 5, larger than its inputs of 4 x 7 with their padding",
         ),
-        (lambda: Conv2D(8, 5, padding=((0, 0), (1, 1))), (4, 7, 1), ShapeError, "5 x 5, larger than its inputs of 4 x 9"),
+        (
+            lambda: Conv2D(8, 5, padding=((0, 0), (1, 1))),
+            (4, 7, 1),
+            ShapeError,
+            "5 x 5, larger than its inputs of 4 x 9",
+        ),
         (lambda: Conv2D(8, 3, dilation_rate=3), (6, 8, 1), ShapeError, "has windows of 7 x 7, larger than"),
         (lambda: Conv1D(8, 5), (4, 3), ShapeError, "has windows of 5, larger than its inputs of 4 with"),
         (
@@ -217,7 +202,12 @@ def test_the_gradient_of_the_first_layers_inputs_is_not_computed(backend: Backen
             "expects inputs (N, H, W, C), got examples of shape (28, 28). Put Reshape((28, 28, 1)) before it.",
         ),
         (lambda: Conv2D(8, 3), (784,), ShapeError, "expects inputs (N, H, W, C), got examples of shape (784,)."),
-        (lambda: Conv1D(8, 3), (28, 28, 1), ShapeError, "expects inputs (N, T, C), got examples of shape (28, 28, 1)."),
+        (
+            lambda: Conv1D(8, 3),
+            (28, 28, 1),
+            ShapeError,
+            "expects inputs (N, T, C), got examples of shape (28, 28, 1).",
+        ),
         (
             lambda: Conv2D(8, 3, groups=3),
             (5, 5, 4),
@@ -239,7 +229,11 @@ def test_what_does_not_fit_is_refused_when_the_model_is_built(
     ("options", "error", "says"),
     [
         ({"filters": 0}, OptionError, "filters must be a whole number of at least 1, got 0"),
-        ({"kernel_size": 2.5}, OptionError, "kernel_size must be a whole number or one for each of rows and columns"),
+        (
+            {"kernel_size": 2.5},
+            OptionError,
+            "kernel_size must be a whole number or one for each of rows and columns",
+        ),
         ({"kernel_size": (3, 0)}, OptionError, "kernel_size must be a whole number of at least 1, got 0"),
         ({"kernel_size": (3, 3, 3)}, OptionError, "one for each of rows and columns, got (3, 3, 3)"),
         ({"kernel_size": "33"}, OptionError, "one for each of rows and columns, got '33'"),

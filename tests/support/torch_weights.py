@@ -25,7 +25,8 @@ def convolution_from_torch(weights: Mapping[str, Any], axes: int) -> Weights:
 def convolution_to_torch(weights: Weights, axes: int) -> Weights:
     """The other way."""
     return {
-        name: value.transpose(CONVOLUTION[axes][1]) if name == "weight" else value for name, value in weights.items()
+        name: value.transpose(CONVOLUTION[axes][1]) if name == "weight" else value
+        for name, value in weights.items()
     }
 
 
