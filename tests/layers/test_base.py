@@ -116,6 +116,24 @@ def test_a_layer_maps_its_inputs_to_the_shape_it_promised(name: str, backend: Ba
     assert bench.run(example_of(name))[0].shape == (3, *bench.output_shape)
 
 
+@pytest.mark.parametrize("name", LAYERS)
+def test_a_batch_without_rows_gives_none(name: str, backend: Backend) -> None:
+    bench = mount(MAKE[name](), SHAPES[name], backend, path="0")
+    assert bench.run(example_of(name)[:0], train=False)[0].shape == (0, *bench.output_shape)
+
+
+@pytest.mark.parametrize("name", [name for name in LAYERS if MAKE[name]().takes == "numbers"])
+def test_training_replays_what_it_does_eagerly(name: str, backend: Backend) -> None:
+    x, weights = np.random.default_rng(16).normal(size=(5, *SHAPES[name])), []
+    for eager in (False, True):
+        layers = [Dense(4, activation="tanh"), MAKE[name](), Flatten(), Dense(1)]
+        model = Sequential(layers, seed=4, backend=backend, dtype="float64").compile("mean_squared_error", "sgd")
+        model.fit(x, np.ones(5), epochs=3, batch_size=2, eager=eager)
+        weights.append(model.get_weights())
+    for key, values in weights[0].items():
+        np.testing.assert_array_equal(values, weights[1][key])
+
+
 @pytest.mark.parametrize("name", [name for name in LAYERS if MAKE[name]().streams])
 def test_a_layer_that_streams_gives_in_pieces_what_it_gives_in_one(name: str, backend: Backend) -> None:
     bench, x, context = (

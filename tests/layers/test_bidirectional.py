@@ -48,6 +48,15 @@ def test_both_halves_are_the_layer_and_its_twin_alone(backend: Backend, kind: An
         np.testing.assert_array_equal(half, alone.run(x, lengths=LENGTHS)[0])
 
 
+def test_the_gradient_of_inputs_that_nothing_learns_from_is_computed_by_neither(backend: Backend) -> None:
+    model = Sequential([Bidirectional(GRU(2))], input_shape=SHAPE, backend=backend)
+    y, backward = model.chain.forward(model.ops.asarray(np.ones((2, *SHAPE))), Context(True))
+    with model.ops.recording() as tape:
+        assert backward(y) is None
+    products = [call.arguments for call in tape.calls if call.kernel.__name__ == "linear_backward"]
+    assert [dx for _x, _y, _dy, _w, _dz, dx, *_ in products] == [None, None]
+
+
 def test_a_sum_is_the_sum_of_both_halves(backend: Backend) -> None:
     x = np.random.default_rng(14).normal(size=(4, *SHAPE))
     halves, _ = mount(Bidirectional(GRU(4)), SHAPE, backend).run(x)
