@@ -29,6 +29,10 @@ class Stream:
     does training, whose new weights are used as soon as they are there. It follows the model to another backend.
     One thread at a time may use a stream.
 
+    Attributes:
+        model: what predicts.
+        batch_size: how many sequences go side by side.
+
     Examples:
         >>> model = nnx.Sequential([nnx.LSTM(4)], seed=1, input_shape=(10, 2))
         >>> stream = model.stream()
@@ -48,19 +52,11 @@ class Stream:
                 f"stream needs layers that work step by step, but layer {unfit[0]}, {unfit[1]!r}, needs whole "
                 "sequences; use predict, or a model without it."
             )
-        self._model, self._ops, self._batch_size = model, model.ops, batch_size
+        self.model, self.batch_size, self._ops = model, batch_size, model.ops
         self._paths: dict[Layer, str] = {layer: path for path, layer in model.places if isinstance(layer, Layer)}
-        self._states: States = self._zeros()
-
-    @property
-    def model(self) -> Sequential:
-        """The model that predicts."""
-        return self._model
-
-    @property
-    def batch_size(self) -> int:
-        """How many sequences go side by side."""
-        return self._batch_size
+        self._states: States = {}
+        self._advance(np.zeros((batch_size, 1, *model.input_shape[1:])), lambda outputs: outputs)
+        self.reset()  # that step has shown which states there are, and of what shapes
 
     def predict(self, x: Any) -> NDArray[Any]:
         """Return the outputs for the next piece of each sequence, and go on from there.
@@ -79,7 +75,7 @@ class Stream:
         Raises:
             OptionError: the loss is not one of classification.
         """
-        loss = self._model.loss
+        loss = self.model.loss
         return self._advance(x, lambda outputs: loss.probabilities(self._ops, outputs))
 
     def predict_classes(self, x: Any) -> NDArray[Any]:
@@ -88,7 +84,7 @@ class Stream:
         Raises:
             OptionError: the loss is not one of classification.
         """
-        loss, before = self._model.loss, self._states
+        loss, before = self.model.loss, self._states
         outputs = self.predict(x)
         try:
             return loss.classes(outputs)
@@ -99,7 +95,11 @@ class Stream:
     def reset(self) -> None:
         """Begin new sequences, with states of zeros."""
         self._follow()
-        self._states = self._zeros()
+        zeros, dtype = self._ops.backend.zeros, self._ops.dtype
+        self._states = {
+            layer: tuple(zeros(tuple(array.shape), dtype) for array in arrays)
+            for layer, arrays in self._states.items()
+        }
 
     @property
     def states(self) -> HostStates:
@@ -144,13 +144,13 @@ class Stream:
 
     def _advance(self, x: Any, function: Callable[[Array], Array]) -> NDArray[Any]:
         self._follow()
-        model, ops, states = self._model, self._ops, dict(self._states)
+        model, ops, states = self.model, self._ops, dict(self._states)
         host = check_x(x, (None, *model.input_shape[1:]), model.vocabulary, ops)
-        if host.shape[0] != self._batch_size or host.shape[1] == 0:
-            expected = ", ".join(map(str, (self._batch_size, "T", *model.input_shape[1:])))
+        if host.shape[0] != self.batch_size or host.shape[1] == 0:
+            expected = ", ".join(map(str, (self.batch_size, "T", *model.input_shape[1:])))
             raise ShapeError(
                 f"x must have shape ({expected}) with T of at least 1, the next steps of the stream's "
-                f"{self._batch_size} sequences, got {host.shape}."
+                f"{self.batch_size} sequences, got {host.shape}."
             )
         with np.errstate(all="ignore"):
             outputs, _ = model.chain.forward(send(host, ops), Context(train=False, states=states))
@@ -158,24 +158,10 @@ class Stream:
         self._states = states
         return result
 
-    def _zeros(self) -> States:
-        """Return the states of all recurrent layers, zero: one step shows which there are, and of what shape."""
-        model, ops = self._model, self._ops
-        states: States = {}
-        dtype = "float64" if model.vocabulary is None else "int64"
-        step = np.zeros((self._batch_size, 1, *model.input_shape[1:]), dtype)
-        with np.errstate(all="ignore"):
-            model.chain.forward(send(step, ops), Context(train=False, states=states))
-        zeros = ops.backend.zeros
-        return {
-            layer: tuple(zeros(tuple(array.shape), model.dtype) for array in arrays)
-            for layer, arrays in states.items()
-        }
-
     def _follow(self) -> None:
         """Take the states to the backend of the model, if it has moved."""
-        if self._ops is not self._model.ops:
-            former, self._ops = self._ops, self._model.ops
+        if self._ops is not self.model.ops:
+            former, self._ops = self._ops, self.model.ops
             self._states = {
                 layer: tuple(self._ops.asarray(former.backend.to_numpy(array)) for array in arrays)
                 for layer, arrays in self._states.items()
