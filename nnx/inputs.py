@@ -139,12 +139,12 @@ class Intake:
         rows = inputs.shape[0]
         if rows == 0:
             raise DataError(f"{names.x} holds no examples; training and evaluation need at least one.")
+        counts = check_lengths(lengths, rows, self.input_shape, self.vocabulary, self.ops, names.lengths)
         if not self.output_shape:
             raise ShapeError(
                 "A loss needs outputs of shape (N, outputs), got (N,). Add an axis of features to the inputs, such "
                 f"as by {names.x}[:, None]."
             )
-        counts = check_lengths(lengths, rows, self.input_shape, self.vocabulary, self.ops, names.lengths)
         real = self._real_steps(counts, names)
         targets = self._check_targets(y, rows, real, names)
         steps = self.output_shape[:-1]

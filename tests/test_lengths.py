@@ -13,7 +13,9 @@ from support.sequences import CLASSES, LENGTHS, STEPS, padded_inputs, padding, s
 
 import nnx
 from nnx import Backend, random
+from nnx.callbacks import Callback, Logs
 from nnx.losses import LOSSES, Huber
+from nnx.training import Run
 
 X = padded_inputs()
 COUNT = len(LENGTHS)
@@ -81,6 +83,25 @@ def test_the_accuracy_of_shuffled_epochs_counts_every_real_step_once(backend: Ba
     assert history["loss"] == pytest.approx([expected["loss"]] * 3, rel=1e-12)
 
 
+def test_callbacks_are_told_the_accuracy_of_the_real_steps_of_their_batches(backend: Backend) -> None:
+    class Follow(Callback):
+        every = 1
+
+        def __init__(self) -> None:
+            self.seen: list[float] = []
+
+        def on_steps(self, _run: Run, _step: int, logs: Logs) -> None:
+            self.seen.append(logs["accuracy"])
+
+    y, follow = targets("softmax_cross_entropy"), Follow()
+    model = sequence_network(backend).compile("softmax_cross_entropy", nnx.SGD(0.0))
+    right = (model.predict_classes(X, lengths=LENGTHS) == y) & ~padding()
+    model.fit(X, y, lengths=LENGTHS, batch_size=4, callbacks=[follow])
+    order = random.permutation(COUNT, 3, random.stream_of("shuffle"), 0)
+    batches = [order[start : start + 4] for start in range(0, COUNT, 4)]
+    assert follow.seen == pytest.approx([right[batch].sum() / LENGTHS[batch].sum() for batch in batches], rel=1e-14)
+
+
 @pytest.mark.parametrize("loss", ["mean_squared_error", "mean_absolute_error", "huber"])
 def test_values_have_no_accuracy_with_lengths_either(backend: Backend, loss: str) -> None:
     assert sequence_network(backend, loss).evaluate(X, targets(loss), lengths=LENGTHS).keys() == {"loss"}
@@ -134,7 +155,7 @@ def test_replayed_training_with_lengths_is_eager_training_bit_for_bit(
 
 def test_lengths_follow_their_sequences_through_shuffling(backend: Backend) -> None:
     y = targets("softmax_cross_entropy")
-    order = np.concatenate([random.permutation(COUNT, 3, random.stream_of("shuffle"), 0)])
+    order = random.permutation(COUNT, 3, random.stream_of("shuffle"), 0)
     shuffled, sorted_before = sequence_network(backend), sequence_network(backend)
     shuffled.fit(X, y, lengths=LENGTHS, batch_size=4)
     sorted_before.fit(X[order], y[order], lengths=LENGTHS[order], batch_size=4, shuffle=False)

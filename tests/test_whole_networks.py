@@ -158,3 +158,14 @@ def test_a_recurrent_network_that_diverges_is_left_as_before_the_step_and_its_la
         model.fit(x, y, lengths=lengths, batch_size=4, epochs=2, eager=eager)
     assert np.isfinite(weights_of(model)).all()
     assert int(model.backend.to_numpy(model.step)) == 2
+
+
+def test_the_layer_named_is_one_of_the_real_steps(backend: Backend) -> None:
+    x, lengths = np.ones((3, 2, 1)), [1, 2, 1]
+    x[[0, 2], 1] = 1e300  # in the padding, which would be infinite after the first layer
+    layers = [nnx.SimpleRNN(1, activation="relu", return_sequences=True), nnx.Dense(1)]
+    model = nnx.Sequential(layers, dtype="float64", input_shape=(2, 1), backend=backend)
+    model.compile("mean_absolute_error", nnx.SGD(0.1))
+    model.set_weights({"0.weight": [[1e200]], "1.weight": [[1e200]]})
+    with pytest.raises(DivergenceError, match=r"epoch 1, step 1 of 1: layer 1, Dense\(units=1\), is the first"):
+        model.fit(x, np.zeros((3, 2, 1)), lengths=lengths)
