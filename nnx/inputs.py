@@ -51,10 +51,10 @@ class Examples:
         )
         return Examples(self.x[index], self.targets[index], weight, lengths, marks, self.steps)
 
-    def real_outputs(self) -> NDArray[np.int64]:
-        """Return how many steps of each example's outputs count, (M,); 1 where outputs have no steps."""
+    def real_outputs(self) -> NDArray[np.int64] | int:
+        """Return how many steps of an example's outputs count, 1 where outputs have none; (M,) where they differ."""
         if self.lengths is None or not self.steps:
-            return np.full(len(self.x), math.prod(self.steps), np.int64)
+            return math.prod(self.steps)
         counts: NDArray[np.int64] = self.lengths * math.prod(self.steps[1:])
         return counts
 

@@ -57,6 +57,8 @@ class Batches:
 
     def real_outputs(self, start: int, stop: int) -> int:
         """Return how many outputs the batches start to stop - 1 hold, one per real step of every example."""
+        if isinstance(self._real_outputs, int):
+            return self._real_outputs * int(self.rows[start:stop].sum())
         return int(self._real_outputs[self._host_order[start * self.size : stop * self.size]].sum())
 
     def gather(self, rows: int) -> DeviceExamples:
