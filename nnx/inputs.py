@@ -52,7 +52,7 @@ class Examples:
         return Examples(self.x[index], self.targets[index], weight, lengths, marks, self.steps)
 
     def real_outputs(self) -> NDArray[np.int64] | int:
-        """Return how many steps of an example's outputs count, 1 where outputs have none; (M,) where they differ."""
+        """Return how many steps of an output count, 1 if it has none; (M,), one per example, where they differ."""
         if self.lengths is None or not self.steps:
             return math.prod(self.steps)
         counts: NDArray[np.int64] = self.lengths * math.prod(self.steps[1:])
