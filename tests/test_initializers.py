@@ -157,8 +157,3 @@ def test_groups_wrap_round_at_the_last_stream() -> None:
 
 def test_ones_stand_within_their_bounds() -> None:
     np.testing.assert_array_equal(ones_within(2, 4)((6,), 0, 0), [0, 0, 1, 1, 0, 0])
-
-
-def test_the_fans_of_a_convolution_count_its_window() -> None:
-    assert fans((3, 2, 4, 8)) == (3 * 2 * 4, 3 * 2 * 8)
-    assert fans((3, 4, 8)) == (3 * 4, 3 * 8)

@@ -182,8 +182,10 @@ SEQUENCE_FIRST = {
     "GRU": (lambda: GRU(3), 2),
     "Bidirectional": (lambda: Bidirectional(GRU(3)), 5),
     "TimeDistributed": (lambda: TimeDistributed([Dense(3)]), 1),
-    "pooling": (lambda: Residual([MaxPool1D(1), AveragePool1D(1), SpatialDropout(0.5)]), 0),
-    "global pooling": (GlobalAveragePool1D, 0),
+    "MaxPool1D": (MaxPool1D, 0),
+    "AveragePool1D": (AveragePool1D, 0),
+    "GlobalAveragePool1D": (GlobalAveragePool1D, 0),
+    "SpatialDropout": (lambda: SpatialDropout(0.5), 0),
 }
 
 
