@@ -71,7 +71,7 @@ class Rounded:
 
     def __rsub__(self, other: Any) -> Rounded:
         """Subtract from a number."""
-        return -self + other
+        return self._other(other) - self
 
     def __mul__(self, other: Any) -> Rounded:
         """Multiply: (a + da) (b + db) - a b."""

@@ -74,7 +74,7 @@ def _bounded(kernel: str, arguments: Arguments) -> Arguments:
 class Run(NamedTuple):
     """One call: N sequences, T steps, H units, and what is given or wanted."""
 
-    count: int
+    sequences: int
     steps: int
     units: int
     lengths: bool = False
@@ -92,7 +92,7 @@ class Run(NamedTuple):
         words += [f"no {name}" for name in self.without] + ([] if self.bias else ["no bias"])
         words += ["large values"] if self.scale > 1 else []
         words += [f"NaN in {self.nan}"] if self.nan else []
-        return " ".join([str((self.count, self.steps, self.units)), *words])
+        return " ".join([str((self.sequences, self.steps, self.units)), *words])
 
 
 def _weights(draw: Draw, units: int, gates: int) -> Values:
@@ -101,14 +101,14 @@ def _weights(draw: Draw, units: int, gates: int) -> Values:
 
 def _lengths(draw: Draw, run: Run) -> Values:
     """None of the steps, all of them, and what lies between."""
-    lengths = draw.integers(run.steps + 1, run.count)
+    lengths = draw.integers(run.steps + 1, run.sequences)
     lengths[:2] = [0, run.steps][: len(lengths)]
     return lengths
 
 
 def _sequences(draw: Draw, run: Run, width: int, lengths: Input | None) -> Values:
     """Values of every step, with NaN in the second sequence or in the padding if the run wants it."""
-    values = draw.normal(run.count, run.steps, width, spread=run.scale)
+    values = draw.normal(run.sequences, run.steps, width, spread=run.scale)
     if run.nan == "one sequence":
         values[1, run.steps // 2, 0] = math.nan
     if run.nan == "padding" and lengths is not None:
@@ -138,7 +138,7 @@ def _given(kernel: str, draw: Draw, run: Run, activation: str) -> dict[str, Any]
     return {
         "u": Input(_weights(draw, run.units, kind.gates)),
         "lengths": Input(_lengths(draw, run), "int64") if run.lengths else None,
-        **{f"{s}0": Input(draw.normal(run.count, run.units)) if run.first else None for s in kind.states},
+        **{f"{s}0": Input(draw.normal(run.sequences, run.units)) if run.first else None for s in kind.states},
         **fused,
         "reverse": run.reverse,
     }
@@ -149,22 +149,22 @@ def _forward(draw: Draw, kernel: str, run: Run, activation: str = "tanh") -> Arg
     kind, given = _KINDS[kernel], _given(kernel, draw, run, activation)
     if kernel == "gru":
         given["b"] = Input(draw.normal(3 * run.units)) if run.bias else None
-    kept = {name: Output((run.count, run.steps, width * run.units)) for name, width in kind.kept.items()}
+    kept = {name: Output((run.sequences, run.steps, width * run.units)) for name, width in kind.kept.items()}
     return _bounded(
         kernel,
         {
             **given,
             "xw": Input(_sequences(draw, run, kind.gates * run.units, given["lengths"])),
-            "y": Output((run.count, run.steps, run.units)),
+            "y": Output((run.sequences, run.steps, run.units)),
             **kept,
-            **{f"{state}_last": Output((run.count, run.units)) for state in kind.states},
+            **{f"{state}_last": Output((run.sequences, run.units)) for state in kind.states},
         },
     )
 
 
 def _backward(draw: Draw, kernel: str, run: Run, activation: str = "tanh") -> Arguments:
     """Arguments of the backward kernel, what the forward kernel keeps being that of a run of the reference."""
-    kind, n, t, h = _KINDS[kernel], run.count, run.steps, run.units
+    kind, n, t, h = _KINDS[kernel], run.sequences, run.steps, run.units
     made = _forward(draw, kernel, run._replace(nan=""), activation)
     done = expected_results(kernel, made)
     gradients = {
@@ -215,7 +215,7 @@ def _runs(kernel: str, backward: bool) -> tuple[Run, ...]:
 
 CASES: tuple[Case, ...] = (
     *(
-        Case(f"{kernel}{suffix}", str(run), late(build, kernel, run), views=run.count * run.steps < 200)
+        Case(f"{kernel}{suffix}", str(run), late(build, kernel, run), views=run.sequences * run.steps < 200)
         for kernel in _KINDS
         for suffix, build in (("", _forward), ("_backward", _backward))
         for run in _runs(kernel, bool(suffix))
