@@ -17,7 +17,8 @@ class BatchNorm(Layer):
 
     Training uses the batch's biased variance and moves the running statistics, with the unbiased one:
     running = (1 - momentum) running + momentum batch. Prediction uses the running statistics. A batch of one
-    row says nothing of the spread: it gives y = beta, and leaves running_var as it was.
+    row says nothing of the spread: it gives y = beta, and leaves running_var as it was. Padded steps of sequences
+    count like all others.
 
     Shapes: x (N, ..., C) -> y (N, ..., C); gamma, beta, running_mean, running_var (C,).
 
