@@ -16,6 +16,7 @@ from nnx.interface import Array, Backend, Memory, Program, Tape, aligned_empty, 
 from nnx_numpy.activations import Activations
 from nnx_numpy.convolution import Convolution
 from nnx_numpy.dropout import Dropout
+from nnx_numpy.embedding import Embedding
 from nnx_numpy.indexing import Indexing
 from nnx_numpy.linear import Linear
 from nnx_numpy.losses import Losses
@@ -27,7 +28,18 @@ from nnx_numpy.updates import Updates
 
 
 class NumpyBackend(
-    Linear, Activations, Normalization, Dropout, Losses, Indexing, Updates, Convolution, Pooling, Recurrent, Backend
+    Linear,
+    Activations,
+    Normalization,
+    Dropout,
+    Losses,
+    Indexing,
+    Updates,
+    Convolution,
+    Pooling,
+    Recurrent,
+    Embedding,
+    Backend,
 ):
     """NumPy arrays, BLAS products and ufuncs that write into the destination."""
 

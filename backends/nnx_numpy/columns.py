@@ -137,7 +137,10 @@ def _runs(images: Numbers, grid: Grid, out: Numbers) -> tuple[Numbers, Numbers]:
 
 
 def copy_pixels(plan: Plan, source: Numbers, out: Numbers) -> None:
-    """Take out = source of images whose channels lie side by side: each pixel as one element of its size."""
-    if source.size:
+    """Take out = source, the last axis as one element of its size: a quarter of what short rows cost one by one."""
+    if source.size == 0:
+        return
+    if source.strides[-1] == source.itemsize:
         pixel = np.dtype((np.void, source.shape[-1] * source.itemsize))
-        plan.copy(source.view(pixel), out.view(pixel))
+        source, out = source.view(pixel), out.view(pixel)
+    plan.copy(source, out)
