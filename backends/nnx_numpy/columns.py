@@ -37,8 +37,8 @@ class Grid(NamedTuple):
 
     def rows(self, part: slice) -> Grid:
         """Return the windows of some rows of places."""
-        (top, left), (_, along) = self.start, self.places
-        return self._replace(start=(top + part.start * self.stride[0], left), places=(part.stop - part.start, along))
+        start = self.start[0] + part.start * self.stride[0], self.start[1]
+        return self._replace(start=start, places=(part.stop - part.start, self.places[1]))
 
     def tap(self, k: int, l: int) -> tuple[slice, slice]:  # noqa: E741 (as in the interface)
         """Return the rows and columns of pixels that a tap lies on."""
@@ -112,7 +112,7 @@ def _are_rows(images: Numbers, grid: Grid) -> bool:
 
 
 def _strides(images: Numbers, grid: Grid) -> tuple[int, tuple[int, int, int], Pair]:
-    """Return in bytes: where the first window begins, the way to the next image and places, and to the next taps."""
+    """Return in bytes: where the first window begins, and the ways to the next image, places and taps."""
     image, row, pixel, _ = images.strides
     (top, left), (down, along), (high, wide) = grid.start, grid.stride, grid.dilation
     return top * row + left * pixel, (image, down * row, along * pixel), (high * row, wide * pixel)

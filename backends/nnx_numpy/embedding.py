@@ -65,7 +65,8 @@ def _add_each(plan: Plan, tokens: Numbers, dy: Numbers, dtable: Numbers) -> None
     features = dy.shape[1]
     for some in row_blocks(*dy.shape):
         part = dy[some]
-        start, position = plan.take("starts", (part.shape[0], 1), _INDEX), plan.take("positions", part.shape, _INDEX)
+        start = plan.take("starts", (part.shape[0], 1), _INDEX)
+        position = plan.take("positions", part.shape, _INDEX)
         plan(np.multiply, tokens[some, None], features, start)
         plan(np.add, start, plan.counting(features), position)
         plan(np.add.at, dtable.reshape(-1), position.reshape(-1), part.reshape(-1))

@@ -12,14 +12,19 @@ from nnx_numpy.lstm import lstm, lstm_backward
 from nnx_numpy.plan import Plan, kernel
 from nnx_numpy.sequences import (
     Padding,
+    asked_for,
     carry,
     clear,
+    copied,
     deliver,
+    gates_of,
+    gradient_of_outputs,
     gradient_of_states,
     in_order,
     padding,
     states,
     states_before,
+    transposed,
     weight_gradient,
 )
 from nnx_numpy.workspace import BLOCK, Numbers
@@ -72,12 +77,15 @@ class Recurrent(interface.recurrent.Recurrent):
         alpha: float,
         reverse: bool,
     ) -> None:
-        """The slopes of all steps first, in dxw; then step by step; then du as one product."""
-        masks = padding(plan, lengths, y, reverse)
-        _slopes(plan, y, dxw, activation, alpha)
-        dh = _through_time(plan, u, masks, dy, dh_last, dxw, reverse)
-        clear(plan, masks, dxw, reverse)
-        weight_gradient(plan, states_before(plan, "before", y, h0, masks, reverse), dxw, du)
+        """The slopes of all steps first; then step by step; then du as one product."""
+        masks, dy = padding(plan, lengths, y, reverse), gradient_of_outputs(plan, dy, y, reverse)
+        dz = copied(plan, "dz", in_order(y, reverse))
+        _slopes(plan, dz.reshape(-1), activation, alpha)
+        after = gradient_of_states(plan, "dh", dh_last, y)
+        dh = _through_time(plan, transposed(plan, u), masks, dy, after, dz)
+        clear(plan, masks, gates_of(dz, 1))
+        plan.copy(dz, in_order(dxw, reverse))
+        weight_gradient(plan, states_before(plan, "before", y, h0, masks, reverse), dz, du)
         if dh0 is not None:
             plan.copy(dh, dh0)
 
@@ -164,37 +172,31 @@ class Recurrent(interface.recurrent.Recurrent):
         gru_backward(plan, u, lengths, h0, y, gates, dy, dh_last, dxw, dhu, du, db, dh0, reverse)
 
 
-def _slopes(plan: Plan, y: Array, dxw: Array, activation: str, alpha: float) -> None:
-    """dxw = f'(z)."""
-    flat, out = plan.flat("flat states", y), dxw.reshape(-1)
+def _slopes(plan: Plan, states: Numbers, activation: str, alpha: float) -> None:
+    """states = f'(z), in place."""
     if activation == "identity":
-        plan.copy(1, out)
+        plan.copy(1, states)
         return
-    for start in range(0, out.size, BLOCK):
-        part = out[start : start + BLOCK]
-        FROM_OUTPUT[activation](plan, flat[start : start + BLOCK], plan.filled(1.0, part.size, y.dtype), part, alpha)
+    for start in range(0, states.size, BLOCK):
+        part = states[start : start + BLOCK]
+        slope = plan.like("slope", part)
+        FROM_OUTPUT[activation](plan, part, plan.filled(1.0, part.size, part.dtype), slope, alpha)
+        plan.copy(slope, part)
 
 
 def _through_time(
     plan: Plan,
-    u: Array,
+    back: Numbers,
     masks: Padding | None,
-    dy: Array | None,
-    dh_last: Array | None,
-    dxw: Array,
-    reverse: bool,
+    dy: Numbers | None,
+    after: tuple[Numbers, Numbers],
+    dz: Numbers,
 ) -> Numbers:
-    """dxw = its slopes times the gradient of the state; return that of the first state, in scratch."""
-    dh, new_dh = gradient_of_states(plan, "dh", dh_last, dxw)
-    dnew, rows = plan.like("dnew", dh), in_order(dxw, reverse)
-    back = plan.flat("weights back", u.T).reshape(u.T.shape)
-    for step in reversed(range(rows.shape[0])):
-        if dy is None:
-            dnew = dh
-        else:
-            plan(np.add, dh, in_order(dy, reverse)[step], dnew)
-        plan(np.multiply, rows[step], dnew, rows[step])
-        plan(np.matmul, rows[step], back, new_dh)  # (N, H) @ (H, H)
+    """dz = itself times the gradient of the state; return that of the first state, in scratch."""
+    dh, new_dh = after
+    for step in reversed(range(dz.shape[0])):
+        plan(np.multiply, dz[step], asked_for(plan, dh, dy, step), dz[step])
+        plan(dz[step].dot, back, new_dh)  # (N, H) @ (H, H)
         carry(plan, masks, step, new_dh, dh)
         dh, new_dh = new_dh, dh
     return dh

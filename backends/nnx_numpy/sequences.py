@@ -1,18 +1,20 @@
 """What the recurrent kernels share: steps in the order in which they are taken, padding, and states.
 
-Scratch is ordered by steps, then gates: then every pass of a step runs over contiguous memory, which takes a third
-of the time that the rows of (N, T, F) take, and costs one copy each way.
+Scratch is ordered by steps, then gates: then the passes of a step run over contiguous memory, which takes a third
+of the time that rows of (N, T, F) take, and costs one copy each way.
 """
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
 
 from nnx_numpy.columns import as_matrix
 from nnx_numpy.plan import Plan
-from nnx_numpy.workspace import Numbers
+from nnx_numpy.workspace import Numbers, row_blocks
 
 _BOOL = np.dtype(np.bool_)
 _INT8 = np.dtype(np.int8)
@@ -31,30 +33,42 @@ def in_order(array: Numbers, reverse: bool) -> Numbers:
     return steps[::-1] if reverse else steps
 
 
-def gates_in_order(array: Numbers, gates: int, reverse: bool) -> Numbers:
-    """View (N, T, G H) as (T, G, N, H)."""
-    split = array.reshape(*array.shape[:2], gates, array.shape[2] // gates, copy=False)
-    return in_order(split, reverse).swapaxes(1, 2)
+def gates_of(rows: Numbers, gates: int) -> Numbers:
+    """View (..., N, G H) as (..., G, N, H)."""
+    split = rows.reshape(*rows.shape[:-1], gates, rows.shape[-1] // gates, copy=False)
+    return split.swapaxes(-3, -2)
 
 
-def gate_weights(plan: Plan, u: Numbers, gates: int, negative: int) -> Numbers:
-    """Return (G, H, H) in scratch, one matrix per gate; the signs of the first `negative` ones turned.
+def copied(plan: Plan, slot: str, source: Numbers) -> Numbers:
+    """Return a contiguous copy in scratch."""
+    scratch = plan.like(slot, source)
+    plan.copy(source, scratch)
+    return scratch
 
-    So their products are what the sigmoid 1 / (1 + e^-x) begins with.
+
+def some_steps(rows: Numbers) -> Iterator[slice]:
+    """Cut (T, ...) into blocks of steps that fit the cache."""
+    return row_blocks(rows.shape[0], math.prod(rows.shape[1:]))
+
+
+def gate_weights(plan: Plan, u: Numbers, order: tuple[int, ...], sigmoids: int) -> Numbers:
+    """Return the weights (H, G H) as (G, H, H) in scratch; those of the first `sigmoids` gates are negated.
+
+    So the product of the state is what `sigmoids_of` subtracts from.
     """
-    units = u.shape[0]
-    split = u.reshape(units, gates, units, copy=False).swapaxes(0, 1)
-    weights = plan.take("gate weights", (gates, units, units), u.dtype)
-    plan(np.negative, split[:negative], weights[:negative])
-    plan.copy(split[negative:], weights[negative:])
+    split = gates_of(u, len(order))
+    weights = plan.like("gate weights", split)
+    for place, gate in enumerate(order):
+        plan(np.negative if place < sigmoids else np.positive, split[gate], weights[place])
     return weights
 
 
-def sigmoid_of_negated(plan: Plan, x: Numbers) -> None:
-    """x = 1 / (1 + e^x), in place; infinite powers give 0."""
-    plan(np.exp, x, x)
-    plan(np.add, x, 1, x)
-    plan(np.reciprocal, x, x)
+def sigmoids_of(plan: Plan, negated: Numbers, z: Numbers) -> None:
+    """z = s(z - negated) = 1 / (1 + e^(negated - z)), in place; infinite powers give 0."""
+    plan(np.subtract, negated, z, z)
+    plan(np.exp, z, z)
+    plan(np.add, z, 1, z)
+    plan(np.reciprocal, z, z)
 
 
 def padding(plan: Plan, lengths: Numbers | None, y: Numbers, reverse: bool) -> Padding | None:
@@ -92,11 +106,10 @@ def deliver(plan: Plan, masks: Padding | None, source: Numbers, out: Numbers) ->
     plan(np.bitwise_and, source.view(going.dtype), going, out.view(going.dtype))
 
 
-def clear(plan: Plan, masks: Padding | None, out: Numbers, reverse: bool) -> None:
-    """Clear what (N, T, G H) holds of steps where the sequence is over."""
+def clear(plan: Plan, masks: Padding | None, gates: Numbers) -> None:
+    """Clear (T, G, N, H) where the sequence is over."""
     if masks is not None:
-        split = gates_in_order(out, out.shape[2] // masks.going.shape[2], reverse)
-        deliver(plan, masks, split, split)
+        deliver(plan, masks, gates, gates)
 
 
 def states(plan: Plan, slot: str, first: Numbers | None, y: Numbers) -> Numbers:
@@ -110,31 +123,48 @@ def states(plan: Plan, slot: str, first: Numbers | None, y: Numbers) -> Numbers:
 def states_before(
     plan: Plan, slot: str, after: Numbers, first: Numbers | None, masks: Padding | None, reverse: bool
 ) -> Numbers:
-    """Return (N, T, H) in scratch: the state before every step, of those after it and the first.
+    """Return (T, N, H) in scratch: the states before every step, given those after it and the first.
 
     A sequence taken backwards begins where its padding ends, and there with the first state.
     """
-    before = plan.like(slot, after)
-    rows, given = in_order(before, reverse), in_order(after, reverse)
-    plan.copy(given[:-1], rows[1:])
-    plan.copy(0 if first is None else first, rows[:1])
+    before, given = plan.like(slot, in_order(after, reverse)), in_order(after, reverse)
+    plan.copy(given[:-1], before[1:])
+    plan.copy(0 if first is None else first, before[:1])
     if reverse and masks is not None and first is not None:
-        bits = masks.over.dtype
-        kept = plan.like("first states", masks.over[1:])
-        initial = plan.flat("first state", first).reshape(first.shape).view(bits)
+        rows, kept = before[1:].view(masks.over.dtype), plan.like("first states", masks.over[1:])
+        initial = plan.flat("first state", first).reshape(first.shape).view(kept.dtype)
         plan(np.bitwise_and, initial, masks.over[:-1], kept)
-        plan(np.bitwise_or, rows[1:].view(bits), kept, rows[1:].view(bits))
+        plan(np.bitwise_or, rows, kept, rows)
     return before
 
 
 def gradient_of_states(plan: Plan, slot: str, after_last: Numbers | None, y: Numbers) -> tuple[Numbers, Numbers]:
-    """Return two (N, H) in scratch: the gradient of the state after a step, set for the last, and of that before."""
+    """Return two (N, H) in scratch: the gradient of the last state, set, and room for that of the one before."""
     shape = (y.shape[0], y.shape[2])
     after, before = plan.take(slot, shape, y.dtype), plan.take(f"{slot} before", shape, y.dtype)
     plan.copy(0 if after_last is None else after_last, after)
     return after, before
 
 
+def gradient_of_outputs(plan: Plan, dy: Numbers | None, y: Numbers, reverse: bool) -> Numbers | None:
+    """Return dy in order, (T, N, H) in scratch, if there is one."""
+    return None if dy is None else copied(plan, "dy", in_order(dy, reverse)).reshape(y.swapaxes(0, 1).shape)
+
+
+def asked_for(plan: Plan, dh: Numbers, dy: Numbers | None, step: int) -> Numbers:
+    """Return the gradient of the state after a step: what later steps ask for, and what depends on y."""
+    if dy is None:
+        return dh
+    total = plan.like("dh and dy", dh)
+    plan(np.add, dh, dy[step], total)
+    return total
+
+
+def transposed(plan: Plan, u: Numbers) -> Numbers:
+    """Return u.T in scratch, contiguous: BLAS takes half the time for the small products of a step."""
+    return copied(plan, "weights back", u.T)
+
+
 def weight_gradient(plan: Plan, before: Numbers, slopes: Numbers, du: Numbers) -> None:
-    """du = the sum over sequences and steps of before.T @ slopes: one product."""
-    plan(as_matrix(before).T.dot, as_matrix(slopes), du)  # (H, N T) @ (N T, G H) -> (H, G H)
+    """du = the sum over steps and sequences of before.T @ slopes: one product."""
+    plan(as_matrix(before).T.dot, as_matrix(slopes), du)  # (H, T N) @ (T N, G H) -> (H, G H)
