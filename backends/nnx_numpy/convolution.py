@@ -39,9 +39,10 @@ class Convolution(interface.convolution.Convolution):
         if _is_depthwise(x, groups):
             depthwise(plan, x, w, y, window)
         else:
+            weights = as_matrix(plan.flat("weights", w).reshape(w.shape))  # (K, L, C / G, O) -> (K L C / G, O)
             for inputs, outputs in _groups(x, y, groups):
                 finish = None if groups > 1 else (bias, activation, alpha)
-                _convolve(plan, x[..., inputs], _matrix(plan, w)[:, outputs], y[..., outputs], window, finish)
+                _convolve(plan, x[..., inputs], weights[:, outputs], y[..., outputs], window, finish)
             if groups == 1:
                 return
         _finish(plan, as_matrix(y), bias, activation, alpha)
@@ -88,10 +89,6 @@ def _groups(x: Array, y: Array, groups: int) -> Iterator[tuple[slice, slice]]:
     wide, deep = x.shape[3] // groups, y.shape[3] // groups
     for group in range(groups):
         yield slice(group * wide, (group + 1) * wide), slice(group * deep, (group + 1) * deep)
-
-
-def _matrix(plan: Plan, w: Array) -> Array:
-    return as_matrix(plan.flat("weights", w).reshape(w.shape))  # (K, L, C / G, O) -> (K L C / G, O)
 
 
 def _product(plan: Plan, a: Array, b: Array, out: Array) -> None:

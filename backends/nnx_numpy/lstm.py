@@ -97,7 +97,7 @@ def lstm_backward(
     reverse: bool,
 ) -> None:
     """What does not depend on later steps first, for all steps together; then step by step; then du at once."""
-    masks, dy = padding(plan, lengths, y, reverse), gradient_of_outputs(plan, dy, y, reverse)
+    masks, dy = padding(plan, lengths, y, reverse), gradient_of_outputs(plan, dy, reverse)
     kept = copied(plan, "gates", gates_of(in_order(gates, reverse), 4))
     slopes, opening = _slopes(
         *(plan, kept, copied(plan, "cells", in_order(cells, reverse))),

@@ -78,7 +78,7 @@ class Recurrent(interface.recurrent.Recurrent):
         reverse: bool,
     ) -> None:
         """The slopes of all steps first; then step by step; then du as one product."""
-        masks, dy = padding(plan, lengths, y, reverse), gradient_of_outputs(plan, dy, y, reverse)
+        masks, dy = padding(plan, lengths, y, reverse), gradient_of_outputs(plan, dy, reverse)
         dz = copied(plan, "dz", in_order(y, reverse))
         _slopes(plan, dz.reshape(-1), activation, alpha)
         after = gradient_of_states(plan, "dh", dh_last, y)

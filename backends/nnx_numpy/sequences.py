@@ -146,9 +146,9 @@ def gradient_of_states(plan: Plan, slot: str, after_last: Numbers | None, y: Num
     return after, before
 
 
-def gradient_of_outputs(plan: Plan, dy: Numbers | None, y: Numbers, reverse: bool) -> Numbers | None:
+def gradient_of_outputs(plan: Plan, dy: Numbers | None, reverse: bool) -> Numbers | None:
     """Return dy in order, (T, N, H) in scratch, if there is one."""
-    return None if dy is None else copied(plan, "dy", in_order(dy, reverse)).reshape(y.swapaxes(0, 1).shape)
+    return None if dy is None else copied(plan, "dy", in_order(dy, reverse))
 
 
 def asked_for(plan: Plan, dh: Numbers, dy: Numbers | None, step: int) -> Numbers:

@@ -60,6 +60,15 @@ def recurrence(
     return calls, written
 
 
+@pytest.mark.parametrize("kind", GATES)
+def test_planning_a_recurrence_computes_nothing(backend: NumpyBackend, kind: str) -> None:
+    calls, written = recurrence(backend, kind, None, normal(COUNT, STEPS, GATES[kind] * UNITS))
+    program = backend.compile(tape_of(calls))
+    assert all(np.isnan(array).all() for array in written)
+    program.run(1)
+    assert all(np.isfinite(array).all() for array in written)
+
+
 @pytest.mark.parametrize("reverse", [False, True])
 @pytest.mark.parametrize("kind", GATES)
 def test_lengths_and_inputs_are_read_anew_in_every_replay(backend: NumpyBackend, kind: str, reverse: bool) -> None:

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nnx import reference
-from nnx.interface import Window
+from nnx.interface import Tape, Window
 from nnx_numpy import NumpyBackend
 from nnx_numpy.columns import _COLUMNS, blocks
 
@@ -63,6 +63,25 @@ def test_blocks_of_images_and_of_rows_join_without_a_seam(shape: tuple[int, ...]
     cut = blocks(shape[0], places, window.size[0] * window.size[1] * shape[3])
     assert window.size == (1, 1) or len(list(cut)) > 1
     assert_agree(convolved(normal(*shape), normal(*window.size, shape[3], 4, seed=1), window))
+
+
+def test_images_are_read_anew_in_every_replay_and_not_while_it_is_planned() -> None:
+    x, w, dy = normal(3, 9, 8, 10, seed=1)[..., ::2], normal(3, 3, 5, 4), normal(3, 9, 8, 4)
+    y, dx, dw = np.zeros(dy.shape), np.zeros(x.shape), np.zeros(w.shape)
+    tape = Tape()
+    tape.append(BACKEND.conv2d, (x, w, None, y, SAME, 1, "identity", 0.0))
+    tape.append(BACKEND.conv2d_backward, (x, y, dy, w, None, dx, dw, None, SAME, 1, "identity", 0.0))
+    program = BACKEND.compile(tape)
+    assert not any(array.any() for array in (y, dx, dw))
+    for scale in (1.0, -2.0):
+        for array in (x, w, dy):
+            array *= scale
+        program.run(1)
+        replayed = [array.copy() for array in (y, dx, dw)]
+        for call in tape.calls:
+            call.kernel(*call.arguments)
+        for eager, array in zip((y, dx, dw), replayed, strict=True):
+            np.testing.assert_array_equal(array, eager)
 
 
 def test_blocks_cover_every_place_once_and_stay_in_cache() -> None:
