@@ -16,6 +16,22 @@ import numpy as np
 from nnx.conformance.tolerance import FORMATION, ULPS, Values
 
 
+class Precision(NamedTuple):
+    """What one rounding may cost.
+
+    Attributes:
+        unit: relative to the result.
+        tiny: where the result falls below the smallest normal number, which may be flushed to zero.
+    """
+
+    unit: float
+    tiny: float
+
+    def cost(self, size: Values, operations: int = 1) -> Values:
+        """Return the cost of some roundings of numbers that are at most `size`."""
+        return operations * (self.unit * size + self.tiny)
+
+
 class Rounded:
     """Values, and the largest absolute error that a kernel may have made until here.
 
@@ -26,9 +42,11 @@ class Rounded:
     dtype: Final = "float64"
     __array_ufunc__ = None  # NumPy arrays leave their operators to this class
 
-    def __init__(self, unit: float, value: Values, error: Values = 0.0, size: Values | None = None) -> None:
-        """Wrap values that are exact unless an error is given; `unit` is what one rounding may cost."""
-        self.unit, self.value = unit, np.asarray(value, "float64")
+    def __init__(
+        self, precision: Precision, value: Values, error: Values = 0.0, size: Values | None = None
+    ) -> None:
+        """Wrap values that are exact unless an error is given."""
+        self.precision, self.value = precision, np.asarray(value, "float64")
         self.error = np.zeros(self.value.shape) + error
         self.size = np.abs(self.value) if size is None else size
 
@@ -40,30 +58,32 @@ class Rounded:
     @property
     def T(self) -> Rounded:  # noqa: N802 (the standard's name)
         """The transpose."""
-        return Rounded(self.unit, self.value.T, self.error.T, self.size.T)
+        return Rounded(self.precision, self.value.T, self.error.T, self.size.T)
 
     def __getitem__(self, key: Any) -> Rounded:
         """Return a view."""
-        return Rounded(self.unit, self.value[key], self.error[key], self.size[key])
+        return Rounded(self.precision, self.value[key], self.error[key], self.size[key])
 
     def __setitem__(self, key: Any, other: Rounded) -> None:
         """Store values and errors."""
         self.value[key], self.error[key], self.size[key] = other.value, other.error, other.size
 
     def _other(self, other: Any) -> Rounded:
-        return other if isinstance(other, Rounded) else Rounded(self.unit, other)
+        return other if isinstance(other, Rounded) else Rounded(self.precision, other)
 
     def __add__(self, other: Any) -> Rounded:
         """Add; the errors add up."""
         other = self._other(other)
         size = self.size + other.size
-        return Rounded(self.unit, self.value + other.value, self.error + other.error + self.unit * size, size)
+        return Rounded(
+            self.precision, self.value + other.value, self.error + other.error + self.precision.cost(size), size
+        )
 
     __radd__ = __add__
 
     def __neg__(self) -> Rounded:
         """Turn the sign over."""
-        return Rounded(self.unit, -self.value, self.error, self.size)
+        return Rounded(self.precision, -self.value, self.error, self.size)
 
     def __sub__(self, other: Any) -> Rounded:
         """Subtract; the errors add up."""
@@ -78,7 +98,7 @@ class Rounded:
         other = self._other(other)
         value = self.value * other.value
         moved = np.abs(self.value) * other.error + self.error * (np.abs(other.value) + other.error)
-        return Rounded(self.unit, value, moved + self.unit * np.abs(value))
+        return Rounded(self.precision, value, moved + self.precision.cost(np.abs(value)))
 
     __rmul__ = __mul__
 
@@ -86,15 +106,15 @@ class Rounded:
         """Divide by a number whose error is small beside it."""
         value = self.value / other.value
         moved = (self.error + np.abs(value) * other.error) / (np.abs(other.value) - other.error)
-        return Rounded(self.unit, value, moved + self.unit * np.abs(value))
+        return Rounded(self.precision, value, moved + self.precision.cost(np.abs(value)))
 
     def __matmul__(self, other: Rounded) -> Rounded:
         """Multiply matrices; the sum may go in any order."""
         left, right = np.abs(self.value), np.abs(other.value)
         size = left @ right
         moved = left @ other.error + self.error @ (right + other.error)
-        own = (left.shape[1] + FORMATION) * self.unit * size
-        return Rounded(self.unit, self.value @ other.value, moved + own, size)
+        own = self.precision.cost(size, left.shape[1] + FORMATION)
+        return Rounded(self.precision, self.value @ other.value, moved + own, size)
 
     def __le__(self, other: float) -> Condition:
         """Compare with a number."""
@@ -119,13 +139,13 @@ class Condition(NamedTuple):
 class Rounding:
     """The functions of an array namespace that the reference of a recurrence needs, on `Rounded` numbers."""
 
-    def __init__(self, unit: float) -> None:
+    def __init__(self, precision: Precision) -> None:
         """Take what one rounding may cost."""
-        self.unit = unit
+        self.precision = precision
 
     def zeros(self, shape: tuple[int, ...], dtype: str) -> Rounded:
         """Return exact zeros."""
-        return Rounded(self.unit, np.zeros(shape, dtype))
+        return Rounded(self.precision, np.zeros(shape, dtype))
 
     def zeros_like(self, x: Rounded) -> Rounded:
         """Return exact zeros."""
@@ -137,34 +157,36 @@ class Rounding:
 
     def full_like(self, x: Rounded, number: float) -> Rounded:
         """Return an exact number everywhere."""
-        return Rounded(self.unit, np.full(x.shape, number))
+        return Rounded(self.precision, np.full(x.shape, number))
 
     def concat(self, parts: list[Rounded], axis: int) -> Rounded:
         """Lay arrays side by side."""
         columns = zip(*((part.value, part.error, part.size) for part in parts), strict=True)
-        return Rounded(self.unit, *(np.concatenate(column, axis) for column in columns))
+        return Rounded(self.precision, *(np.concatenate(column, axis) for column in columns))
 
     def sum(self, x: Rounded, axis: tuple[int, ...]) -> Rounded:
         """Add up in any order."""
         size, count = np.sum(x.size, axis), np.prod([x.shape[each] for each in axis], dtype=int)
-        return Rounded(self.unit, np.sum(x.value, axis), np.sum(x.error, axis) + count * self.unit * size, size)
+        return Rounded(
+            self.precision, np.sum(x.value, axis), np.sum(x.error, axis) + self.precision.cost(size, count), size
+        )
 
     def where(self, condition: Any, a: Rounded, b: Rounded) -> Rounded:
         """Choose; where the choice is in doubt a kernel may have taken the other."""
         chosen, doubt = condition if isinstance(condition, Condition) else (condition, False)
         value, size = np.where(chosen, a.value, b.value), np.where(chosen, a.size, b.size)
         either = np.abs(a.value - b.value) + np.maximum(a.error, b.error)
-        return Rounded(self.unit, value, np.where(doubt, either, np.where(chosen, a.error, b.error)), size)
+        return Rounded(self.precision, value, np.where(doubt, either, np.where(chosen, a.error, b.error)), size)
 
     def abs(self, x: Rounded) -> Rounded:
         """Drop the sign."""
-        return Rounded(self.unit, np.abs(x.value), x.error, x.size)
+        return Rounded(self.precision, np.abs(x.value), x.error, x.size)
 
     def _monotone(self, function: Any, x: Rounded) -> Rounded:
         """An increasing function moves at most as far as at the ends of the interval that x may lie in."""
         value = function(x.value)
         moved = np.maximum(function(x.value + x.error) - value, value - function(x.value - x.error))
-        return Rounded(self.unit, value, moved + ULPS * self.unit * np.abs(value))
+        return Rounded(self.precision, value, moved + self.precision.cost(np.abs(value), ULPS))
 
     def exp(self, x: Rounded) -> Rounded:
         """Exponential."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -162,6 +163,7 @@ _SETTINGS = (
     Setting((1, 2, 3, 3), 8, Window((2, 2))),
     Setting((5, 7, 5, 3), 8, Window((3, 3), **_SAME)),
     Setting((2, 28, 28, 1), 8, Window((3, 3))),
+    Setting((17, 28, 28, 8), 16, Window((3, 3), **_SAME)),
     Setting((2, 13, 13, 8), 16, Window((3, 3), **_SAME)),
     Setting((3, 7, 6, 17), 33, Window((3, 3), **_SAME)),
     Setting((1, 7, 5, 33), 16, Window((5, 3), before=(2, 1), after=(2, 1))),
@@ -184,15 +186,23 @@ _INNER = Setting((3, 7, 6, 4), 6, Window((3, 3)), groups=2)
 """Without padding: what 0 times NaN is there is left open."""
 
 
+def _cases(kernel: str, build: Callable[[Draw, Setting], Arguments]) -> tuple[Case, ...]:
+    """Make one case per setting. Views are left out of the largest."""
+    return tuple(
+        Case(kernel, str(setting), late(build, setting), views=math.prod(setting.images) < 100_000)
+        for setting in _SETTINGS
+    )
+
+
 CASES: tuple[Case, ...] = (
-    *(Case("conv2d", str(setting), late(_conv2d, setting)) for setting in _SETTINGS),
+    *_cases("conv2d", _conv2d),
     *(
         Case("conv2d", f"{_FUSED} {f}{'' if bias else ' no bias'}", late(_conv2d, _FUSED, activation=f, bias=bias))
         for f in FUSED
         for bias in (True, False)
     ),
     Case("conv2d", f"{_SPECIAL} NaN and infinities", late(_conv2d_special, _SPECIAL)),
-    *(Case("conv2d_backward", str(setting), late(_conv2d_backward, setting)) for setting in _SETTINGS),
+    *_cases("conv2d_backward", _conv2d_backward),
     *(
         Case(
             "conv2d_backward",

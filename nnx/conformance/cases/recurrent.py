@@ -11,7 +11,7 @@ import numpy as np
 from nnx import reference
 from nnx.conformance.case import Arguments, Case, Draw, Input, Output, late, parameters
 from nnx.conformance.kernels import expected_results
-from nnx.conformance.rounding import Rounded, Rounding
+from nnx.conformance.rounding import Precision, Rounded, Rounding
 from nnx.conformance.tolerance import Context, Values
 from nnx.interface import FUSED
 
@@ -26,9 +26,9 @@ class Accumulated:
     about 1; with the usual spread of 1 / sqrt(H) the bound (not the errors) would grow by sqrt(H) each step.
     """
 
-    def __init__(self, kernel: str, arguments: Arguments) -> None:
-        """Take the call."""
-        self._kernel, self._arguments = kernel, arguments
+    def __init__(self, kernel: str, arguments: Arguments, tiny: float) -> None:
+        """Take the call, and the smallest normal number of the dtype that it runs in."""
+        self._kernel, self._arguments, self._tiny = kernel, arguments, tiny
         self._made: dict[str, Values] | None = None
 
     def __call__(self, context: Context) -> Values:
@@ -39,32 +39,32 @@ class Accumulated:
 
     def _run(self, unit: float) -> dict[str, Values]:
         """The reference adds du and db up step by step; a kernel may add all N T terms in any order."""
-        numbers = {name: _rounded(argument, unit) for name, argument in self._arguments.items()}
-        getattr(reference, self._kernel)(Rounding(unit), *numbers.values())
+        precision = Precision(unit, self._tiny)
+        numbers = {name: _rounded(argument, precision) for name, argument in self._arguments.items()}
+        getattr(reference, self._kernel)(Rounding(precision), *numbers.values())
         terms = math.prod(self._arguments["dxw"].shape[:2]) if "dxw" in self._arguments else 0
-        lengths = {"du": terms, "db": terms}
         return {
-            name: numbers[name].error + lengths.get(name, 0) * unit * numbers[name].size
+            name: numbers[name].error + (precision.cost(numbers[name].size, terms) if name in ("du", "db") else 0.0)
             for name, argument in self._arguments.items()
             if isinstance(argument, Output)
         }
 
 
-def _rounded(argument: Any, unit: float) -> Any:
+def _rounded(argument: Any, precision: Precision) -> Any:
     match argument:
         case Input(values, None):
-            return Rounded(unit, values)
+            return Rounded(precision, values)
         case Input(values, _):
             return values
         case Output(shape):
-            return Rounded(unit, np.zeros(shape))
+            return Rounded(precision, np.zeros(shape))
     return argument
 
 
-def _bounded(kernel: str, arguments: Arguments) -> Arguments:
+def _bounded(draw: Draw, kernel: str, arguments: Arguments) -> Arguments:
     """Return the arguments with the bound that belongs to them all."""
     arguments = {name: arguments[name] for name in parameters(kernel)}
-    bound = Accumulated(kernel, arguments)
+    bound = Accumulated(kernel, arguments, float(np.finfo(draw.dtype).tiny))
     return {
         name: dataclasses.replace(argument, bound=bound) if isinstance(argument, Output) else argument
         for name, argument in arguments.items()
@@ -151,6 +151,7 @@ def _forward(draw: Draw, kernel: str, run: Run, activation: str = "tanh") -> Arg
         given["b"] = Input(draw.normal(3 * run.units)) if run.bias else None
     kept = {name: Output((run.sequences, run.steps, width * run.units)) for name, width in kind.kept.items()}
     return _bounded(
+        draw,
         kernel,
         {
             **given,
@@ -179,12 +180,13 @@ def _backward(draw: Draw, kernel: str, run: Run, activation: str = "tanh") -> Ar
     known = {name: made[name] for name in parameters(f"{kernel}_backward") if name in made and name not in done}
     states = {name: Input(draw.round(done[name])) for name in ("y", *kind.kept)}
     wanted = {name: None if name in run.without else argument for name, argument in gradients.items()}
-    return _bounded(f"{kernel}_backward", {**known, **states, **wanted})
+    return _bounded(draw, f"{kernel}_backward", {**known, **states, **wanted})
 
 
 _SIZES = (
     *(Run(0, 3, 5), Run(3, 0, 5, first=True), Run(1, 1, 1), Run(3, 2, 33), Run(17, 13, 16), Run(1, 50, 64)),
     *(Run(33, 2, 33, lengths=True), Run(5, 50, 7, lengths=True), Run(2, 0, 3, lengths=True)),
+    Run(65, 9, 64, lengths=True, first=True),
 )
 _OPTIONS = tuple(
     Run(17, 9, 5, lengths=lengths, first=first, reverse=reverse)
