@@ -22,6 +22,9 @@ from nnx_numba.vectors import loop, smaller
 BLOCK = 64
 """Rows that go through a step together, so that a panel in the first-level cache serves them all."""
 
+PANEL_BYTES = 32768
+"""Of a panel, what is run down by all tiles before the rest: the first-level cache has room for it."""
+
 
 def height(lines: int) -> int:
     """Return the rows of a tile with so many lines of sums: a power of two, at most 8, that fits the registers."""
@@ -60,6 +63,16 @@ class Run:
     gates: Grid
 
 
+@dataclass(frozen=True)
+class _Piece:
+    """Of the panel of a line of units: the first level of depth, and how many follow."""
+
+    column: Any
+    mask: Any
+    level: Any
+    deep: Any
+
+
 class Forward:
     """Emits the steps of some rows. The state h has two slots, taken in turn: all rows of one tile are read."""
 
@@ -68,7 +81,7 @@ class Forward:
         self._lines, self._builder, self._cell = lines, lines.builder, cell
         self._run, self._time, self._states, self._alpha = run, time, states, alpha
         self._units, self._rows = run.each[0].extents[2], height(cell.parts)
-        self._sums = lines.memory(self._rows * cell.parts)
+        self._sums = Strided(lines.memory(BLOCK * cell.parts), WORD(cell.parts * REGISTER_BYTES), WORD(REGISTER_BYTES))
 
     def emit(self, begin: Any, stop: Any) -> None:
         """Go through blocks of rows."""
@@ -84,28 +97,42 @@ class Forward:
                 self._states.deliver(final if n == 0 else WORD(2 * n), target, top, end)
 
     def _step(self, number: Any, top: Any, end: Any) -> None:
-        builder = self._builder
+        """Go through lines of units, pieces of their panels, and tiles of rows."""
+        builder, stretch = self._builder, PANEL_BYTES // (self._cell.parts * REGISTER_BYTES)
         t, slot = self._time.taken(number), builder.and_(number, WORD(1))
-        with columns(self._lines, self._units) as (column, mask), loop(builder, top, end, self._rows) as row:
-            self._tile(row, smaller(builder, WORD(self._rows), builder.sub(end, row)), column, mask, slot)
-            with loop(builder, WORD(0), smaller(builder, WORD(self._rows), builder.sub(end, row))) as r:
-                self._finish(r, builder.add(row, r), t, column, mask, slot)
+        with columns(self._lines, self._units) as (column, mask), loop(builder, WORD(0), self._units, stretch) as k:
+            deep = smaller(builder, builder.sub(self._units, k), WORD(stretch))
+            ends = builder.icmp_signed("==", builder.add(k, deep), self._units)
+            with loop(builder, top, end, self._rows) as row:
+                valid = smaller(builder, WORD(self._rows), builder.sub(end, row))
+                parked = moved(builder, self._sums.address, (builder.sub(row, top), self._sums.row))
+                sums = Strided(parked, self._sums.row, self._sums.column)
+                self._tile(_Piece(column, mask, k, deep), row, valid, sums, slot)
+                with builder.if_then(ends), loop(builder, WORD(0), valid) as r:
+                    self._finish(sums.at(builder, r, WORD(0)), builder.add(row, r), t, column, mask, slot)
 
-    def _tile(self, row: Any, valid: Any, column: Any, mask: Any, slot: Any) -> None:
-        """Leave h U + b of a few rows, the last once more for those beyond, in lines aside."""
+    def _tile(self, piece: _Piece, row: Any, valid: Any, parked: Strided, slot: Any) -> None:
+        """Add h U of a few rows to the bias or to the sums aside; the last row once more for those beyond."""
         lines, builder, parts = self._lines, self._builder, self._cell.parts
         last = builder.sub(valid, WORD(1))
         rows = [builder.add(row, smaller(builder, WORD(r), last)) for r in range(self._rows)]
-        left = [self._states.at(slot, place, WORD(0)) for place in rows]
-        begin = [self._bias(part, column, mask) for part in range(parts)]
+        left = [self._states.at(slot, place, piece.level) for place in rows]
         sums = [[lines.variable() for _ in range(parts)] for _ in rows]
-        for line in sums:
-            for total, start in zip(line, begin, strict=True):
-                total.set(start)
-        depth = builder.mul(column, builder.mul(self._units, WORD(parts * lines.size)))
-        run_down(lines, sums, left, builder.add(self._run.panels.address, depth), self._units)
-        for n, total in enumerate(total for line in sums for total in line):
-            lines.store(total.get(), builder.add(self._sums, WORD(n * REGISTER_BYTES)))
+        places = [[parked.at(builder, WORD(r), WORD(n)) for n in range(parts)] for r in range(self._rows)]
+        cells = [cell for pair in zip(sums, places, strict=True) for cell in zip(*pair, strict=True)]
+        with builder.if_else(builder.icmp_signed("==", piece.level, WORD(0))) as (fresh, going_on):
+            with fresh:
+                begin = [self._bias(part, piece.column, piece.mask) for part in range(parts)]
+                for n, (total, _) in enumerate(cells):
+                    total.set(begin[n % parts])
+            with going_on:
+                for total, place in cells:
+                    total.set(lines.load(place))
+        panel = self._run.panels.at(piece.column)
+        panel = moved(builder, panel, (piece.level, WORD(parts * REGISTER_BYTES)))
+        run_down(lines, sums, left, panel, piece.deep)
+        for total, place in cells:
+            lines.store(total.get(), place)
 
     def _bias(self, part: int, column: Any, mask: Any) -> Any:
         given = self._run.bias.given
@@ -117,7 +144,7 @@ class Forward:
         """The column of one part of several that lie side by side."""
         return self._builder.add(column, self._builder.mul(self._units, WORD(part)))
 
-    def _finish(self, r: Any, row: Any, t: Any, column: Any, mask: Any, slot: Any) -> None:
+    def _finish(self, parked: Any, row: Any, t: Any, column: Any, mask: Any, slot: Any) -> None:
         """Run the cell, or, where the sequence is over, leave the state as it is, and zeros."""
         lines, builder, cell = self._lines, self._builder, self._cell
         other = builder.xor(slot, WORD(1))
@@ -129,8 +156,7 @@ class Forward:
         real = self._time.is_real(t, self._time.length(row))
         with builder.if_else(real) as (then, otherwise):
             with then:
-                stored = moved(builder, self._sums, (r, WORD(cell.parts * REGISTER_BYTES)))
-                sums = [lines.load(builder.add(stored, WORD(n * REGISTER_BYTES))) for n in range(cell.parts)]
+                sums = [lines.load(builder.add(parked, WORD(n * REGISTER_BYTES))) for n in range(cell.parts)]
                 columns = [self._run.xw.at(row, t, self._column(part, column)) for part in range(cell.parts)]
                 inputs = [lines.load(place, mask) for place in columns]
                 states, gates = cell.forward(*map(self._values, (sums, inputs, before)), self._alpha)

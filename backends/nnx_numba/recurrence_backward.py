@@ -15,7 +15,7 @@ from nnx_numba.jit import intrinsic
 from nnx_numba.lanes import WORD, Value
 from nnx_numba.lines import REGISTER_BYTES, Lines, Strided, moved
 from nnx_numba.packing import pack
-from nnx_numba.recurrence import BLOCK, height, run_down
+from nnx_numba.recurrence import BLOCK, PANEL_BYTES, height, run_down
 from nnx_numba.sequences import Grid, States, Time, columns, grids
 from nnx_numba.vectors import loop, smaller
 
@@ -133,30 +133,36 @@ class Backward:
         return self._builder.add(column, self._builder.mul(self._units, WORD(part)))
 
     def _product(self, top: Any, end: Any) -> None:
-        """Add slopes @ U.T to the gradients of h."""
+        """Add slopes @ U.T to the gradients of h, piece by piece of each panel."""
         builder, lanes = self._builder, self._lines.lanes
-        with loop(builder, WORD(0), self._units, LINES * lanes) as column:
+        stretch = PANEL_BYTES // (LINES * REGISTER_BYTES)
+        with (
+            loop(builder, WORD(0), self._units, LINES * lanes) as column,
+            loop(builder, WORD(0), self._depth, stretch) as level,
+        ):
+            piece = column, level, smaller(builder, builder.sub(self._depth, level), WORD(stretch))
             one = builder.icmp_signed("<=", builder.sub(self._units, column), WORD(lanes))
             with loop(builder, top, end, HEIGHT) as row, builder.if_else(one) as (narrow, wide):
                 with narrow:
-                    self._tile(row, end, column, 1)
+                    self._tile(row, end, piece, 1)
                 with wide:
-                    self._tile(row, end, column, LINES)
+                    self._tile(row, end, piece, LINES)
 
-    def _tile(self, row: Any, end: Any, column: Any, width: int) -> None:
+    def _tile(self, row: Any, end: Any, piece: tuple[Any, Any, Any], width: int) -> None:
         """Add to a few rows; those beyond the last are the last once more."""
         lines, builder = self._lines, self._builder
+        column, level, deep = piece
         last = builder.sub(end, WORD(1))
         rows = [smaller(builder, builder.add(row, WORD(r)), last) for r in range(HEIGHT)]
-        left = [self._slopes.at(place, WORD(0)) for place in rows]
+        left = [self._slopes.at(place, level) for place in rows]
         targets = [self._states.at(0, place, column) for place in rows]
         sums = [[lines.variable() for _ in range(width)] for _ in rows]
         places = [builder.add(target, WORD(n * REGISTER_BYTES)) for target in targets for n in range(width)]
         totals = [total for line in sums for total in line]
         for total, place in zip(totals, places, strict=True):
             total.set(lines.load(place))
-        panel = moved(builder, self._back.panels.address, (column, builder.mul(self._depth, WORD(lines.size))))
-        run_down(lines, sums, left, panel, self._depth)
+        panel = moved(builder, self._back.panels.at(column), (level, WORD(width * REGISTER_BYTES)))
+        run_down(lines, sums, left, panel, deep)
         for total, place in zip(totals, places, strict=True):
             lines.store(total.get(), place)
 
