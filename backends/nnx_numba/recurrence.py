@@ -107,9 +107,16 @@ class Forward:
                 valid = smaller(builder, WORD(self._rows), builder.sub(end, row))
                 parked = moved(builder, self._sums.address, (builder.sub(row, top), self._sums.row))
                 sums = Strided(parked, self._sums.row, self._sums.column)
+                with builder.if_then(ends), loop(builder, WORD(0), valid) as r:
+                    self._fetch(builder.add(row, r), t, column)
                 self._tile(_Piece(column, mask, k, deep), row, valid, sums, slot)
                 with builder.if_then(ends), loop(builder, WORD(0), valid) as r:
                     self._finish(sums.at(builder, r, WORD(0)), builder.add(row, r), t, column, mask, slot)
+
+    def _fetch(self, row: Any, t: Any, column: Any) -> None:
+        """Ask for the inputs, so that they are there once the sums are."""
+        for part in range(self._cell.parts):
+            self._lines.fetch(self._run.xw.at(row, t, self._column(part, column)))
 
     def _tile(self, piece: _Piece, row: Any, valid: Any, parked: Strided, slot: Any) -> None:
         """Add h U of a few rows to the bias or to the sums aside; the last row once more for those beyond."""
