@@ -50,7 +50,7 @@ class Run:
 
     Attributes:
         xw: inputs (N, T, parts H); panels: packed weights; bias: (parts H,).
-        first, each, last: for every state, (N, H) before the first step, (N, T, H) after each, (N, H) after the last.
+        first, each, last: every state before the first step (N, H), after each (N, T, H), after the last (N, H).
         gates: (N, T, gates H).
     """
 
@@ -81,7 +81,8 @@ class Forward:
         self._lines, self._builder, self._cell = lines, lines.builder, cell
         self._run, self._time, self._states, self._alpha = run, time, states, alpha
         self._units, self._rows = run.each[0].extents[2], height(cell.parts)
-        self._sums = Strided(lines.memory(BLOCK * cell.parts), WORD(cell.parts * REGISTER_BYTES), WORD(REGISTER_BYTES))
+        memory, line = lines.memory(BLOCK * cell.parts), WORD(REGISTER_BYTES)
+        self._sums = Strided(memory, WORD(cell.parts * REGISTER_BYTES), line)
 
     def emit(self, begin: Any, stop: Any) -> None:
         """Go through blocks of rows."""
@@ -166,7 +167,8 @@ class Forward:
                 sums = [lines.load(builder.add(parked, WORD(n * REGISTER_BYTES))) for n in range(cell.parts)]
                 columns = [self._run.xw.at(row, t, self._column(part, column)) for part in range(cell.parts)]
                 inputs = [lines.load(place, mask) for place in columns]
-                states, gates = cell.forward(*map(self._values, (sums, inputs, before)), self._alpha)
+                products, given, held = map(self._values, (sums, inputs, before))
+                states, gates = cell.forward(products, given, held, self._alpha)
                 for value, place in zip(states, targets, strict=True):
                     lines.store(value.llvm, place)
                 for value, place in zip([*states, *gates], kept, strict=True):

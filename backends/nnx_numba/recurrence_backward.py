@@ -110,7 +110,8 @@ class Backward:
         places = [self._states.at(2 * n, row, column) for n in range(cell.states)]
         gradients = self._values([lines.load(place) for place in places])
         gradients[0] = gradients[0] + self._asked(row, t, column, mask)
-        made = cell.backward(*map(self._values, (gates, after, before)), gradients, self._alpha)
+        held, states_after, states_before = map(self._values, (gates, after, before))
+        made = cell.backward(held, states_after, states_before, gradients, self._alpha)
         for value, place in zip(made.states, places, strict=True):
             lines.store(value.llvm, place)
         found = [*made.inputs, *made.products][: cell.parts * len(back.slopes)]
@@ -208,9 +209,7 @@ def pack_turned(_context: Any, first: Any, last: Any, u: Any, panels: Any) -> An
             rest = builder.sub(units, begin)
             narrow = builder.icmp_signed("<=", rest, WORD(lines.lanes))
             stride = builder.select(narrow, WORD(REGISTER_BYTES), WORD(LINES * REGISTER_BYTES))
-            source = Strided(
-                weights.at(begin, WORD(0)), WORD(lines.size), builder.mul(depth, WORD(lines.size))
-            )
+            source = Strided(weights.at(begin, WORD(0)), WORD(lines.size), builder.mul(depth, WORD(lines.size)))
             into = moved(builder, packed.address, (begin, builder.mul(depth, WORD(lines.size))))
             width = smaller(builder, rest, WORD(LINES * lines.lanes))
             pack(lines, source, width, depth, Strided(into, stride, WORD(lines.size)))
