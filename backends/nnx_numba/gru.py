@@ -6,10 +6,10 @@ from nnx.interface import Array
 from nnx_numba.cells import GRU
 from nnx_numba.hostarrays import plain
 from nnx_numba.kernel import kernel
-from nnx_numba.linear import Linear
+from nnx_numba.linear import Linear, sum_rows
 from nnx_numba.recurrence import forward, height
 from nnx_numba.recurrence_backward import HEIGHT, backward
-from nnx_numba.recurrent import backward_rooms, forward_rooms, or_nothing, plan_of, rows_of, times
+from nnx_numba.recurrent import backward_rooms, dealt_out, forward_rooms, or_nothing, rows_of, times
 
 _HEIGHT = height(GRU.parts)
 _gru, _gru_backward = forward(GRU), backward(GRU)
@@ -77,9 +77,9 @@ class Gru(Linear):
     ) -> None:
         """All steps in one kernel."""
         panels, states = forward_rooms(u, y, 1)
-        plan, bias = plan_of(y, 3, _HEIGHT), *or_nothing(y, 1, b)
+        plan, (bias,) = dealt_out(y, 3, _HEIGHT), or_nothing(y, 1, b)
         gru(
-            *(plan.count, plan.grain, plain(xw), panels, bias, times(lengths), *or_nothing(y, 2, h0)),
+            *(*plan, plain(xw), panels, bias, times(lengths), *or_nothing(y, 2, h0)),
             *(y, h_last, gates, states, bool(reverse)),
         )
 
@@ -101,10 +101,10 @@ class Gru(Linear):
     ) -> None:
         """All steps in one kernel, then du as one product, and db."""
         panels, states, slopes, before = backward_rooms(u, y, 1)
-        plan, (asked,) = plan_of(y, 3, HEIGHT), or_nothing(y, 3, dy)
+        plan, (asked,) = dealt_out(y, 3, HEIGHT), or_nothing(y, 3, dy)
         first, dlast, dfirst = or_nothing(y, 2, h0, dh_last, dh0)
         gru_backward(
-            *(plan.count, plan.grain, panels, times(lengths), first, plain(y), plain(gates), asked, dlast),
+            *(*plan, panels, times(lengths), first, plain(y), plain(gates), asked, dlast),
             *(dxw, dhu, before, dfirst, states, slopes, bool(reverse)),
         )
         self.matmul(rows_of(before), rows_of(dhu), du, True, False)

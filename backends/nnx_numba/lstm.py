@@ -9,7 +9,7 @@ from nnx_numba.kernel import kernel
 from nnx_numba.linear import Linear
 from nnx_numba.recurrence import forward, height
 from nnx_numba.recurrence_backward import HEIGHT, backward
-from nnx_numba.recurrent import backward_rooms, forward_rooms, or_nothing, plan_of, rows_of, times
+from nnx_numba.recurrent import backward_rooms, dealt_out, forward_rooms, or_nothing, rows_of, times
 
 _HEIGHT = height(LSTM.parts)
 _lstm, _lstm_backward = forward(LSTM), backward(LSTM)
@@ -86,9 +86,9 @@ class Lstm(Linear):
     ) -> None:
         """All steps in one kernel."""
         panels, states = forward_rooms(u, y, 2)
-        plan, none = plan_of(y, 4, _HEIGHT), *or_nothing(y, 1, None)
+        plan, (none,) = dealt_out(y, 4, _HEIGHT), or_nothing(y, 1, None)
         lstm(
-            *(plan.count, plan.grain, plain(xw), panels, none, times(lengths), *or_nothing(y, 2, h0, c0)),
+            *(*plan, plain(xw), panels, none, times(lengths), *or_nothing(y, 2, h0, c0)),
             *(y, cells, h_last, c_last, gates, states, bool(reverse)),
         )
 
@@ -112,10 +112,10 @@ class Lstm(Linear):
     ) -> None:
         """All steps in one kernel, then du as one product."""
         panels, states, slopes, before = backward_rooms(u, y, 2)
-        plan = plan_of(y, 4, HEIGHT)
+        plan = dealt_out(y, 4, HEIGHT)
         first, c_first, dlast, dc, dfirst, dc_first = or_nothing(y, 2, h0, c0, dh_last, dc_last, dh0, dc0)
         lstm_backward(
-            *(plan.count, plan.grain, panels, times(lengths), first, c_first, plain(y), plain(cells)),
+            *(*plan, panels, times(lengths), first, c_first, plain(y), plain(cells)),
             *(plain(gates), *or_nothing(y, 3, dy), dlast, dc, dxw, before, dfirst, dc_first),
             *(states, slopes, bool(reverse)),
         )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -17,6 +16,7 @@ from nnx_numba.recurrence_backward import LINES, pack_turned
 from nnx_numba.sequences import padded
 
 _GRAIN = 60_000  # products of lines that are worth a thread: some ten microseconds
+_PACKED = 8192  # lines that take as long to pack
 
 
 @kernel
@@ -63,19 +63,11 @@ def rows_of(steps: Array) -> Array:
     return steps.reshape(steps.shape[0] * steps.shape[1], steps.shape[2])
 
 
-@dataclass(frozen=True)
-class Plan:
-    """How a call is dealt out: tiles of sequences, and how many of them are worth a thread."""
-
-    count: int
-    grain: int
-
-
-def plan_of(y: Array, parts: int, rows: int) -> Plan:
-    """Deal out tiles of so many rows of y (N, T, H)."""
+def dealt_out(y: Array, parts: int, rows: int) -> tuple[int, int]:
+    """Return the number of tiles of so many rows of y (N, T, H), and how many of them are worth a thread."""
     count, steps, units = y.shape
     lines = -(-units * y.itemsize // REGISTER_BYTES)
-    return Plan(-(-count // rows), max(1, _GRAIN // max(1, steps * units * parts * lines * rows)))
+    return -(-count // rows), max(1, _GRAIN // max(1, steps * units * parts * lines * rows))
 
 
 def forward_rooms(u: Array, y: Array, states: int) -> list[Array]:
@@ -83,7 +75,7 @@ def forward_rooms(u: Array, y: Array, states: int) -> list[Array]:
     (count, _, units), lanes = y.shape, REGISTER_BYTES // y.itemsize
     lines = -(-units // lanes)
     rooms = _rooms(y.dtype, (lines * lanes, u.shape[1]), (states + 1, count, padded(units, lanes)))
-    pack_forward(lines, max(1, _GRAIN // max(1, u.shape[1])), plain(u), rooms[0])
+    pack_forward(lines, _PACKED // max(1, u.shape[1]), plain(u), rooms[0])
     return rooms
 
 
@@ -95,5 +87,5 @@ def backward_rooms(u: Array, y: Array, states: int) -> list[Array]:
         *(y.dtype, (lines * lanes, u.shape[1]), (2 * states, count, padded(units, lanes))),
         *((count, padded(u.shape[1], lanes)), y.shape),
     )
-    pack_backward(-(-lines // LINES), max(1, _GRAIN // max(1, u.shape[1])), plain(u), rooms[0])
+    pack_backward(-(-lines // LINES), _PACKED // max(1, u.shape[1]), plain(u), rooms[0])
     return rooms

@@ -9,7 +9,7 @@ from nnx_numba.kernel import Kernel
 from nnx_numba.linear import Linear
 from nnx_numba.recurrence import forward, height
 from nnx_numba.recurrence_backward import HEIGHT, backward
-from nnx_numba.recurrent import backward_rooms, forward_rooms, or_nothing, plan_of, rows_of, times
+from nnx_numba.recurrent import backward_rooms, dealt_out, forward_rooms, or_nothing, rows_of, times
 
 _HEIGHT = height(1)
 
@@ -82,9 +82,9 @@ class SimpleRnn(Linear):
     ) -> None:
         """All steps in one kernel."""
         panels, states = forward_rooms(u, y, 1)
-        plan, none, gates = plan_of(y, 1, _HEIGHT), *or_nothing(y, 1, None), *or_nothing(y, 3, None)
+        plan, (none,), (gates,) = dealt_out(y, 1, _HEIGHT), or_nothing(y, 1, None), or_nothing(y, 3, None)
         _SIMPLE[activation][0](
-            *(plan.count, plan.grain, plain(xw), panels, none, times(lengths), *or_nothing(y, 2, h0)),
+            *(*plan, plain(xw), panels, none, times(lengths), *or_nothing(y, 2, h0)),
             *(y, h_last, gates, states, bool(reverse), float(alpha)),
         )
 
@@ -105,10 +105,10 @@ class SimpleRnn(Linear):
     ) -> None:
         """All steps in one kernel, then du as one product."""
         panels, states, slopes, before = backward_rooms(u, y, 1)
-        plan, (gates, asked) = plan_of(y, 1, HEIGHT), or_nothing(y, 3, None, dy)
+        plan, (gates, asked) = dealt_out(y, 1, HEIGHT), or_nothing(y, 3, None, dy)
         first, dlast, dfirst = or_nothing(y, 2, h0, dh_last, dh0)
         _SIMPLE[activation][1](
-            *(plan.count, plan.grain, panels, times(lengths), first, plain(y), gates, asked, dlast),
+            *(*plan, panels, times(lengths), first, plain(y), gates, asked, dlast),
             *(dxw, before, dfirst, states, slopes, bool(reverse), float(alpha)),
         )
         self.matmul(rows_of(before), rows_of(dxw), du, True, False)
