@@ -20,15 +20,12 @@ _PACKED = 8192  # lines that take as long to pack
 
 
 @kernel
-def pack_forward(first: int, last: int, u: Array, panels: Array) -> None:
-    """Units are lines of units of the state."""
-    pack_gates(first, last, u, panels, u.shape[1] // u.shape[0])
-
-
-@kernel
-def pack_backward(first: int, last: int, u: Array, panels: Array) -> None:
-    """Units are panels."""
-    pack_turned(first, last, u, panels)
+def pack_weights(first: int, last: int, u: Array, panels: Array, turned: bool) -> None:
+    """Pack for the way forward, or, turned, backward; units are panels. One kernel compiles the copying once."""
+    if turned:
+        pack_turned(first, last, u, panels)
+    else:
+        pack_gates(first, last, u, panels, u.shape[1] // u.shape[0])
 
 
 _NO_LENGTHS = np.empty(0, np.int64)
@@ -75,7 +72,7 @@ def forward_rooms(u: Array, y: Array, states: int) -> list[Array]:
     (count, _, units), lanes = y.shape, REGISTER_BYTES // y.itemsize
     lines = -(-units // lanes)
     rooms = _rooms(y.dtype, (lines * lanes, u.shape[1]), (states + 1, count, padded(units, lanes)))
-    pack_forward(lines, _PACKED // max(1, u.shape[1]), plain(u), rooms[0])
+    pack_weights(lines, _PACKED // max(1, u.shape[1]), plain(u), rooms[0], False)
     return rooms
 
 
@@ -87,5 +84,5 @@ def backward_rooms(u: Array, y: Array, states: int) -> list[Array]:
         *(y.dtype, (lines * lanes, u.shape[1]), (2 * states, count, padded(units, lanes))),
         *((count, padded(u.shape[1], lanes)), y.shape),
     )
-    pack_backward(-(-lines // LINES), _PACKED // max(1, u.shape[1]), plain(u), rooms[0])
+    pack_weights(-(-lines // LINES), _PACKED // max(1, u.shape[1]), plain(u), rooms[0], True)
     return rooms

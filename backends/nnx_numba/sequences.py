@@ -77,8 +77,9 @@ class Time:
         self.builder.store(self.count, place)
         with self.builder.if_then(self.lengths.given):
             known = self.builder.inttoptr(self.lengths.at(row), POINTER)
-            length = self.builder.load(known, typ=WORD, align=8)
-            self.builder.store(smaller(self.builder, length, self.count), place)
+            length = smaller(self.builder, self.builder.load(known, typ=WORD, align=8), self.count)
+            positive = self.builder.icmp_signed(">", length, WORD(0))
+            self.builder.store(self.builder.select(positive, length, WORD(0)), place)
         return self.builder.load(place, typ=WORD)
 
     def is_real(self, t: Any, length: Any) -> Any:
