@@ -9,6 +9,8 @@ How it stacks up, each line on the ones above it:
     sweeps, columns, panels        a formula along rows; down the columns of matrices
     lines, packing                 registers in products, and elements laid out for them
     tiles, product, inner          products by tiles of sums, and along the depth
+    sequences, cells               states between steps; a step of each recurrent network as a formula
+    recurrence, _backward          all steps of some sequences, forward and backward
     activations ... updates        the families of the interface, one file each
     program, backend               a recorded step as one table; the class that nnx finds
 """

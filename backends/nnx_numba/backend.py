@@ -13,15 +13,20 @@ from nnx.interface import Array, Memory, Program, Tape, aligned_empty, host_memo
 from nnx_numba import team
 from nnx_numba.activations import Activations
 from nnx_numba.dropout import Dropout
+from nnx_numba.embedding import Embedding
+from nnx_numba.gru import Gru
 from nnx_numba.indexing import Indexing
 from nnx_numba.linear import Linear
 from nnx_numba.lines import REGISTER_BYTES
 from nnx_numba.losses import Losses
+from nnx_numba.lstm import Lstm
 from nnx_numba.normalization import Normalization
 from nnx_numba.program import compile_tape
+from nnx_numba.simple_rnn import SimpleRnn
 from nnx_numba.updates import Updates
 
-_FAMILIES = (Linear, Activations, Normalization, Dropout, Losses, Indexing, Updates)
+_SEQUENCES = (SimpleRnn, Lstm, Gru, Embedding)
+_FAMILIES = (Linear, Activations, Normalization, Dropout, Losses, Indexing, *_SEQUENCES, Updates)
 _NATIVE = {function for family in _FAMILIES for function in vars(family).values() if callable(function)}
 
 
@@ -30,7 +35,7 @@ def _is_native(kernel: Any) -> bool:
     return getattr(kernel, "__func__", None) in _NATIVE
 
 
-class NumbaBackend(Linear, Normalization, Dropout, Losses, Indexing, Updates):
+class NumbaBackend(SimpleRnn, Lstm, Gru, Normalization, Dropout, Losses, Indexing, Embedding, Updates):
     """Compiled kernels on the CPU: fused, one pass over memory each, on all cores where that pays."""
 
     name = "numba"

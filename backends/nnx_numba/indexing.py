@@ -8,7 +8,7 @@ from nnx.interface import Array, Backend
 from nnx_numba.hostarrays import GRAIN, flat, plain, row_grain
 from nnx_numba.kernel import kernel
 from nnx_numba.launches import scratch
-from nnx_numba.moves import copy_row, find_largest
+from nnx_numba.moves import copy_columns, copy_row, find_largest
 from nnx_numba.sweeps import sweep
 
 _add = sweep(lambda a, b: a + b)
@@ -40,6 +40,22 @@ def take_rows(
         return
     for i in range(first, last):
         copy_row(source, order[start + i], order[start + min(i + _AHEAD, last - 1)], out, i)
+
+
+@kernel
+def join(first: int, last: int, a: Array, b: Array, out: Array) -> None:
+    """Copy bytes; units are rows."""
+    for i in range(first, last):
+        copy_columns(i, a, 0, out, 0, a.shape[1])
+        copy_columns(i, b, 0, out, a.shape[1], b.shape[1])
+
+
+@kernel
+def split(first: int, last: int, x: Array, a: Array, b: Array) -> None:
+    """Copy bytes; units are rows."""
+    for i in range(first, last):
+        copy_columns(i, x, 0, a, 0, a.shape[1])
+        copy_columns(i, x, a.shape[1], b, 0, b.shape[1])
 
 
 @kernel
@@ -107,11 +123,15 @@ def total_count(first: int, last: int, partial: Array, count: Array) -> None:  #
     count[()] = total
 
 
-def _words(rows: Array) -> Array:
+def words_of(rows: Array) -> Array:
     """Show rows of any type as rows of 32-bit words, or of bytes where that does not come out even."""
     rows = plain(rows)
     rows = rows.reshape(rows.shape[0], -1) if rows.size else rows.reshape(rows.shape[0], 0)
     return rows.view(np.int32 if rows.shape[1] * rows.itemsize % 4 == 0 else np.uint8)
+
+
+def _bytes_of(rows: Array) -> Array:
+    return plain(rows).view(np.uint8)
 
 
 class Indexing(Backend):
@@ -124,11 +144,19 @@ class Indexing(Backend):
     def take_rows(self, source: Array, order: Array, batch: Array, out: Array, batch_size: int) -> None:
         """Copies words."""
         if out.size:
-            rows = _words(out)
+            rows = words_of(out)
             take_rows(
-                *(out.shape[0], row_grain(rows.shape[1]), _words(source), plain(order)),
+                *(out.shape[0], row_grain(rows.shape[1]), words_of(source), plain(order)),
                 *(plain(batch), rows, batch_size),
             )
+
+    def join(self, a: Array, b: Array, out: Array) -> None:
+        """Row by row."""
+        join(out.shape[0], row_grain(out.shape[1]), *map(_bytes_of, (a, b, out)))
+
+    def split(self, x: Array, a: Array, b: Array) -> None:
+        """Row by row."""
+        split(x.shape[0], row_grain(x.shape[1]), *map(_bytes_of, (x, a, b)))
 
     def load_at(self, source: Array, index: Array, out: Array) -> None:
         """Directly."""

@@ -37,6 +37,20 @@ def copy_row(_context: Any, source: Any, origin: Any, ahead: Any, out: Any, i: A
     return types.none(source, origin, ahead, out, i), generate
 
 
+@intrinsic
+def copy_columns(_context: Any, i: Any, source: Any, start: Any, out: Any, begin: Any, count: Any) -> Any:
+    """Copy `count` bytes of row i of a matrix of bytes, from one column on, to a column of row i of another."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        index, matrix, column, result, target, size = arguments
+        origin = row_of(context, builder, signature.args[1], matrix, index).at(column)
+        place = row_of(context, builder, signature.args[3], result, index).at(target)
+        _copy_bytes(builder, [origin, origin, place], size)
+        return context.get_dummy_value()
+
+    return types.none(i, source, start, out, begin, count), generate
+
+
 def _copy_bytes(builder: Any, data: list[Any], size: Any) -> None:
     line, void = ir.VectorType(_BYTE, LINE), ir.VoidType()
     numbers = ir.Constant(line, list(range(LINE)))

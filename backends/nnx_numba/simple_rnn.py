@@ -1,0 +1,114 @@
+"""The network of Elman: units are tiles of sequences, each through all steps on one thread."""
+
+from __future__ import annotations
+
+from nnx.interface import FUSED, Array
+from nnx_numba.cells import simple
+from nnx_numba.hostarrays import plain
+from nnx_numba.kernel import Kernel
+from nnx_numba.linear import Linear
+from nnx_numba.recurrence import forward, height
+from nnx_numba.recurrence_backward import HEIGHT, backward
+from nnx_numba.recurrent import backward_rooms, dealt_out, forward_rooms, or_nothing, rows_of, times
+
+_HEIGHT = height(1)
+
+
+def _simple(activation: str) -> tuple[Kernel, Kernel]:
+    """Make the kernels of one activation; units are tiles of sequences, as in all that follow."""
+    cell = simple(activation)
+    run, run_back = forward(cell), backward(cell)
+
+    def simple_rnn(
+        first: int,
+        last: int,
+        xw: Array,
+        panels: Array,
+        none: Array,
+        lengths: Array,
+        h0: Array,
+        y: Array,
+        h_last: Array,
+        gates: Array,
+        states: Array,
+        reverse: bool,
+        alpha: float,
+    ) -> None:
+        begin, stop = first * _HEIGHT, min(last * _HEIGHT, y.shape[0])
+        run(begin, stop, (xw, panels, none, (h0,), (y,), (h_last,), gates), lengths, states, reverse, alpha)
+
+    def simple_rnn_backward(
+        first: int,
+        last: int,
+        panels: Array,
+        lengths: Array,
+        h0: Array,
+        y: Array,
+        gates: Array,
+        dy: Array,
+        dh_last: Array,
+        dxw: Array,
+        before: Array,
+        dh0: Array,
+        states: Array,
+        slopes: Array,
+        reverse: bool,
+        alpha: float,
+    ) -> None:
+        begin, stop = first * HEIGHT, min(last * HEIGHT, y.shape[0])
+        arrays = (panels, (h0,), (y,), gates, dy, (dh_last,), (dxw,), before, (dh0,))
+        run_back(begin, stop, arrays, lengths, (states, slopes), reverse, alpha)
+
+    return Kernel(simple_rnn, activation), Kernel(simple_rnn_backward, activation)
+
+
+_SIMPLE = {activation: _simple(activation) for activation in FUSED}
+
+
+class SimpleRnn(Linear):
+    """Forward and backward through time."""
+
+    def simple_rnn(
+        self,
+        xw: Array,
+        u: Array,
+        lengths: Array | None,
+        h0: Array | None,
+        y: Array,
+        h_last: Array,
+        activation: str,
+        alpha: float,
+        reverse: bool,
+    ) -> None:
+        """All steps in one kernel."""
+        panels, states = forward_rooms(u, y, 1)
+        plan, (none,), (gates,) = dealt_out(y, 1, _HEIGHT), or_nothing(y, 1, None), or_nothing(y, 3, None)
+        _SIMPLE[activation][0](
+            *(*plan, plain(xw), panels, none, times(lengths), *or_nothing(y, 2, h0)),
+            *(y, h_last, gates, states, bool(reverse), float(alpha)),
+        )
+
+    def simple_rnn_backward(
+        self,
+        u: Array,
+        lengths: Array | None,
+        h0: Array | None,
+        y: Array,
+        dy: Array | None,
+        dh_last: Array | None,
+        dxw: Array,
+        du: Array,
+        dh0: Array | None,
+        activation: str,
+        alpha: float,
+        reverse: bool,
+    ) -> None:
+        """All steps in one kernel, then du as one product."""
+        panels, states, slopes, before = backward_rooms(u, y, 1)
+        plan, (gates, asked) = dealt_out(y, 1, HEIGHT), or_nothing(y, 3, None, dy)
+        first, dlast, dfirst = or_nothing(y, 2, h0, dh_last, dh0)
+        _SIMPLE[activation][1](
+            *(*plan, panels, times(lengths), first, plain(y), gates, asked, dlast),
+            *(dxw, before, dfirst, states, slopes, bool(reverse), float(alpha)),
+        )
+        self.matmul(rows_of(before), rows_of(dxw), du, True, False)
