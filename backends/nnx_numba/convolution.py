@@ -17,7 +17,7 @@ from nnx_numba.hostarrays import GRAIN, flat, plain
 from nnx_numba.kernel import pack_row
 from nnx_numba.launches import scratch
 from nnx_numba.lines import REGISTER_BYTES
-from nnx_numba.moving import add_parts, pad, pick
+from nnx_numba.moving import add_parts, deliver, pad, pick
 from nnx_numba.windows import BLOCK_BYTES, Padding, Reading
 
 _GRAIN = 60_000  # products of lines that are worth a thread: some ten microseconds
@@ -190,13 +190,14 @@ def _weights_gradient(
     padding = windows.forward_padding(window, x.shape[1:3])
     chunks = -(-x.shape[0] * reading.places.size // CHUNK)
     share = max(-(-chunks // max(1, min(chunks // _LEAST, _PARTS, _ROOM // max(size, 1)))), 1)
-    shape = -(-chunks // share), size // outputs + 1, outputs
+    shape = -(-chunks // share), outputs, size // max(outputs, 1) + 1
     memory, parts = working(x.dtype, _padded_shape(x, padding), shape)
     units = shape[0] * reading.blocks.shape[0]
-    cost = share * CHUNK * shape[1] * _lines(outputs // groups, x.itemsize) * groups // reading.blocks.shape[0]
+    cost = share * CHUNK * outputs * _lines(shape[2], x.itemsize) // reading.blocks.shape[0]
     tables = reading.places, reading.pieces, reading.blocks
     columns = gradient.reshape(-1, outputs)
     correlate(units, _GRAIN // max(cost, 1), _padded(x, padding, memory), *tables, columns, parts, share, groups)
-    add_parts(size, GRAIN, parts, 0, flat(dw))
-    if db is not None:
-        add_parts(outputs, GRAIN, parts, size, db)
+    sums = parts[0] if chunks else np.zeros(shape[1:], x.dtype)
+    if shape[0] > 1:
+        add_parts(sums.size, GRAIN, parts)
+    deliver(shape[2], max(1, GRAIN // max(outputs, 1)), sums, plain(dw).reshape(-1, outputs), db)

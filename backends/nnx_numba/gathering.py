@@ -9,11 +9,13 @@ from __future__ import annotations
 
 from typing import Any
 
+from llvmlite import ir
+
 from nnx_numba.internals import types
 from nnx_numba.jit import intrinsic
-from nnx_numba.lanes import WORD
+from nnx_numba.lanes import WORD, fill
 from nnx_numba.lines import Lines, Variable, moved, words
-from nnx_numba.vectors import loop
+from nnx_numba.vectors import loop, loop_while, smaller
 from nnx_numba.windows import BLOCK_BYTES
 
 CHUNK = 96
@@ -29,7 +31,13 @@ TARGETS: int = SOURCES + 8 * CHUNK
 """the one that says where results go,"""
 
 ASIDE: int = TARGETS + 8 * CHUNK
-"""and two registers for what goes nowhere."""
+"""two registers for what goes nowhere,"""
+
+LAST: int = ASIDE + 128
+"""and room for a tile's elements of every place."""
+
+SHORT = 16
+"""Bytes up to which a piece is copied in a short register: to store a long one costs twice where it straddles lines."""
 
 
 def word_at(builder: Any, table: Any, n: Any) -> Any:
@@ -51,34 +59,44 @@ def address_of(context: Any, builder: Any, kind: Any, value: Any) -> Any:
 def list_rows(
     _context: Any, table: Any, images: Any, offsets: Any, size: Any, first: Any, count: Any, aside: Any
 ) -> Any:
-    """Write the addresses of `count` rows from the first on; whole chunks' others are `aside`.
+    """Write the addresses of `count` rows from the first on; `aside` for those that a chunk has beyond them.
 
-    images: (address of the first, bytes to the next); offsets: elements' places, of `size` bytes, for an image's rows.
+    images: (address of the first, bytes to the next); offsets: where an image's rows are, in elements of `size` bytes.
     """
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        begin, (start, step), itemsize, row, rows = (
-            arguments[0],
-            words(builder, arguments[1], 2),
-            *arguments[3:6],
-        )
+        images = words(builder, arguments[1], 2)
         array = context.make_array(signature.args[2])(context, builder, arguments[2])
-        per_image, places = builder.extract_value(array.shape, 0), builder.ptrtoint(array.data, WORD)
-        place, image = Variable(builder, WORD), Variable(builder, WORD)
-        place.set(builder.srem(row, per_image))
-        image.set(moved(builder, start, (builder.sdiv(row, per_image), step)))
-        with loop(builder, WORD(0), rows) as n:
-            offset = word_at(builder, places, place.get())
-            _put_word(builder, moved(builder, image.get(), (offset, itemsize)), begin, n)
-            following = builder.add(place.get(), WORD(1))
-            ends = builder.icmp_signed("==", following, per_image)
-            image.set(builder.select(ends, builder.add(image.get(), step), image.get()))
-            place.set(builder.select(ends, WORD(0), following))
-        with loop(builder, rows, WORD(CHUNK)) as n:
-            _put_word(builder, arguments[6], begin, n)
+        offsets = builder.ptrtoint(array.data, WORD), builder.extract_value(array.shape, 0)
+        _emit_list(Lines(builder, ir.DoubleType()), arguments[0], images, offsets, arguments[3:])
         return context.get_dummy_value()
 
     return types.none(table, images, offsets, size, first, count, aside), generate
+
+
+def _emit_list(lines: Lines, table: Any, images: list[Any], offsets: tuple[Any, Any], given: Any) -> None:
+    """Go from image to image, and through each in lines of words, which are as long as those of float64."""
+    builder, (places, per_image), (size, first, count, aside) = lines.builder, offsets, given
+    kind = ir.VectorType(WORD, lines.lanes)
+    done, image, place = (Variable(builder, WORD) for _ in range(3))
+    done.set(WORD(0))
+    image.set(moved(builder, images[0], (builder.sdiv(first, per_image), images[1])))
+    place.set(builder.srem(first, per_image))
+    with loop_while(builder, lambda: builder.icmp_signed("<", done.get(), count)):
+        begin, origin = done.get(), place.get()
+        run = smaller(builder, builder.sub(per_image, origin), builder.sub(count, begin))
+        start, factor = fill(builder, kind, image.get()), fill(builder, kind, size)
+        with loop(builder, WORD(0), run, lines.lanes) as n:
+            mask = lines.mask(builder.sub(run, n))
+            offset = lines.load(moved(builder, places, (builder.add(origin, n), WORD(8))), mask)
+            found = builder.add(start, builder.mul(builder.bitcast(offset, kind), factor))
+            into = moved(builder, table, (builder.add(begin, n), WORD(8)))
+            lines.store(builder.bitcast(found, lines.type), into, mask)
+        done.set(builder.add(begin, run))
+        image.set(builder.add(image.get(), images[1]))
+        place.set(WORD(0))
+    with loop(builder, count, WORD(CHUNK)) as n:
+        _put_word(builder, aside, table, n)
 
 
 @intrinsic
@@ -89,16 +107,26 @@ def gather(
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         columns, lines = arguments[0], Lines(builder, context.get_data_type(signature.args[1].dtype))
+        few = Lines(builder, lines.element, SHORT)
         table = address_of(context, builder, signature.args[2], arguments[2])
-        sources, size = builder.add(columns, WORD(SOURCES)), WORD(lines.size)
         with loop(builder, arguments[3], arguments[4]) as piece:
             entry = moved(builder, table, (piece, WORD(3 * 8)))
             where, length, place = (word_at(builder, entry, WORD(n)) for n in range(3))
-            offset, into = moved(builder, arguments[6], (where, size)), moved(builder, columns, (place, size))
-            mask = lines.mask(length)
-            with loop(builder, WORD(0), arguments[5]) as n:
-                line = lines.load(builder.add(word_at(builder, sources, n), offset), mask)
-                lines.store(line, moved(builder, into, (n, WORD(PITCH))))
+            offset = moved(builder, arguments[6], (where, WORD(lines.size)))
+            into = moved(builder, columns, (place, WORD(lines.size)))
+            with builder.if_else(builder.icmp_signed("<=", length, WORD(few.lanes))) as (short, long):
+                for kind, branch in ((few, short), (lines, long)):
+                    with branch:
+                        _emit_copies(kind, columns, (offset, into), length, arguments[5])
         return context.get_dummy_value()
 
     return types.none(memory, like, pieces, first, stop, count, shift), generate
+
+
+def _emit_copies(lines: Lines, columns: Any, places: tuple[Any, Any], length: Any, count: Any) -> None:
+    """Copy a piece for all places; what is stored behind it are zeros."""
+    builder, mask = lines.builder, lines.mask(length)
+    sources, (offset, into) = builder.add(columns, WORD(SOURCES)), places
+    with loop(builder, WORD(0), count) as n:
+        line = lines.load(builder.add(word_at(builder, sources, n), offset), mask)
+        lines.store(line, moved(builder, into, (n, WORD(PITCH))))

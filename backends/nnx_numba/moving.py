@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from nnx.interface import Array
-from nnx_numba.gathering import address_of
 from nnx_numba.internals import types
 from nnx_numba.jit import intrinsic
 from nnx_numba.kernel import kernel
 from nnx_numba.lanes import WORD
-from nnx_numba.lines import Lines, moved
+from nnx_numba.lines import Lines, Strided, moved
+from nnx_numba.packing import pack
 from nnx_numba.vectors import loop
 
 
@@ -57,26 +57,52 @@ def pick(first: int, last: int, x: Array, order: Array, out: Array) -> None:
 
 
 @intrinsic
-def _add_up(_context: Any, parts: Any, count: Any, step: Any, first: Any, last: Any, out: Any) -> Any:
-    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        lines = Lines(builder, context.get_data_type(out.dtype))
-        begin, target = arguments[0], address_of(context, builder, signature.args[5], arguments[5])
-        size = WORD(lines.size)
+def _add_up(_context: Any, parts: Any, count: Any, step: Any, first: Any, last: Any, like: Any) -> Any:
+    """Add to elements of the first part those of the others, `step` bytes apart."""
+
+    def generate(context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
+        lines = Lines(builder, context.get_data_type(like.dtype))
+        begin, size = arguments[0], WORD(lines.size)
         with loop(builder, arguments[3], arguments[4], lines.lanes) as n:
-            mask, total = lines.mask(builder.sub(arguments[4], n)), lines.variable()
-            total.set(lines.zeros)
-            with loop(builder, WORD(0), arguments[1]) as part:
-                place = moved(builder, begin, (part, arguments[2]), (n, size))
-                total.set(builder.fadd(total.get(), lines.load(place, mask)))
-            lines.store(total.get(), moved(builder, target, (n, size)), mask)
+            place, mask, total = moved(builder, begin, (n, size)), lines.mask(builder.sub(arguments[4], n)), lines.variable()
+            total.set(lines.load(place, mask))
+            with loop(builder, WORD(1), arguments[1]) as part:
+                line = lines.load(moved(builder, place, (part, arguments[2])), mask)
+                total.set(builder.fadd(total.get(), line))
+            lines.store(total.get(), place, mask)
         return context.get_dummy_value()
 
-    return types.none(parts, count, step, first, last, out), generate
+    return types.none(parts, count, step, first, last, like), generate
 
 
 @kernel
-def add_parts(first: int, last: int, parts: Array, skipped: int, out: Array) -> None:
-    """Sum over parts from an element of theirs on; units are elements of out."""
-    _add_up(
-        parts.ctypes.data + skipped * parts.itemsize, parts.shape[0], parts.strides[0], first, last, out
-    )
+def add_parts(first: int, last: int, parts: Array) -> None:
+    """Add all parts to the first; units are elements of it."""
+    _add_up(parts.ctypes.data, parts.shape[0], parts.strides[0], first, last, parts)
+
+
+@intrinsic
+def _turn(_context: Any, source: Any, wide: Any, rows: Any, columns: Any, target: Any, like: Any) -> Any:
+    """Write a matrix's columns, whose elements are `wide` bytes apart, as rows of `rows` elements."""
+
+    def generate(context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
+        lines = Lines(builder, context.get_data_type(like.dtype))
+        size = WORD(lines.size)
+        turned = Strided(arguments[0], size, arguments[1])
+        into = Strided(arguments[4], builder.mul(arguments[2], size), size)
+        pack(lines, turned, arguments[2], arguments[3], into)
+        return context.get_dummy_value()
+
+    return types.none(source, wide, rows, columns, target, like), generate
+
+
+@kernel
+def deliver(first: int, last: int, sums: Array, dw: Array, db: Array | None) -> None:
+    """Write sums (O, depth + 1) to dw (depth, O) and db (O,); units are depths, the bias the last."""
+    depth, outputs = sums.shape[1] - 1, sums.shape[0]
+    stop, place = min(last, depth), sums.ctypes.data + first * sums.itemsize
+    _turn(place, sums.strides[0], outputs, stop - first, dw.ctypes.data + first * dw.strides[0], dw)
+    if db is not None:
+        if last > depth:
+            place = sums.ctypes.data + depth * sums.itemsize
+            _turn(place, sums.strides[0], outputs, 1, db.ctypes.data, dw)

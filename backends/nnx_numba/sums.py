@@ -1,7 +1,7 @@
-"""Tiles of sums over gathered columns: both distances in the left operand are constants of the code.
+"""Tiles of sums whose rows lie a constant distance apart in the left operand.
 
-All elements are thus reached from one address; with strides known only at run time, every row would need a register
-of the processor, which has fewer of them than rows.
+All elements of a step are thus reached from one address; with a distance known only at run time, every row would
+need a register of the processor, which has fewer of them than rows.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class Left:
 
     address: Any
     row: int
-    step: int
+    step: Any
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ class Sums:
         with loop(builder, WORD(0), right.deep) as k:
             place = moved(builder, right.address, (k, right.step))
             line = [lines.load(self._beside(place, n), mask) for n, mask in enumerate(right.masks)]
-            first = moved(builder, left.address, (k, WORD(left.step)))
+            first = moved(builder, left.address, (k, left.step))
             for n, row in enumerate(sums):
                 factor = self._factor(builder.add(first, WORD(n * left.row)))
                 for part, total in zip(line, row, strict=True):
