@@ -12,12 +12,13 @@ from nnx.interface import Array, Window
 from nnx_numba import windows
 from nnx_numba.activations import Activations, forward_entry
 from nnx_numba.convolving import FOLD, convolve, correlate
+from nnx_numba.depthwise import convolve_channels, correlate_channels
 from nnx_numba.gathering import CHUNK
 from nnx_numba.hostarrays import GRAIN, flat, plain
 from nnx_numba.kernel import pack_row
 from nnx_numba.launches import scratch
 from nnx_numba.lines import REGISTER_BYTES
-from nnx_numba.moving import add_parts, deliver, pad, pick
+from nnx_numba.moving import add_parts, deliver, deliver_channels, pad, pick
 from nnx_numba.windows import BLOCK_BYTES, Padding, Reading
 
 _GRAIN = 60_000  # products of lines that are worth a thread: some ten microseconds
@@ -41,10 +42,6 @@ def working(kind: Any, *shapes: tuple[int, ...]) -> list[NDArray[Any]]:
     return found
 
 
-def _lines(columns: int, itemsize: int) -> int:
-    return -(-columns * itemsize // REGISTER_BYTES)
-
-
 @lru_cache(256)
 def _forward(window: Window, extents: Any, counts: Any, groups: int, itemsize: int) -> tuple[Reading, Array]:
     """Return what is read, and the order of the weights."""
@@ -52,7 +49,8 @@ def _forward(window: Window, extents: Any, counts: Any, groups: int, itemsize: i
     reading = windows.forward(window, extents, channels, groups, outputs, itemsize)
     columns = outputs // groups
     group, depth, column = np.ix_(range(groups), reading.order, range(columns))
-    return reading, packed_order(depth * outputs + group * columns + column, itemsize)
+    order = depth * outputs + group * columns + column
+    return reading, _packed_order(order, itemsize, _by_channels(*counts, groups))
 
 
 @lru_cache(256)
@@ -67,17 +65,24 @@ def _backward(
         group, depth, column = np.ix_(range(groups), reading.order, range(columns))
         tap, output = depth // width, depth % width
         order = (tap * columns + column) * outputs + group * width + output
-        found.append((reading, packed_order(order, itemsize)))
+        found.append((reading, _packed_order(order, itemsize, _by_channels(*counts, groups))))
     return tuple(found)
 
 
-def packed_order(order: NDArray[np.int64], itemsize: int) -> NDArray[np.int64]:
-    """Return weights (G, depth, columns), given as indices, as lines that tiles read in turn; -1 stands for 0.
+def _by_channels(channels: int, outputs: int, groups: int) -> bool:
+    """Whether every channel has one filter of its own."""
+    return 1 < channels == outputs == groups
+
+
+def _packed_order(order: NDArray[np.int64], itemsize: int, by_channels: bool) -> NDArray[np.int64]:
+    """Return weights (G, depth, columns), given as indices, as lines that are read in turn; -1 stands for 0.
 
     Block after block of depth, panel after panel of at most two lines; or, where the columns fill at most half of
-    a line, neighbours along the depth side by side.
+    a line, neighbours along the depth side by side; or, where every group is one channel, tap after tap.
     """
     groups, depth, columns = order.shape
+    if by_channels:
+        return np.ascontiguousarray(order[:, :, 0].T).ravel()
     lanes, deep = REGISTER_BYTES // itemsize, BLOCK_BYTES // itemsize
     if columns <= lanes // FOLD:
         steps = -(-depth // FOLD)
@@ -166,6 +171,10 @@ def _convolve(
 ) -> None:
     chunks = -(-x.shape[0] * reading.places.size // CHUNK)
     cost = CHUNK * weights.size * x.itemsize // REGISTER_BYTES
+    if _by_channels(x.shape[3], out.shape[3], groups):
+        tables = reading.places, reading.spots, reading.pieces
+        convolve_channels(chunks, _GRAIN // max(cost, 1), x, *tables, weights, bias, out, entry, row)
+        return
     tables = reading.places, reading.spots, reading.pieces, reading.blocks
     convolve(chunks, _GRAIN // max(cost, 1), x, *tables, weights, bias, out, groups, entry, row)
 
@@ -182,22 +191,41 @@ def _images_gradient(gradient: Array, w: Array, dx: Array, window: Window, group
         _convolve(padded, reading, weights, _NOTHING[dx.dtype.char], dx, groups, 0, _NO_ROW)
 
 
-def _weights_gradient(
-    x: Array, gradient: Array, dw: Array, db: Array | None, window: Window, groups: int
-) -> None:
-    outputs, size = gradient.shape[3], dw.size
+def _weights_gradient(x: Array, gradient: Array, dw: Array, db: Array | None, window: Window, groups: int) -> None:
+    outputs, depth = gradient.shape[3], dw.size // max(gradient.shape[3], 1)
+    by_channels = _by_channels(x.shape[3], outputs, groups)
     reading = _forward(window, x.shape[1:3], (x.shape[3], outputs), groups, x.itemsize)[0]
     padding = windows.forward_padding(window, x.shape[1:3])
-    chunks = -(-x.shape[0] * reading.places.size // CHUNK)
-    share = max(-(-chunks // max(1, min(chunks // _LEAST, _PARTS, _ROOM // max(size, 1)))), 1)
-    shape = -(-chunks // share), outputs, size // max(outputs, 1) + 1
-    memory, parts = working(x.dtype, _padded_shape(x, padding), shape)
-    units = shape[0] * reading.blocks.shape[0]
-    cost = share * CHUNK * outputs * _lines(shape[2], x.itemsize) // reading.blocks.shape[0]
-    tables = reading.places, reading.pieces, reading.blocks
-    columns = gradient.reshape(-1, outputs)
-    correlate(units, _GRAIN // max(cost, 1), _padded(x, padding, memory), *tables, columns, parts, share, groups)
-    sums = parts[0] if chunks else np.zeros(shape[1:], x.dtype)
-    if shape[0] > 1:
-        add_parts(sums.size, GRAIN, parts)
-    deliver(shape[2], max(1, GRAIN // max(outputs, 1)), sums, plain(dw).reshape(-1, outputs), db)
+    parts, share = _parts(-(-x.shape[0] * reading.places.size // CHUNK), dw.size)
+    shape = (parts, depth + 1, outputs) if by_channels else (parts, outputs, depth + 1)
+    memory, sums = working(x.dtype, _padded_shape(x, padding), shape)
+    _correlate(
+        _padded(x, padding, memory), reading, gradient.reshape(-1, outputs), sums, share, groups, by_channels
+    )
+    if parts > 1:
+        add_parts(shape[1] * shape[2], GRAIN, sums)
+    if by_channels:
+        deliver_channels(depth + 1, GRAIN, sums, plain(dw).reshape(-1, outputs), db)
+    else:
+        deliver(depth + 1, max(1, GRAIN // max(outputs, 1)), sums, plain(dw).reshape(-1, outputs), db)
+
+
+def _parts(chunks: int, weights: int) -> tuple[int, int]:
+    """Return how many parts of the places have sums of their own, and the chunks of a part."""
+    share = max(-(-chunks // max(1, min(chunks // _LEAST, _PARTS, _ROOM // max(weights, 1)))), 1)
+    return -(-chunks // share), share
+
+
+def _correlate(
+    x: Array, reading: Reading, dz: Array, parts: Array, share: int, groups: int, by_channels: bool
+) -> None:
+    blocks, cost = (
+        reading.blocks.shape[0],
+        share * CHUNK * parts.shape[1] * parts.shape[2] * x.itemsize // REGISTER_BYTES,
+    )
+    if by_channels:
+        tables = reading.places, reading.pieces
+        correlate_channels(parts.shape[0], _GRAIN // max(cost, 1), x, *tables, dz, parts, share)
+    else:
+        tables = reading.places, reading.pieces, reading.blocks
+        correlate(parts.shape[0] * blocks, _GRAIN * blocks // max(cost, 1), x, *tables, dz, parts, share, groups)

@@ -8,7 +8,19 @@ from typing import Any
 from llvmlite import ir
 
 from nnx.interface import Array
-from nnx_numba.gathering import ASIDE, CHUNK, LAST, PITCH, SOURCES, TARGETS, address_of, gather, list_rows, word_at
+from nnx_numba.gathering import (
+    ASIDE,
+    CHUNK,
+    LAST,
+    PITCH,
+    SOURCES,
+    TARGETS,
+    address_of,
+    gather,
+    list_rows,
+    run_entry,
+    word_at,
+)
 from nnx_numba.internals import types
 from nnx_numba.jit import intrinsic
 from nnx_numba.kernel import kernel
@@ -61,9 +73,7 @@ class _Weighing:
         few = builder.icmp_signed("<=", self._columns, WORD(lines.lanes // FOLD))
         with builder.if_else(few) as (folded, plain):
             with folded:
-                steps, skipped = (
-                    builder.sdiv(builder.add(depth, WORD(FOLD - 1)), WORD(FOLD)) for depth in block
-                )
+                steps, skipped = (builder.sdiv(builder.add(depth, WORD(FOLD - 1)), WORD(FOLD)) for depth in block)
                 place = moved(builder, self._weights, (skipped, WORD(REGISTER_BYTES)))
                 self._panel(Sums(lines, FOLD), count, begin, (place, steps), [lines.mask(self._columns)], fresh)
             with plain:
@@ -106,7 +116,15 @@ class _Weighing:
 
 @intrinsic
 def _weigh(
-    _context: Any, memory: Any, weights: Any, skipped: Any, bias: Any, columns: Any, count: Any, begin: Any, block: Any
+    _context: Any,
+    memory: Any,
+    weights: Any,
+    skipped: Any,
+    bias: Any,
+    columns: Any,
+    count: Any,
+    begin: Any,
+    block: Any,
 ) -> Any:
     """Add up gathered columns times packed weights; `skipped` of these belong to other groups."""
 
@@ -120,20 +138,6 @@ def _weigh(
         return context.get_dummy_value()
 
     return types.none(memory, weights, skipped, bias, columns, count, begin, block), generate
-
-
-@intrinsic
-def _run(_context: Any, entry: Any, row: Any, first: Any, last: Any, memory: Any) -> Any:
-    """Run another kernel, by the address of its entry, on its units first..last-1."""
-
-    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        kinds = [WORD] * 4
-        function = ir.FunctionType(ir.VoidType(), kinds).as_pointer()
-        table = address_of(context, builder, signature.args[1], arguments[1])
-        builder.call(builder.inttoptr(arguments[0], function), [table, *arguments[2:]])
-        return context.get_dummy_value()
-
-    return types.none(entry, row, first, last, memory), generate
 
 
 @kernel
@@ -173,7 +177,7 @@ def convolve(
                 block = blocks[n, 2], blocks[n, 3]
                 _weigh(memory, weights, skipped, bias, columns, count, group * columns, block)
         if activation != 0:
-            _run(activation, row, start * out.shape[3], (start + count) * out.shape[3], memory)
+            run_entry(activation, row, start * out.shape[3], (start + count) * out.shape[3], memory)
 
 
 _TALLEST = max(ONE_LINE[0], TWO_LINES[0])
@@ -189,7 +193,7 @@ class _Correlating:
         self._gradient, self._out = gradient, out
 
     def emit(self, count: Any, rows: Any, deep: Any, flags: tuple[Any, Any]) -> None:
-        """Add the products of `count` places to rows of the result, each `deep` columns; flags as in `_correlate`."""
+        """Add the products of `count` places to rows of `deep` columns of the result; flags as in `_correlate`."""
         builder, lines = self.builder, self.lines
         low = builder.icmp_signed("<=", rows, WORD(ONE_LINE[0]))
         narrow = builder.icmp_signed("<=", deep, WORD(lines.lanes))
@@ -209,7 +213,9 @@ class _Correlating:
         left = self._left(count, rows, flags[1], height)
         with loop(builder, WORD(0), deep, width * lines.lanes) as column:
             level = builder.mul(column, WORD(lines.size))
-            masks = [lines.mask(builder.sub(builder.sub(deep, column), WORD(n * lines.lanes))) for n in range(width)]
+            masks = [
+                lines.mask(builder.sub(builder.sub(deep, column), WORD(n * lines.lanes))) for n in range(width)
+            ]
             right = Right(builder.add(self.memory, level), WORD(PITCH), count, [None] * width)
 
             def target(n: int, level: Any = level) -> Any:
@@ -228,7 +234,10 @@ class _Correlating:
         with builder.if_then(ends), loop(builder, WORD(0), count) as n:
             source, target = moved(builder, address, (n, self._gradient[1])), moved(builder, copy, (n, WORD(_COPY)))
             for first in range(0, height, lines.lanes):
-                mask, step = lines.mask(builder.sub(builder.sub(rows[1], rows[0]), WORD(first))), WORD(first * lines.size)
+                mask, step = (
+                    lines.mask(builder.sub(builder.sub(rows[1], rows[0]), WORD(first))),
+                    WORD(first * lines.size),
+                )
                 lines.store(lines.load(builder.add(source, step), mask), builder.add(target, step))
         step = builder.select(ends, WORD(_COPY), self._gradient[1])
         return Left(builder.select(ends, copy, address), lines.size, step)

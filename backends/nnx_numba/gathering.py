@@ -37,7 +37,7 @@ LAST: int = ASIDE + 128
 """and room for a tile's elements of every place."""
 
 SHORT = 16
-"""Bytes up to which a piece is copied in a short register: to store a long one costs twice where it straddles lines."""
+"""Bytes up to which a piece is copied by a short register: a long one that straddles cache lines costs twice."""
 
 
 def word_at(builder: Any, table: Any, n: Any) -> Any:
@@ -61,7 +61,7 @@ def list_rows(
 ) -> Any:
     """Write the addresses of `count` rows from the first on; `aside` for those that a chunk has beyond them.
 
-    images: (address of the first, bytes to the next); offsets: where an image's rows are, in elements of `size` bytes.
+    images: (address of the first, bytes to the next); offsets: an image's rows, in elements of `size` bytes.
     """
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
@@ -130,3 +130,17 @@ def _emit_copies(lines: Lines, columns: Any, places: tuple[Any, Any], length: An
     with loop(builder, WORD(0), count) as n:
         line = lines.load(builder.add(word_at(builder, sources, n), offset), mask)
         lines.store(line, moved(builder, into, (n, WORD(PITCH))))
+
+
+@intrinsic
+def run_entry(_context: Any, entry: Any, row: Any, first: Any, last: Any, memory: Any) -> Any:
+    """Run another kernel, by the address of its entry, on its units first..last-1."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        kinds = [WORD] * 4
+        function = ir.FunctionType(ir.VoidType(), kinds).as_pointer()
+        table = address_of(context, builder, signature.args[1], arguments[1])
+        builder.call(builder.inttoptr(arguments[0], function), [table, *arguments[2:]])
+        return context.get_dummy_value()
+
+    return types.none(entry, row, first, last, memory), generate

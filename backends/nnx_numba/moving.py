@@ -64,7 +64,11 @@ def _add_up(_context: Any, parts: Any, count: Any, step: Any, first: Any, last: 
         lines = Lines(builder, context.get_data_type(like.dtype))
         begin, size = arguments[0], WORD(lines.size)
         with loop(builder, arguments[3], arguments[4], lines.lanes) as n:
-            place, mask, total = moved(builder, begin, (n, size)), lines.mask(builder.sub(arguments[4], n)), lines.variable()
+            place, mask, total = (
+                moved(builder, begin, (n, size)),
+                lines.mask(builder.sub(arguments[4], n)),
+                lines.variable(),
+            )
             total.set(lines.load(place, mask))
             with loop(builder, WORD(1), arguments[1]) as part:
                 line = lines.load(moved(builder, place, (part, arguments[2])), mask)
@@ -97,12 +101,31 @@ def _turn(_context: Any, source: Any, wide: Any, rows: Any, columns: Any, target
 
 
 @kernel
-def deliver(first: int, last: int, sums: Array, dw: Array, db: Array | None) -> None:
-    """Write sums (O, depth + 1) to dw (depth, O) and db (O,); units are depths, the bias the last."""
-    depth, outputs = sums.shape[1] - 1, sums.shape[0]
-    stop, place = min(last, depth), sums.ctypes.data + first * sums.itemsize
-    _turn(place, sums.strides[0], outputs, stop - first, dw.ctypes.data + first * dw.strides[0], dw)
-    if db is not None:
-        if last > depth:
-            place = sums.ctypes.data + depth * sums.itemsize
-            _turn(place, sums.strides[0], outputs, 1, db.ctypes.data, dw)
+def deliver(first: int, last: int, parts: Array, dw: Array, db: Array | None) -> None:
+    """Write the first of parts (parts, O, depth + 1) to dw (depth, O) and db (O,); units are depths, the bias last.
+
+    Where there are no parts, zeros.
+    """
+    size, depth, outputs = dw.itemsize, dw.shape[0], dw.shape[1]
+    if parts.shape[0] == 0:
+        dw[first:last] = 0
+        if db is not None:
+            db[:] = 0
+        return
+    sums, wide = parts.ctypes.data, parts.strides[1]
+    count = min(last, depth) - first
+    _turn(sums + first * size, wide, outputs, count, dw.ctypes.data + first * dw.strides[0], dw)
+    if db is not None and last > depth:
+        _turn(sums + depth * size, wide, outputs, 1, db.ctypes.data, dw)
+
+
+@kernel
+def deliver_channels(first: int, last: int, parts: Array, dw: Array, db: Array | None) -> None:
+    """Write the first of parts (parts, depth + 1, C) to dw (depth, C) and db (C,); units as in `deliver`."""
+    for row in range(first, last):
+        for channel in range(dw.shape[1]):
+            total = parts[0, row, channel] if parts.shape[0] > 0 else dw.dtype.type(0)
+            if row < dw.shape[0]:
+                dw[row, channel] = total
+            elif db is not None:
+                db[channel] = total

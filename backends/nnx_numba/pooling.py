@@ -21,7 +21,7 @@ from nnx_numba.vectors import loop
 
 
 def _row_of_places(emit: Any) -> Any:
-    """Make a function of a row's `Taps`, the number of places, and what `emit` takes; the second like the elements."""
+    """Make a function of an array of the elements' type, a row's `Taps`, and what `emit` takes besides."""
 
     @intrinsic
     def run(_context: Any, like: Any, taps: Any, given: Any) -> Any:
@@ -46,7 +46,9 @@ def _clear(_context: Any, out: Any, first: Any, count: Any) -> Any:
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         lines = Lines(builder, context.get_data_type(out.dtype))
-        begin = moved(builder, address_of(context, builder, signature.args[0], arguments[0]), (arguments[1], WORD(lines.size)))
+        begin = moved(
+            builder, address_of(context, builder, signature.args[0], arguments[0]), (arguments[1], WORD(lines.size))
+        )
         with loop(builder, WORD(0), arguments[2], lines.lanes) as n:
             place = moved(builder, begin, (n, WORD(lines.size)))
             lines.store(lines.zeros, place, lines.mask(builder.sub(arguments[2], n)))

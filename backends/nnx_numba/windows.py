@@ -137,9 +137,7 @@ def _flat(axes: list[Offsets], wide: int) -> Offsets:
     return (axes[0][:, None] * wide + axes[1][None, :]).ravel()
 
 
-def _reading(
-    places: Offsets, spots: Offsets, offsets: Offsets, taps: Offsets, run: int, itemsize: int
-) -> Reading:
+def _reading(places: Offsets, spots: Offsets, offsets: Offsets, taps: Offsets, run: int, itemsize: int) -> Reading:
     depth = (offsets[:, None] + np.arange(run)).ravel()
     order = (taps[:, None] * run + np.arange(run)).ravel()
     pieces = np.array(list(_pieces(depth, itemsize)), np.int64).reshape(-1, 3)
@@ -162,7 +160,12 @@ def _blocks(pieces: Offsets, depth: int, deep: int) -> Offsets:
     """Group the pieces into blocks; there is one at least, if of no depth."""
     starts = np.append(np.flatnonzero(pieces[:, 2] == 0), pieces.shape[0])
     rows = [
-        (starts[n] if pieces.size else 0, starts[n + 1] if pieces.size else 0, min(deep, depth - n * deep), n * deep)
+        (
+            starts[n] if pieces.size else 0,
+            starts[n + 1] if pieces.size else 0,
+            min(deep, depth - n * deep),
+            n * deep,
+        )
         for n in range(max(-(-depth // deep), 1))
     ]
     return np.array(rows, np.int64).reshape(-1, 4)
