@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from nnx.interface import Array, Window
 from nnx_numba import windows
 from nnx_numba.activations import Activations, forward_entry
-from nnx_numba.convolving import FOLD, convolve, correlate
+from nnx_numba.convolving import FOLD, convolve
+from nnx_numba.correlating import correlate
 from nnx_numba.depthwise import convolve_channels, correlate_channels
 from nnx_numba.gathering import CHUNK
 from nnx_numba.hostarrays import GRAIN, flat, plain
@@ -48,9 +49,9 @@ def _forward(window: Window, extents: Any, counts: Any, groups: int, itemsize: i
     channels, outputs = counts
     reading = windows.forward(window, extents, channels, groups, outputs, itemsize)
     columns = outputs // groups
-    group, depth, column = np.ix_(range(groups), reading.order, range(columns))
+    group, depth, column = np.ix_(np.arange(groups), reading.order, np.arange(columns))
     order = depth * outputs + group * columns + column
-    return reading, _packed_order(order, itemsize, _by_channels(*counts, groups))
+    return reading, _packed_order(order, itemsize, _by_channels(channels, outputs, groups))
 
 
 @lru_cache(256)
@@ -62,10 +63,10 @@ def _backward(
     columns, width = channels // groups, outputs // groups
     found = []
     for reading in windows.backward(window, extents, channels, groups, outputs, itemsize):
-        group, depth, column = np.ix_(range(groups), reading.order, range(columns))
+        group, depth, column = np.ix_(np.arange(groups), reading.order, np.arange(columns))
         tap, output = depth // width, depth % width
         order = (tap * columns + column) * outputs + group * width + output
-        found.append((reading, _packed_order(order, itemsize, _by_channels(*counts, groups))))
+        found.append((reading, _packed_order(order, itemsize, _by_channels(channels, outputs, groups))))
     return tuple(found)
 
 
@@ -172,11 +173,9 @@ def _convolve(
     chunks = -(-x.shape[0] * reading.places.size // CHUNK)
     cost = CHUNK * weights.size * x.itemsize // REGISTER_BYTES
     if _by_channels(x.shape[3], out.shape[3], groups):
-        tables = reading.places, reading.spots, reading.pieces
-        convolve_channels(chunks, _GRAIN // max(cost, 1), x, *tables, weights, bias, out, entry, row)
+        convolve_channels(chunks, _GRAIN // max(cost, 1), x, *reading[:3], weights, bias, out, entry, row)
         return
-    tables = reading.places, reading.spots, reading.pieces, reading.blocks
-    convolve(chunks, _GRAIN // max(cost, 1), x, *tables, weights, bias, out, groups, entry, row)
+    convolve(chunks, _GRAIN // max(cost, 1), x, *reading[:4], weights, bias, out, groups, entry, row)
 
 
 def _images_gradient(gradient: Array, w: Array, dx: Array, window: Window, groups: int) -> None:
@@ -227,5 +226,8 @@ def _correlate(
         tables = reading.places, reading.pieces
         correlate_channels(parts.shape[0], _GRAIN // max(cost, 1), x, *tables, dz, parts, share)
     else:
-        tables = reading.places, reading.pieces, reading.blocks
-        correlate(parts.shape[0] * blocks, _GRAIN * blocks // max(cost, 1), x, *tables, dz, parts, share, groups)
+        units = parts.shape[0] * blocks
+        correlate(
+            *(units, _GRAIN * blocks // max(cost, 1), x, reading.places, reading.pieces, reading.blocks),
+            *(dz, parts, share, groups),
+        )

@@ -25,6 +25,17 @@ TWO_LINES: tuple[int, int] = (12, 6) if REGISTERS == 32 else (6, 3)
 _INDEX = ir.IntType(32)
 
 
+def tiles(builder: Any, count: Any, width: int, emit: Callable[[Any, int], None]) -> None:
+    """Emit `emit(row, height)` for tall tiles, and for small ones where those suffice."""
+    tall, small = ONE_LINE if width == 1 else TWO_LINES
+    tiles = builder.sdiv(builder.add(count, WORD(tall - small - 1)), WORD(tall))
+    most = builder.mul(tiles, WORD(tall))
+    with loop(builder, WORD(0), most, tall) as row:
+        emit(row, tall)
+    with loop(builder, most, count, small) as row:
+        emit(row, small)
+
+
 @dataclass(frozen=True)
 class Left:
     """Elements of the left operand: the address of the first, and bytes to the next row and to the next step."""
