@@ -53,6 +53,7 @@ class Pool:
         """Take the taps of the row."""
         self.lines, self.builder, self.taps = lines, lines.builder, taps
         self.integers = ir.VectorType(_INT, lines.lanes)
+        self.aside = lines.memory(1)
         self._pixel = self.builder.mul(taps.channels, WORD(lines.size))
         self._row = self.builder.mul(taps.wide, self._pixel)
 
@@ -128,17 +129,17 @@ def largest(pool: Pool, count: Any, out: Any, index: Any) -> None:
     best, where = pool.variables(lines.type), pool.variables(pool.integers)
     with loop(builder, WORD(0), count, TOGETHER) as first, pool.channels() as (channel, mask):
         places, step = pool.together(first, count), builder.mul(channel, WORD(lines.size))
-        for n, place in enumerate(places):
-            number, address = pool.first_inside(place)
+        starts = [pool.first_inside(place) for place in places]
+        for n, (number, address) in enumerate(starts):
             best[n].set(lines.load(builder.add(address, step), mask))
             where[n].set(pool.numbers(number))
         with pool.over(places) as (number, taps):
             tap = pool.numbers(number)
             for n, (address, inside) in enumerate(taps):
-                value, held = lines.load(builder.add(address, step), mask), best[n].get()
+                known = builder.select(inside, address, starts[n][1])  # what is held already is never taken
+                value, held = lines.load(builder.add(known, step), mask), best[n].get()
                 taken = builder.fcmp_unordered(">", value, held)  # a NaN, too, is taken
                 taken = builder.and_(taken, builder.fcmp_ordered("==", held, held))  # unless there was one
-                taken = lines.mask_if(inside, taken)
                 best[n].set(builder.select(taken, value, held))
                 where[n].set(builder.select(taken, tap, where[n].get()))
         for n, place in enumerate(places):
@@ -174,8 +175,8 @@ def largest_back(pool: Pool, count: Any, gradient: Any, index: Any, adds: Any) -
         where = pool.load_numbers(moved(builder, index, (element, WORD(4))), mask)
         with pool.over([place]) as (number, [(address, inside)]):
             found = builder.icmp_signed("==", where, pool.numbers(number))
-            target = moved(builder, address, (channel, WORD(lines.size)))
-            _deliver(lines, builder.select(found, share, lines.zeros), target, lines.mask_if(inside, mask), adds)
+            target = builder.select(inside, moved(builder, address, (channel, WORD(lines.size))), pool.aside)
+            _deliver(lines, builder.select(found, share, lines.zeros), target, mask, adds)
 
 
 def average_back(pool: Pool, count: Any, gradient: Any, adds: Any) -> None:
@@ -186,10 +187,13 @@ def average_back(pool: Pool, count: Any, gradient: Any, adds: Any) -> None:
         whole = lines.load(moved(builder, gradient, (element, WORD(lines.size))), mask)
         share = builder.fdiv(whole, pool.inside(place))
         with pool.over([place]) as (_, [(address, inside)]):
-            target = moved(builder, address, (channel, WORD(lines.size)))
-            _deliver(lines, share, target, lines.mask_if(inside, mask), adds)
+            target = builder.select(inside, moved(builder, address, (channel, WORD(lines.size))), pool.aside)
+            _deliver(lines, share, target, mask, adds)
 
 
 def _deliver(lines: Lines, share: Any, target: Any, mask: Any, adds: Any) -> None:
-    held = lines.load(target, lines.mask_if(adds, mask))
-    lines.store(lines.builder.fadd(share, held), target, mask)
+    total = lines.variable()
+    total.set(share)
+    with lines.builder.if_then(adds):
+        total.set(lines.builder.fadd(share, lines.load(target, mask)))
+    lines.store(total.get(), target, mask)
