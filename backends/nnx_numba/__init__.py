@@ -9,6 +9,8 @@ How it stacks up, each line on the ones above it:
     sweeps, columns, panels        a formula along rows; down the columns of matrices
     lines, packing                 registers in products, and elements laid out for them
     tiles, product, inner          products by tiles of sums, and along the depth
+    windows, gathering, sums       convolutions as tables of offsets; what windows lie on, gathered; its products
+    convolving, correlating, depthwise, pools, moving    the passes that convolutions and pools are made of
     activations ... updates        the families of the interface, one file each
     program, backend               a recorded step as one table; the class that nnx finds
 """
