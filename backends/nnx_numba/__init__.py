@@ -11,6 +11,8 @@ How it stacks up, each line on the ones above it:
     tiles, product, inner          products by tiles of sums, and along the depth
     sequences, cells               states between steps; a step of each recurrent network as a formula
     recurrence, _backward          all steps of some sequences, forward and backward
+    windows, gathering, sums       convolutions as tables of offsets; what windows lie on, gathered; its products
+    convolving, correlating, depthwise, pools, moving    the passes that convolutions and pools are made of
     activations ... updates        the families of the interface, one file each
     program, backend               a recorded step as one table; the class that nnx finds
 """

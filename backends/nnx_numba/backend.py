@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from nnx.interface import Array, Memory, Program, Tape, aligned_empty, host_memory
 from nnx_numba import team
 from nnx_numba.activations import Activations
+from nnx_numba.convolution import Convolution
 from nnx_numba.dropout import Dropout
 from nnx_numba.embedding import Embedding
 from nnx_numba.gru import Gru
@@ -21,12 +22,13 @@ from nnx_numba.lines import REGISTER_BYTES
 from nnx_numba.losses import Losses
 from nnx_numba.lstm import Lstm
 from nnx_numba.normalization import Normalization
+from nnx_numba.pooling import Pooling
 from nnx_numba.program import compile_tape
 from nnx_numba.simple_rnn import SimpleRnn
 from nnx_numba.updates import Updates
 
-_SEQUENCES = (SimpleRnn, Lstm, Gru, Embedding)
-_FAMILIES = (Linear, Activations, Normalization, Dropout, Losses, Indexing, *_SEQUENCES, Updates)
+_IMAGES, _SEQUENCES = (Convolution, Pooling), (SimpleRnn, Lstm, Gru, Embedding)
+_FAMILIES = (Linear, Activations, *_IMAGES, *_SEQUENCES, Normalization, Dropout, Losses, Indexing, Updates)
 _NATIVE = {function for family in _FAMILIES for function in vars(family).values() if callable(function)}
 
 
@@ -35,7 +37,20 @@ def _is_native(kernel: Any) -> bool:
     return getattr(kernel, "__func__", None) in _NATIVE
 
 
-class NumbaBackend(SimpleRnn, Lstm, Gru, Normalization, Dropout, Losses, Indexing, Embedding, Updates):
+class NumbaBackend(
+    SimpleRnn,
+    Lstm,
+    Gru,
+    Embedding,
+    Linear,
+    Convolution,
+    Pooling,
+    Normalization,
+    Dropout,
+    Losses,
+    Indexing,
+    Updates,
+):
     """Compiled kernels on the CPU: fused, one pass over memory each, on all cores where that pays."""
 
     name = "numba"

@@ -178,6 +178,31 @@ def dropout(
             row, block = (row, block + 1) if block + 1 < blocks else (row + 1, 0)
 
 
+@kernel
+def channel_dropout(
+    first: int,
+    last: int,
+    x: Array,
+    step: Array,
+    y: Array,
+    seed: int,
+    stream: int,
+    threshold: int,
+    places: int,
+) -> None:
+    """Scale channels that are kept at all of a row's places, which are rows of x; units are sixteen blocks."""
+    words = stack(np.uint64(0), _WORDS)
+    blocks, rows = (x.shape[1] + LANES - 1) // LANES, x.shape[0] // places
+    scale = x.dtype.type(65536 / threshold)
+    for unit in range(first, last):
+        row, block = unit * _BLOCKS // blocks, unit * _BLOCKS % blocks
+        draw(words, row, block, blocks, step[()], seed, stream)
+        for number in range(min(_BLOCKS, rows * blocks - unit * _BLOCKS)):
+            for place in range(row * places, (row + 1) * places):
+                keep(words, number, x, y, place, block, scale, threshold)
+            row, block = (row, block + 1) if block + 1 < blocks else (row + 1, 0)
+
+
 def _work(x: Array) -> tuple[int, int]:
     """Number of units, and units to a grain: a random lane costs about as much as four plain elements."""
     return -(-x.shape[0] * -(-x.shape[1] // LANES) // _BLOCKS), max(1, GRAIN // (4 * _BLOCKS * LANES))
@@ -194,6 +219,17 @@ class Dropout(Backend):
         """One pass: bits go from registers to the mask."""
         key = _signed(seed), _signed(stream)
         dropout(*_work(x), plain(x), plain(step), y, *key, threshold)
+
+    def channel_dropout(self, x: Array, step: Array, y: Array, seed: int, stream: int, threshold: int) -> None:
+        """Random bits are drawn once for all places."""
+        rows, places, channels = x.shape
+        if x.size == 0:
+            return
+        count = -(-rows * -(-channels // LANES) // _BLOCKS)
+        grain = max(1, GRAIN * count // x.size)
+        key = _signed(seed), _signed(stream)
+        flattened = plain(x).reshape(-1, channels), plain(step), y.reshape(-1, channels)
+        channel_dropout(count, grain, *flattened, *key, threshold, places)
 
 
 def _signed(word: int) -> int:

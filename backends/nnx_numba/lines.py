@@ -77,13 +77,13 @@ class Variable:
 
 
 class Lines:
-    """Instructions on lines: vectors as wide as a register."""
+    """Instructions on lines: vectors as wide as a register, or narrower ones."""
 
-    def __init__(self, builder: Any, element: Any) -> None:
-        """Take the type of the elements, float32 or float64."""
+    def __init__(self, builder: Any, element: Any, wide: int = REGISTER_BYTES) -> None:
+        """Take the type of the elements, float32 or float64, and the bytes of a line."""
         self.builder, self.element = builder, element
         self.size, name = {"float": (4, "f32"), "double": (8, "f64")}[str(element)]
-        self.lanes = REGISTER_BYTES // self.size
+        self.lanes = wide // self.size
         self.type, self._words = ir.VectorType(element, self.lanes), ir.VectorType(WORD, self.lanes)
         self._name, self._numbers = f"v{self.lanes}{name}", ir.Constant(self._words, list(range(self.lanes)))
         self._unaligned, self.zeros = _INDEX(self.size), ir.Constant(self.type, None)

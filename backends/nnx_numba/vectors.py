@@ -48,6 +48,19 @@ def loop(builder: Any, start: Any, stop: Any, step: Any = 1) -> Iterator[Any]:
     builder.position_at_end(end)
 
 
+@contextmanager
+def loop_while(builder: Any, condition: Callable[[], Any]) -> Iterator[None]:
+    """Emit `while condition():` around what the block emits."""
+    test, body, end = (builder.append_basic_block(name) for name in ("test", "body", "end"))
+    builder.branch(test)
+    builder.position_at_end(test)
+    builder.cbranch(condition(), body, end)
+    builder.position_at_end(body)
+    yield
+    builder.branch(test)
+    builder.position_at_end(end)
+
+
 def smaller(builder: Any, a: Any, b: Any) -> Any:
     """The smaller of two integers."""
     return builder.select(builder.icmp_signed("<", a, b), a, b)
