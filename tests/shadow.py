@@ -118,6 +118,7 @@ class ShadowBackend(CupyBackend):
     long_row = 200
     wide_matrix = 1000
     busy = 6
+    few_sequences = 3
 
     def __init__(self, seed: int = 0, module: ModuleLoader | None = None, products: Products | None = None) -> None:
         self.host = HostRuntime()

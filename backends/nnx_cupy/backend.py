@@ -13,6 +13,7 @@ from nnx_cupy.activations import Activations
 from nnx_cupy.convolution import Convolution
 from nnx_cupy.device import CudaRuntime, Runtime, load_cupy
 from nnx_cupy.dropout import Dropout
+from nnx_cupy.embedding import Embedding
 from nnx_cupy.indexing import Indexing
 from nnx_cupy.kernels import Kernels, ModuleLoader
 from nnx_cupy.library import best_products, tf32_wanted
@@ -22,11 +23,22 @@ from nnx_cupy.normalization import Normalization
 from nnx_cupy.pooling import Pooling
 from nnx_cupy.products import OwnProducts, Products
 from nnx_cupy.programs import compile_step
+from nnx_cupy.recurrent import Recurrent
 from nnx_cupy.updates import Updates
 
 
 class CupyBackend(
-    Linear, Activations, Normalization, Dropout, Losses, Indexing, Updates, Convolution, Pooling
+    Linear,
+    Activations,
+    Normalization,
+    Dropout,
+    Losses,
+    Indexing,
+    Updates,
+    Convolution,
+    Pooling,
+    Recurrent,
+    Embedding,
 ):
     """NVIDIA GPUs by way of CuPy.
 

@@ -95,10 +95,14 @@ class Launcher(Backend):
         """Return `size` bytes of scratch memory for a library's kernel."""
         return self._scratch_array(_BYTE, 1 << max(size - 1, 0).bit_length())
 
-    def _scratch_array(self, dtype: Any, size: int) -> Array:
+    def kept(self, purpose: str, dtype: Any, size: int) -> Array:
+        """Return scratch memory of its own for what one kernel leaves to the next."""
+        return self._scratch_array(dtype, 1 << max(size - 1, 0).bit_length(), purpose)
+
+    def _scratch_array(self, dtype: Any, size: int, purpose: str = "") -> Array:
         program = self._thread.program
         store = self._thread.scratch if program is None else program
-        key = (self.runtime.place() if program is None else None, dtype, size)
+        key = (self.runtime.place() if program is None else None, dtype, size, purpose)
         found = store.get(key)
         if found is None:
             make = self.xp.zeros if dtype == _COUNTER else self.xp.empty
