@@ -127,7 +127,8 @@ __device__ __forceinline__ void each_own(const Team& team, const Sequences& of, 
 template <int SEQUENCES, int GATES, typename T>
 __device__ __forceinline__ void add_products(T (&sums)[SEQUENCES][GATES], const T* vectors, int length,
                                              const T* __restrict__ matrix, int row, int gap, const Team& team) {
-#pragma unroll 4
+    constexpr int AT_ONCE = SEQUENCES == 1 ? 4 : 2;  // rows of the matrix
+#pragma unroll AT_ONCE
     for (int k = team.part; k < length; k += team.parts) {
         T factors[GATES];
 #pragma unroll
@@ -155,6 +156,15 @@ __device__ __forceinline__ void join_parts(T (&sums)[SEQUENCES][GATES], T* joine
             for (int part = 0; part < team.parts; ++part)
                 sums[s][g] += joined[(s * GATES + g) * BLOCK + part * team.width + team.lane];
         }
+}
+
+// sums[s][g] for an s of run time: registers have no addresses.
+template <int SEQUENCES, int GATES, typename T>
+__device__ __forceinline__ T element(const T (&sums)[SEQUENCES][GATES], int s, int g) {
+    T found = sums[0][g];
+#pragma unroll
+    for (int other = 1; other < SEQUENCES; ++other) found = s == other ? sums[other][g] : found;
+    return found;
 }
 
 // ---- forward ----
@@ -195,16 +205,13 @@ __global__ void __launch_bounds__(BLOCK, RECURRENT) run_forward(
         }
         for (int begin = 0; begin < units; begin += team.width) {
             const int j = begin + team.lane;
-            T sums[SEQUENCES][GATES] = {}, inputs[SEQUENCES][GATES] = {};
-#pragma unroll
-            for (int s = 0; s < SEQUENCES; ++s) {  // asked for early: they come from far
-                const Index n = static_cast<Index>(blockIdx.x) * SEQUENCES + s;
-                if (j >= units || !team.has(s) || t >= all.length(n)) continue;
-                for (int g = 0; g < GATES; ++g) inputs[s][g] = xw[(all.at(n, t) * GATES + g) * units + j];
-            }
+            const auto input = [&](Index n, int g) { return xw[(all.at(n, t) * GATES + g) * units + j]; };
+            T sums[SEQUENCES][GATES] = {}, early[GATES] = {};
+            if (SEQUENCES == 1 && j < units && team.has(0))  // asked for early: they come from far
+                for (int g = 0; g < GATES; ++g) early[g] = input(blockIdx.x, g);
             if (j < units) add_products(sums, states, units, u + j, GATES * units, units, team);
             join_parts(sums, pool, team);
-#pragma unroll
+#pragma unroll 1  // all sequences at once would spill registers
             for (int s = 0; s < SEQUENCES; ++s) {
                 const Index n = static_cast<Index>(blockIdx.x) * SEQUENCES + s;
                 if (j >= units || !team.has(s) || n >= count) continue;
@@ -214,8 +221,13 @@ __global__ void __launch_bounds__(BLOCK, RECURRENT) run_forward(
                 if (t < length) {
                     T c = c_given ? c0[n * units + j] : T(0);
                     if (Cell::CELL && !all.begins(t, length)) c = cells[all.at(n, all.before(t)) * units + j];
-                    for (int g = 0; biased && g < GATES; ++g) sums[s][g] += bias[g * units + j];
-                    made = Cell::forward(inputs[s], sums[s], states[s * units + j], c, activation, alpha);
+                    T inputs[GATES], products[GATES];
+#pragma unroll
+                    for (int g = 0; g < GATES; ++g) {
+                        inputs[g] = SEQUENCES == 1 ? early[g] : input(n, g);
+                        products[g] = element(sums, s, g) + (biased ? bias[g * units + j] : T(0));
+                    }
+                    made = Cell::forward(inputs, products, states[s * units + j], c, activation, alpha);
                     next[s * units + j] = made.h;
                     if (Cell::CELL) c_last[n * units + j] = made.c;
                 }

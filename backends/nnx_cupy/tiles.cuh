@@ -37,7 +37,7 @@ __device__ __forceinline__ void load(Slab<T, REACH>& slab, Index sides, Index de
 template <bool ALONG_DEPTH, int WIDTH, typename T, int REACH, typename At>
 __device__ __forceinline__ void load_packs(Slab<T, REACH>& slab, Index sides, Index depths, At at) {
     constexpr int SIDE = THREADS * REACH, ROW = (ALONG_DEPTH ? DEPTH : SIDE) / WIDTH;
-#pragma unroll
+#pragma unroll 4  // more on the way at once would spill registers
     for (int first = 0; first < DEPTH * SIDE / WIDTH; first += BLOCK) {
         const int i = first + static_cast<int>(threadIdx.x);
         const int side = ALONG_DEPTH ? i / ROW : i % ROW * WIDTH, depth = ALONG_DEPTH ? i % ROW * WIDTH : i / ROW;
