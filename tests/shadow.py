@@ -117,8 +117,10 @@ class ShadowBackend(CupyBackend):
     most_blocks = 3
     long_row = 200
     wide_matrix = 1000
+    busy = 6
+    few_sequences = 3
 
     def __init__(self, seed: int = 0, module: ModuleLoader | None = None, products: Products | None = None) -> None:
         self.host = HostRuntime()
         load = self.host.wrapped(module or functools.partial(HostModule, seed=seed))
-        super().__init__(np, load, self.host, products or OwnProducts(busy=6))
+        super().__init__(np, load, self.host, products or OwnProducts(self.busy))

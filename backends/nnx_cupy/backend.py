@@ -10,20 +10,36 @@ from numpy.typing import NDArray
 
 from nnx.interface import Array, Memory, Program, Tape
 from nnx_cupy.activations import Activations
+from nnx_cupy.convolution import Convolution
 from nnx_cupy.device import CudaRuntime, Runtime, load_cupy
 from nnx_cupy.dropout import Dropout
+from nnx_cupy.embedding import Embedding
 from nnx_cupy.indexing import Indexing
 from nnx_cupy.kernels import Kernels, ModuleLoader
 from nnx_cupy.library import best_products, tf32_wanted
 from nnx_cupy.linear import Linear
 from nnx_cupy.losses import Losses
 from nnx_cupy.normalization import Normalization
+from nnx_cupy.pooling import Pooling
 from nnx_cupy.products import OwnProducts, Products
 from nnx_cupy.programs import compile_step
+from nnx_cupy.recurrent import Recurrent
 from nnx_cupy.updates import Updates
 
 
-class CupyBackend(Linear, Activations, Normalization, Dropout, Losses, Indexing, Updates):
+class CupyBackend(
+    Linear,
+    Activations,
+    Normalization,
+    Dropout,
+    Losses,
+    Indexing,
+    Updates,
+    Convolution,
+    Pooling,
+    Recurrent,
+    Embedding,
+):
     """NVIDIA GPUs by way of CuPy.
 
     Kernels run on the current device and stream of the calling thread. Nothing is read back during a step, and

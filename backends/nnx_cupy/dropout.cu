@@ -72,3 +72,37 @@ __global__ void __launch_bounds__(BLOCK, RESIDENT) dropout(
         move.store(y, i, values);
     }, x, y);
 }
+
+// Whole channels of (rows, places, channels): a block has the places of a range of one row, for up to CHANNELS
+// channels, whose random bits it makes once and keeps as one bit each. WIDTH neighbouring channels are moved at once.
+constexpr int CHANNELS = BLOCK * LANES;
+
+template <typename T, int WIDTH>
+__global__ void __launch_bounds__(BLOCK, RESIDENT) channel_dropout(
+        const T* __restrict__ x, const Index* __restrict__ step, T* __restrict__ y, Index places, Index channels,
+        Index range, unsigned long long seed, unsigned long long stream, int threshold, T scale) {
+    __shared__ unsigned kept[BLOCK];
+    const int thread = static_cast<int>(threadIdx.x);
+    const Index ranges = (places + range - 1) / range, row = blockIdx.x / ranges;
+    const Index begin = (blockIdx.x - row * ranges) * range, end = smaller(places, begin + range);
+    const Index first = static_cast<Index>(blockIdx.y) * CHANNELS, count = smaller(CHANNELS, channels - first);
+    if (thread * LANES < count) {
+        const Words words = philox(first / LANES + thread, row, *step, seed, stream);
+        unsigned bits = 0;
+#pragma unroll
+        for (int i = 0; i < LANES; ++i)
+            bits |= static_cast<unsigned>(static_cast<int>(words.word[i / 4] >> 16 * (i % 4) & 0xffff) < threshold) << i;
+        kept[thread] = bits;
+    }
+    __syncthreads();
+    const Whole<WIDTH> move;
+    const Index packs = count / WIDTH;
+    for (Index i = thread; i < (end - begin) * packs; i += BLOCK) {
+        const Index place = quotient(i, packs), channel = (i - place * packs) * WIDTH;
+        const Index at = (row * places + begin + place) * channels + first + channel;
+        const unsigned bits = kept[channel / LANES] >> channel % LANES;
+        auto values = move.load(x, at);
+        for (int k = 0; k < WIDTH; ++k) values[k] = bits >> k & 1 ? values[k] * scale : T(0);
+        move.store(y, at, values);
+    }
+}

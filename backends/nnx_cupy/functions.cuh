@@ -51,6 +51,20 @@ struct Softplus {
     template <typename T> static __device__ __forceinline__ T slope(T, T y, T) { return -expm1(-y); }
 };
 
+// The activations that a layer fuses, by their place in `nnx.interface.FUSED`. Chosen at run time, where it costs a
+// branch that all threads take alike, so that networks share kernels and compile few.
+template <typename Use> __device__ __forceinline__ auto with_activation(int activation, Use use) {
+    switch (activation) {
+        case 0: return use(Identity());
+        case 1: return use(Relu());
+        case 2: return use(LeakyRelu());
+        case 3: return use(Elu());
+        case 4: return use(Sigmoid());
+        case 5: return use(Tanh());
+        default: return use(Softplus());
+    }
+}
+
 // The normal distribution: e^(-x^2 / 2) and Phi(x) keep their digits far out, where rounding the argument of exp
 // or erfc would cost a hundred units in the last place. `root` and `rest` add up to sqrt(1/2).
 template <typename T> struct Normal;

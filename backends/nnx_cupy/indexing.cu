@@ -23,6 +23,27 @@ __global__ void __launch_bounds__(BLOCK, RESIDENT) take_rows(
     }
 }
 
+// Two matrices of a and b columns side by side, and apart again.
+template <typename Item>
+__global__ void __launch_bounds__(BLOCK, RESIDENT) join(
+        const Item* __restrict__ left, const Item* __restrict__ right, Item* __restrict__ out, Index n, Index a,
+        Index b) {
+    for (Index i = first_element(); i < n; i += element_stride()) {
+        const Index row = quotient(i, a + b), column = i - row * (a + b);
+        out[i] = column < a ? left[row * a + column] : right[row * b + column - a];
+    }
+}
+
+template <typename Item>
+__global__ void __launch_bounds__(BLOCK, RESIDENT) split(
+        const Item* __restrict__ x, Item* __restrict__ left, Item* __restrict__ right, Index n, Index a, Index b) {
+    for (Index i = first_element(); i < n; i += element_stride()) {
+        const Index row = quotient(i, a + b), column = i - row * (a + b);
+        if (column < a) left[row * a + column] = x[i];
+        else right[row * b + column - a] = x[i];
+    }
+}
+
 template <typename Item> __global__ void load_at(const Item* source, const Index* index, Item* out) {
     if (threadIdx.x == 0) *out = source[*index];
 }

@@ -12,6 +12,13 @@ import numpy as np
 
 OPTIONS = ("--std=c++17",)
 _SHARED = ("common.cuh", "functions.cuh")
+_ALSO = {
+    "products": ("tiles.cuh",),
+    "convolution": ("tiles.cuh", "windows.cuh"),
+    "pooling": ("windows.cuh",),
+    "recurrent": ("tiles.cuh",),
+}
+"""What some sources share besides."""
 
 C_TYPES = {
     np.dtype(name): c_type
@@ -82,7 +89,8 @@ class Group(NamedTuple):
 def source_text(name: str) -> str:
     """Return the text of `name`.cu with the shared text in front of it."""
     folder = files("nnx_cupy")
-    return "\n".join((folder / file).read_text(encoding="utf-8") for file in (*_SHARED, f"{name}.cu"))
+    parts = *_SHARED, *_ALSO.get(name, ()), f"{name}.cu"
+    return "\n".join((folder / part).read_text(encoding="utf-8") for part in parts)
 
 
 class Kernels:

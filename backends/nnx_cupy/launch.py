@@ -70,6 +70,9 @@ class Launcher(Backend):
     wide_matrix: int = 1 << 16
     """Elements of a matrix from which on threads take several columns: enough for all of a GPU's even so."""
 
+    busy: int = 128
+    """Blocks from which on a GPU is held to be busy. Fixed, so that sums are formed alike on every GPU."""
+
     def __init__(self, xp: Any, kernels: Kernels, runtime: Runtime) -> None:
         """Keep the array namespace, the compiled kernels and the device."""
         self.xp, self.kernels, self.runtime = xp, kernels, runtime
@@ -92,10 +95,14 @@ class Launcher(Backend):
         """Return `size` bytes of scratch memory for a library's kernel."""
         return self._scratch_array(_BYTE, 1 << max(size - 1, 0).bit_length())
 
-    def _scratch_array(self, dtype: Any, size: int) -> Array:
+    def kept(self, purpose: str, dtype: Any, size: int) -> Array:
+        """Return scratch memory of its own for what one kernel leaves to the next."""
+        return self._scratch_array(dtype, 1 << max(size - 1, 0).bit_length(), purpose)
+
+    def _scratch_array(self, dtype: Any, size: int, purpose: str = "") -> Array:
         program = self._thread.program
         store = self._thread.scratch if program is None else program
-        key = (self.runtime.place() if program is None else None, dtype, size)
+        key = (self.runtime.place() if program is None else None, dtype, size, purpose)
         found = store.get(key)
         if found is None:
             make = self.xp.zeros if dtype == _COUNTER else self.xp.empty
@@ -131,7 +138,7 @@ class Launcher(Backend):
 
     def packs(self, array: Array) -> int:
         """Return how many packs of 16 bytes the elements of an array are: what most kernels give a thread."""
-        return -(-int(array.size) // (16 // int(array.dtype.itemsize)))
+        return -(-int(array.size) // self.pack(array.dtype))
 
     def launch_elements(self, kernel: Instance, size: int, *arguments: Any) -> None:
         """Launch a kernel that walks `size` elements."""
@@ -182,6 +189,18 @@ class Launcher(Backend):
         """Return how many neighbouring columns go to a thread: 16 bytes of them, or one if work is scarce."""
         pack = 16 // itemsize
         return pack if columns % pack == 0 and rows * columns >= self.wide_matrix else 1
+
+    def pack(self, dtype: Any) -> int:
+        """Return how many elements 16 bytes hold."""
+        return 16 // int(dtype.itemsize)
+
+    def is_aligned(self, array: Array) -> bool:
+        """Tell whether an array lies so that 16 bytes can be moved at once."""
+        return self.runtime.address(array) % 16 == 0
+
+    def aligned_lanes(self, shape: tuple[int, int], dtype: Any, *arrays: Array) -> int:
+        """Return `lanes` for arrays that a kernel moves in packs or not at all: one if any lies askew."""
+        return self.lanes(*shape, dtype.itemsize) if all(map(self.is_aligned, arrays)) else 1
 
     def launch_tiles(self, kernel: Instance, shape: tuple[int, int], *arguments: Any) -> None:
         """Launch a kernel over columns; `arguments`, arrays first, are followed by the extents and the tiling."""

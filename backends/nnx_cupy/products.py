@@ -69,14 +69,21 @@ def count_tiles(rows: int, columns: int, reach: int) -> int:
     return -(-rows // side) * -(-columns // side)
 
 
-class OwnProducts:
-    """Kernels of products.cu: one launch for each call, and strided operands as they lie.
+def share_out(rows: int, columns: int, depth: int, busy: int) -> Tiling:
+    """Share out a product of (rows, depth) and (depth, columns), aiming at `busy` blocks.
 
-    `busy` is the number of blocks from which on a GPU is held to be busy; fixed, so that sums are formed alike on
-    every GPU. Large tiles read less, small ones keep more multiprocessors at work.
+    Large tiles read less; small ones keep more multiprocessors at work, and leave less empty in a narrow matrix.
     """
+    reach = 4 if min(rows, columns) > 2 * _THREADS and count_tiles(rows, columns, 4) >= busy else 2
+    tiles = count_tiles(rows, columns, reach)
+    slices = max(1, min(busy // max(tiles, 1), depth // _SHORT_SUM))
+    return Tiling(reach, tiles, slices)
 
-    def __init__(self, busy: int = 128) -> None:
+
+class OwnProducts:
+    """Kernels of products.cu: one launch for each call, and strided operands as they lie."""
+
+    def __init__(self, busy: int = Launcher.busy) -> None:
         """Aim at so many blocks."""
         self.busy = busy
 
@@ -86,10 +93,7 @@ class OwnProducts:
 
     def tiling(self, rows: int, columns: int, depth: int) -> Tiling:
         """Share out a product of (rows, depth) and (depth, columns)."""
-        reach = 4 if count_tiles(rows, columns, 4) >= self.busy else 2
-        tiles = count_tiles(rows, columns, reach)
-        slices = max(1, min(self.busy // max(tiles, 1), depth // _SHORT_SUM))
-        return Tiling(reach, tiles, slices)
+        return share_out(rows, columns, depth, self.busy)
 
     def matmul(self, on: Launcher, a: Array, b: Array, out: Array, transpose_a: bool, transpose_b: bool) -> None:
         """See `Linear.matmul`; transposed operands are strides in another order."""

@@ -9,14 +9,36 @@ import pytest
 from hostcuda import nvrtc
 
 from nnx.interface import ELEMENTWISE, FUSED
-from nnx_cupy import activations, dropout, indexing, library, losses, normalization, products, updates
+from nnx_cupy import (
+    activations,
+    convolution,
+    dropout,
+    embedding,
+    indexing,
+    library,
+    losses,
+    normalization,
+    pooling,
+    products,
+    recurrent,
+    updates,
+)
 from nnx_cupy.kernels import OPTIONS, Group, source_text
 
-MODULES = (activations, dropout, indexing, library, losses, normalization, products, updates)
+MODULES = (
+    *(activations, convolution, dropout, embedding, indexing, library),
+    *(losses, normalization, pooling, products, recurrent, updates),
+)
 LOSSES = ("SigmoidCrossEntropy", "SquaredError", "AbsoluteError", "Huber")
 PACKS = {"float": 4, "double": 2}
 TEAMS = ("32", "256")
-SOURCES = ("activations", "dropout", "indexing", "library", "losses", "normalization", "products", "updates")
+SOURCES = tuple(module.__name__.partition(".")[2] for module in MODULES)
+BY_LANES = {
+    *(convolution.FEW, convolution.FEW_BACKWARD, convolution.OUTPUT_GRADIENT),
+    *(pooling.MAX_POOL, pooling.AVERAGE_POOL, dropout.CHANNEL_DROPOUT),
+    *(normalization.BATCH_NORM, normalization.BATCH_NORM_INFER),
+}
+CELLS = ("SimpleRnn", "Lstm", "Gru")
 
 
 def groups() -> list[Group]:
@@ -31,6 +53,11 @@ def variants(group: Group, c_type: str) -> list[str]:
         library.SUMS: [f"{activations.functor(name)}, {lanes}" for name in FUSED for lanes in (1, PACKS[c_type])],
         products.PRODUCT: ("2", "4"),
         products.GRADIENTS: ("2", "4"),
+        recurrent.WEIGHTS: ("2", "4"),
+        recurrent.RUN_FORWARD: [f"{cell}, {together}" for cell in CELLS for together in (1, 4)],
+        recurrent.RUN_BACKWARD: [f"{cell}, {together}" for cell in CELLS for together in (1, 4)],
+        convolution.CONVOLVE: [f"{reach}, {lanes}" for reach in (2, 4) for lanes in (1, PACKS[c_type])],
+        convolution.CONVOLVE_BACKWARD: [f"{reach}, {lanes}" for reach in (2, 4) for lanes in (1, PACKS[c_type])],
         normalization.SCALE_GRADIENTS: [
             f"{by}, {lanes}" for by in ("ByColumn", "ByRow") for lanes in (1, PACKS[c_type])
         ],
@@ -38,12 +65,13 @@ def variants(group: Group, c_type: str) -> list[str]:
         losses.CROSS_ENTROPY: [f"{target}, {team}" for target in ("long long", c_type) for team in TEAMS],
         indexing.STORE_AT: ["float", "double"],
     }.get(group, ())
-    if group in {normalization.BATCH_NORM, normalization.BATCH_NORM_INFER}:
+    if group in BY_LANES:
         functions = ("1", str(PACKS[c_type]))
     if group in {activations.SOFTMAX, activations.LOG_SOFTMAX, normalization.LAYER_NORM, indexing.ARGMAX}:
         functions = TEAMS
     plain = {dropout.RANDOM_BITS: "int", indexing.INCREMENT: "long long"}
-    plain |= dict.fromkeys((indexing.TAKE_ROWS, indexing.LOAD_AT), {"float": "uint1", "double": "uint2"}[c_type])
+    movers = indexing.TAKE_ROWS, indexing.LOAD_AT, indexing.JOIN, embedding.EMBEDDING
+    plain |= dict.fromkeys(movers, {"float": "uint1", "double": "uint2"}[c_type])
     return [f"{c_type}, {function}" for function in functions] or [plain.get(group, c_type)]
 
 
