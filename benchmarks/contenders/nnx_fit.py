@@ -12,7 +12,7 @@ import nnx
 from benchmarks.contenders.base import Loop, Timing, Trainer
 from benchmarks.kernels.cases import Case
 from benchmarks.kernels.recorded import record
-from benchmarks.workloads import Data, Workload
+from benchmarks.networks import Data, Workload
 
 FOREVER = 10**9
 """Epochs that `fit` is asked for; `Gate` ends it."""

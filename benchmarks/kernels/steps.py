@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import pairwise
 
 from benchmarks.kernels.work import WORK, Work
-from benchmarks.workloads import Workload
+from benchmarks.networks import Workload
 
 
 def works(workload: Workload) -> list[Work]:

@@ -14,7 +14,8 @@ from benchmarks.kernels.recorded import CALLS, record
 from benchmarks.kernels.steps import works
 from benchmarks.kernels.work import WORK
 from benchmarks.worker import calibrate
-from benchmarks.workloads import WORKLOADS, Orders, Workload
+from benchmarks.networks import Workload
+from benchmarks.workloads import WORKLOADS, Orders
 from nnx import registry
 
 SHAPES = {"take_rows": (9, 3, 4), "softmax_cross_entropy": (5, 3), "batch_norm": (6, 4), "dropout": (700, 33)}
