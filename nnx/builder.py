@@ -46,6 +46,11 @@ class Builder:
     owner: object | None = None
     layers: list[Claimable] = field(default_factory=list)
 
+    @property
+    def first(self) -> bool:
+        """Whether the layer being built is the model's first, which takes what users give."""
+        return self.path == "0"
+
     def claim(self, layer: Claimable) -> None:
         """Take a layer for the place being built: it uses one set of arrays, so it has one place in one model.
 

@@ -1,6 +1,7 @@
 """Initial weights, drawn on the host so that they are the same on every backend.
 
-For a weight matrix (I, O), fan_in = I and fan_out = O. In the literature "Xavier" names two rules: `xavier`
+For a weight matrix (I, O), fan_in = I and fan_out = O; for the weights (K, L, I, O) of a convolution, K L I and
+K L O. In the literature "Xavier" names two rules: `xavier`
 here is the one taught with hand-written networks, variance 1 / fan_in; `glorot_*` average both fans, as in the
 paper.
 """
@@ -74,6 +75,27 @@ def orthogonal(shape: Shape, seed: int, stream: int) -> Floats:
     q, r = np.linalg.qr(tall)
     q = q * np.where(np.diagonal(r) < 0, -1.0, 1.0)
     return np.ascontiguousarray(q if rows >= columns else q.T).reshape(shape)
+
+
+def by_group(initializer: Initializer, groups: int) -> Initializer:
+    """Draw each of so many equal parts of the last axis by itself: a matrix of its own, with the fans of one."""
+
+    def draw(shape: Shape, seed: int, stream: int) -> Floats:
+        part = (*shape[:-1], shape[-1] // groups)
+        return np.concatenate([initializer(part, seed, (stream + group) % 2**64) for group in range(groups)], -1)
+
+    return initializer if groups == 1 else draw
+
+
+def ones_within(start: int, stop: int) -> Initializer:
+    """Fill a vector with zeros, and its elements start to stop - 1 with ones."""
+
+    def fill(shape: Shape, _seed: int, _stream: int) -> Floats:
+        values = np.zeros(shape)
+        values[start:stop] = 1
+        return values
+
+    return fill
 
 
 INITIALIZERS: dict[str, Initializer] = {

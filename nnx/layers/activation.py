@@ -27,6 +27,8 @@ class Activation(Layer):
         OptionError: alpha given for another activation, or negative.
     """
 
+    streams = True
+
     activation: str
     alpha: float | None = None
 

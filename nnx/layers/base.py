@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import Field, dataclass, fields, is_dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from nnx.builder import Builder, Shape
 from nnx.interface import Array
@@ -41,11 +41,16 @@ class Layer:
     declared parameter each time: gradients are not cleared between steps.
 
     Attributes:
+        takes: "numbers", or "tokens" where the inputs are int64 numbers of things, as those of `Embedding`.
+        streams: whether the steps of a sequence (N, T, ...) may come in several calls: each step is mapped on its
+            own, or what it needs of those before is kept in `Context.states`.
         ops: the operations of the model's backend, set when the layer is built.
         wants_dx: whether the gradient of the input is of use to anything before this layer.
         owner: the model whose arrays the layer uses; None until one is built with it.
     """
 
+    takes: ClassVar[str] = "numbers"
+    streams: bool = False
     ops: Ops
     wants_dx: bool
     owner: object | None = None

@@ -37,6 +37,7 @@ class Chain(Layer):
         if len({id(layer) for layer in self.layers}) < len(self.layers):
             raise OptionError("layers holds the same layer object twice; make one object for each place.")
         self.shapes: list[Shape] = []
+        self.streams = all(layer.streams for layer in self.layers)
 
     def setup(self, builder: Builder, shape: Shape) -> Shape:
         """Build the layers, each on the output shape of the one before."""
@@ -90,7 +91,7 @@ class Residual(Layer):
     def __post_init__(self) -> None:
         """Make f."""
         self._inner = Chain(self.layers)
-        self.layers = self._inner.layers
+        self.layers, self.streams = self._inner.layers, self._inner.streams
 
     def setup(self, builder: Builder, shape: Shape) -> Shape:
         """Build f."""
@@ -109,3 +110,49 @@ class Residual(Layer):
             return ops.add(dy, dx) if self.wants_dx and dx is not None else None
 
         return ops.add(x, f), backward
+
+
+@dataclass(eq=False, repr=False)
+class TimeDistributed(Layer):
+    """Map every step of a sequence by the same layers, as if each were an example of its own.
+
+    `Dense`, `Activation`, `Dropout` and the normalisations map steps by themselves; this is for those that take all
+    axes of an example, such as a convolution of every image of a film. Padded steps are mapped like all others.
+
+    Shapes: x (N, T, ...) -> y (N, T, ...), the layers mapping (N T, ...) to (N T, ...).
+
+    Args:
+        layers: one after another.
+
+    Raises:
+        ShapeError: the inputs have no axis of steps, or the layers cannot take their steps.
+    """
+
+    streams = True
+
+    layers: Sequence[Layer]
+
+    def __post_init__(self) -> None:
+        """Make one of the layers."""
+        self._inner = Chain(self.layers)
+        self.layers = self._inner.layers
+
+    def setup(self, builder: Builder, shape: Shape) -> Shape:
+        """Build the layers for one step."""
+        if not shape:
+            raise ShapeError(f"TimeDistributed expects sequences (N, T, ...), got examples of shape {shape}.")
+        return (shape[0], *self._inner.build(builder, shape[1:]))
+
+    def forward(self, x: Array, context: Context) -> tuple[Array, Backward]:
+        """See `Layer.forward`; the layers know nothing of lengths and states, since they see no sequences."""
+        ops, (count, steps, *_) = self.ops, x.shape
+        y, inner_backward = self._inner.forward(self._folded(x), Context(context.train))
+
+        def backward(dy: Array) -> Array | None:
+            dx = inner_backward(self._folded(dy))
+            return None if dx is None else ops.reshape(dx, tuple(x.shape))
+
+        return ops.reshape(y, (count, steps, *y.shape[1:])), backward
+
+    def _folded(self, x: Array) -> Array:
+        return self.ops.reshape(x, (x.shape[0] * x.shape[1], *x.shape[2:]))

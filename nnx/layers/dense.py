@@ -5,17 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from nnx.builder import Builder, Shape
-from nnx.checks import check_activation, check_alpha, check_count, check_flag, check_number
+from nnx.checks import check_count
 from nnx.errors import ShapeError
-from nnx.initializers import InitializerLike, check_initializer
-from nnx.interface import FUSED, Array
-from nnx.layers.activation import Activation
-from nnx.layers.base import Backward, Context, Layer
+from nnx.initializers import InitializerLike
+from nnx.interface import Array
+from nnx.layers.affine import Affine
+from nnx.layers.base import Backward
 
 
 @dataclass(eq=False, repr=False)
-class Dense(Layer):
-    """Affine map of the last axis: y = activation(x @ W + b).
+class Dense(Affine):
+    """Affine map of the last axis: y = activation(x @ W + b); in a sequence, the same for every step.
 
     Shapes: x (N, ..., I) -> y (N, ..., O); W (I, O); b (O,).
 
@@ -30,7 +30,12 @@ class Dense(Layer):
     Raises:
         OptionError, UnknownNameError: an option is out of its range.
         ShapeError: at build, if the inputs have no axis besides the batch; in use, if the last is not I.
+
+    Elsewhere: W is the kernel of Keras, and weight.T of PyTorch's Linear. After `Flatten` of an image, the rows of
+    W follow the order (H, W, C), as in Keras; those of PyTorch follow (C, H, W).
     """
+
+    streams = True
 
     units: int
     activation: str = "identity"
@@ -42,46 +47,25 @@ class Dense(Layer):
     def __post_init__(self) -> None:
         """Check the options."""
         self.units = check_count("units", self.units)
-        check_activation(self.activation)
-        check_alpha(self.activation, self.alpha)
-        check_initializer(self.init)
-        self.bias = check_flag("bias", self.bias)
-        if self.l2 is not None:
-            self.l2 = check_number("l2", self.l2, 0)
+        self.check_options()
 
     def setup(self, builder: Builder, shape: Shape) -> Shape:
-        """Declare W and b, and the activation where the kernel cannot fuse it."""
+        """Declare W and b."""
         if not shape:
             raise ShapeError(f"Dense({self.units}) expects inputs of at least one feature, got shape {shape}.")
-        self._weight = builder.parameter("weight", (shape[-1], self.units), self.init, True, self.l2)
-        self._bias = builder.parameter("bias", (self.units,), "zeros") if self.bias else None
-        self._tail = Activation("identity" if self.activation in FUSED else self.activation)
-        out = (*shape[:-1], self.units)
-        return self._tail.build(builder, out)
+        return self.declare(builder, (shape[-1], self.units), self.init, (*shape[:-1], self.units))
 
-    def forward(self, x: Array, context: Context) -> tuple[Array, Backward]:
-        """See `Layer.forward`."""
-        if x.shape[-1] != self._weight.shape[0]:
-            raise ShapeError(
-                f"Dense({self.units}) expects inputs of {self._weight.shape[0]} features, got {tuple(x.shape)}."
-            )
-        z, affine_backward = self._affine(x)
-        y, tail_backward = self._tail.forward(z, context)
-
-        def backward(dy: Array) -> Array | None:
-            dz = tail_backward(dy)
-            return None if dz is None else affine_backward(dz)
-
-        return y, backward
-
-    def _affine(self, x: Array) -> tuple[Array, Backward]:
+    def affine(self, x: Array, activation: str, alpha: float) -> tuple[Array, Backward]:
+        """See `Affine.affine`."""
         ops, weight, bias = self.ops, self._weight, self._bias
-        name = self.activation if self.activation in FUSED else "identity"
-        alpha = check_alpha(self.activation, self.alpha)
-        y = ops.linear(x, weight.value, bias and bias.value, name, alpha)  # (N, O)
+        if x.shape[-1] != weight.shape[0]:
+            raise ShapeError(
+                f"Dense({self.units}) expects inputs of {weight.shape[0]} features, got {tuple(x.shape)}."
+            )
+        y = ops.linear(x, weight.value, bias and bias.value, activation, alpha)  # (N, O)
 
         def backward(dy: Array) -> Array | None:
             into = weight.grad, bias and bias.grad
-            return ops.linear_backward(x, y, dy, weight.value, *into, name, alpha, self.wants_dx)  # (N, I)
+            return ops.linear_backward(x, y, dy, weight.value, *into, activation, alpha, self.wants_dx)  # (N, I)
 
         return y, backward

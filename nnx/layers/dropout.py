@@ -1,4 +1,4 @@
-"""Dropout."""
+"""Dropout of elements and of whole channels."""
 
 from __future__ import annotations
 
@@ -6,27 +6,14 @@ from dataclasses import dataclass
 
 from nnx.builder import Builder, Shape
 from nnx.checks import check_number
+from nnx.errors import ShapeError
 from nnx.interface import Array
 from nnx.layers.base import Backward, Context, Layer
 
 
 @dataclass(eq=False, repr=False)
-class Dropout(Layer):
-    """Set each element to zero with probability `rate` in training and scale the others by 1 / (1 - rate).
-
-    The mask depends only on (seed, layer, step, sample, feature): the same on every backend, eager or replayed.
-    The probability of keeping is rounded to a multiple of 2^-16, and the scale is the inverse of the rounded
-    value, so that the expectation is exact. Prediction passes x through.
-
-    Shapes: x (N, ...) -> y (N, ...).
-
-    Args:
-        rate: the probability of dropping an element, in [0, 1).
-
-    Raises:
-        OptionError: rate is out of its range.
-    Source: Srivastava et al. 2014.
-    """
+class _Dropping(Layer):
+    streams = True
 
     rate: float
 
@@ -44,5 +31,57 @@ class Dropout(Layer):
         """See `Layer.forward`."""
         if not context.train or self._threshold == 65536:
             return x, lambda dy: dy
-        ops, bits = self.ops, (self._step, self._seed, self._stream, self._threshold)
-        return ops.dropout(x, *bits), lambda dy: ops.dropout(dy, *bits) if self.wants_dx else None
+        return self.drop(x), lambda dy: self.drop(dy) if self.wants_dx else None
+
+    def drop(self, x: Array) -> Array:
+        """Apply the mask of this step, to the inputs and to the gradient alike."""
+        raise NotImplementedError(f"{type(self).__name__} must supply drop")
+
+
+class Dropout(_Dropping):
+    """Set each element to zero with probability `rate` in training and scale the others by 1 / (1 - rate).
+
+    The mask depends only on (seed, layer, step, sample, feature): the same on every backend, eager or replayed.
+    The probability of keeping is rounded to a multiple of 2^-16, and the scale is the inverse of the rounded
+    value, so that the expectation is exact. Prediction passes x through.
+
+    Shapes: x (N, ...) -> y (N, ...).
+
+    Args:
+        rate: the probability of dropping an element, in [0, 1).
+
+    Raises:
+        OptionError: rate is out of its range.
+    Source: Srivastava et al. 2014.
+    """
+
+    def drop(self, x: Array) -> Array:
+        """See `_Dropping.drop`."""
+        return self.ops.dropout(x, self._step, self._seed, self._stream, self._threshold)
+
+
+class SpatialDropout(_Dropping):
+    """`Dropout` of whole channels (the last axis): all pixels of an image, or steps of a sequence, share the mask.
+
+    Neighbours are so alike that dropping single elements would take little away.
+
+    Shapes: x (N, ..., C) -> y (N, ..., C).
+
+    Args:
+        rate: the probability of dropping a channel, in [0, 1).
+
+    Raises:
+        OptionError: rate is out of its range.
+        ShapeError: at build, if the inputs have no axis besides the batch.
+    Source: Tompson et al. 2015.
+    """
+
+    def setup(self, builder: Builder, shape: Shape) -> Shape:
+        """Remember where the random bits come from."""
+        if not shape:
+            raise ShapeError(f"{self!r} expects inputs (N, ..., C), got examples of shape {shape}.")
+        return super().setup(builder, shape)
+
+    def drop(self, x: Array) -> Array:
+        """See `_Dropping.drop`."""
+        return self.ops.channel_dropout(x, self._step, self._seed, self._stream, self._threshold)

@@ -31,6 +31,8 @@ class BatchNorm(Layer):
     Source: Ioffe & Szegedy 2015.
     """
 
+    streams = True
+
     momentum: float = 0.1
     eps: float = 1e-5
 
@@ -81,6 +83,8 @@ class LayerNorm(Layer):
         OptionError: eps is out of its range.
     Source: Ba, Kiros & Hinton 2016.
     """
+
+    streams = True
 
     eps: float = 1e-5
 
