@@ -36,7 +36,9 @@ from nnx.optimizers import SGD, Adam, AdamW, Momentum, Nesterov, RMSprop
 from nnx.registry import available_backends, set_backend, set_num_threads, use_backend
 from nnx.registry import current as current_backend
 from nnx.registry import get as get_backend
+from nnx.sequences import pad_sequences
 from nnx.serialization import load
+from nnx.streaming import Stream
 
 __version__ = "0.1.0"
 
@@ -74,6 +76,7 @@ __all__ = [
     "Sequential",
     "SimpleRNN",
     "SpatialDropout",
+    "Stream",
     "TimeDistributed",
     "Unrolled",
     "__version__",
@@ -87,6 +90,7 @@ __all__ = [
     "load",
     "losses",
     "optimizers",
+    "pad_sequences",
     "schedules",
     "set_backend",
     "set_num_threads",

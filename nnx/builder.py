@@ -34,7 +34,8 @@ class Builder:
         path: the place of the layer being built, such as "2" or "3.0".
         parameters, states: what has been declared so far, in order.
         owner: the model being built.
-        layers: the layers claimed so far, inner ones too.
+        layers: the layers claimed so far, inner ones too, each after the one that holds it.
+        paths: the place of each of them.
     """
 
     ops: Ops
@@ -45,6 +46,7 @@ class Builder:
     states: list[State] = field(default_factory=list)
     owner: object | None = None
     layers: list[Claimable] = field(default_factory=list)
+    paths: list[str] = field(default_factory=list)
 
     @property
     def first(self) -> bool:
@@ -62,6 +64,7 @@ class Builder:
         if layer.owner is not None and layer.owner is not self.owner:
             raise OptionError(f"the layer object {layer!r} belongs to another model; make one for each model.")
         self.layers.append(layer)
+        self.paths.append(self.path)
 
     def parameter(
         self,

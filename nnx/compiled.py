@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import Self
 
 from nnx.checks import check_number
-from nnx.errors import BackendError, NotBuiltError, OptionError, ShapeError
+from nnx.errors import BackendError, NotBuiltError, OptionError
 from nnx.interface import Backend
 from nnx.layers import Activation, Dense, Layer
 from nnx.losses import Loss, check_loss
@@ -83,16 +83,6 @@ class Compiled(Network):
         if self._optimizer is None:
             raise NotBuiltError("The model has no optimizer yet; call model.compile(loss, optimizer) first.")
         return self._optimizer
-
-    @property
-    def outputs(self) -> int:
-        """Number of outputs per example; ShapeError unless the model ends in one axis."""
-        if len(self.output_shape) != 1:
-            raise ShapeError(
-                f"A loss needs outputs of shape (N, outputs), got (N, {', '.join(map(str, self.output_shape))}). "
-                "Add Flatten() or a Dense layer."
-            )
-        return self.output_shape[0]
 
     def to(self, backend: str | Backend) -> Self:
         """Move the model, with all optimizer state, to another backend; returns the model itself.

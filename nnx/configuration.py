@@ -98,6 +98,6 @@ def _unpack(packed: Json, table: Mapping[str, type[Any]]) -> Any:
 def _restore(value: Any) -> Any:
     if isinstance(value, dict):
         return _unpack(value, {**LAYERS, **SCHEDULES})
-    if isinstance(value, list):
-        return [_restore(item) for item in value]
+    if isinstance(value, list):  # JSON has no tuples, and no option of a layer is to be changed in place
+        return tuple(_restore(item) for item in value)
     return value

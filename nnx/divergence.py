@@ -88,5 +88,5 @@ class Guard:
             if not found and not np.isfinite(model.backend.to_numpy(output)).all():
                 found.append(f"layer {index}, {model.chain.layers[index]!r}, is the first with such an output")
 
-        model.chain.observed_forward(batch.x, Context(train=True), look)
+        model.chain.observed_forward(batch.x, Context(train=True, lengths=batch.lengths), look)
         return found[0] if found else "all layers' outputs before it are finite, the loss or its gradient is not"

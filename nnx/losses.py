@@ -2,6 +2,9 @@
 
 Models end in plain outputs. The classification losses take logits and apply softmax or sigmoid themselves,
 which keeps them exact for extreme values; `probabilities` gives the softmax or sigmoid of the outputs.
+
+Outputs are (N, O); or (N, T, O), one per step of a sequence, or (N, H, W, O), one per pixel of an image. Every loss
+is the mean over all of them.
 """
 
 from __future__ import annotations
@@ -23,8 +26,8 @@ class Loss:
 
     Attributes:
         name: what `Sequential.compile` takes.
-        targets: "labels" (integers 0..C-1, or one distribution over C classes per row), "binary" (0 to 1 per
-            output) or "values" (any numbers, one per output).
+        targets: "labels" (integers 0..C-1, or distributions over C classes), "binary" (0 to 1 per output) or
+            "values" (any numbers, one per output).
         final_activations: activations that the last layer must not have, because the loss applies them itself.
     """
 
@@ -35,16 +38,28 @@ class Loss:
     def forward(
         self, ops: Ops, outputs: Array, targets: Array, weight: Array | None, gradient: bool
     ) -> tuple[Array, Array | None]:
-        """Return the loss, a 0-d array, and its gradient (N, ...) where that is wanted."""
+        """Return the loss, a 0-d array, and its gradient where that is wanted.
+
+        Shapes: outputs and gradient (N, ..., O); targets like them, or (N, ...) int64 labels; weight (N, ...).
+        """
         raise NotImplementedError(f"{type(self).__name__} must supply forward")
 
-    def count_correct(self, ops: Ops, outputs: Array, targets: Array) -> Array | None:
-        """Return how many outputs are right, a 0-d int64 array; None where right and wrong make no sense."""
-        del ops, outputs, targets
+    def count_correct(self, ops: Ops, outputs: Array, targets: Array, marks: Array | None) -> Array | None:
+        """Return how many outputs are right, a 0-d int64 array; None where right and wrong make no sense.
+
+        Args:
+            ops: of the model.
+            outputs: (N, ..., O).
+            targets: as `forward` takes them.
+            marks: None, or what keeps padded steps from being right: for labels, (N, ...) int64, the labels with
+                -1 in the padding; for binary targets, like outputs, to be added to them: 0, and -infinity in the
+                padding, where targets are 1. For values there are none, and steps with padding are not counted.
+        """
+        del ops, outputs, targets, marks
         return None
 
     def decisions(self, outputs: int) -> int:
-        """Return how many right-or-wrong decisions one example with that many outputs holds."""
+        """Return how many right-or-wrong decisions that many outputs, of one example or step, hold."""
         del outputs
         return 1
 
@@ -58,7 +73,7 @@ class Loss:
         raise OptionError(f"probabilities exist for classification losses only; this model has {self.name!r}.")
 
     def classes(self, outputs: NDArray[Any]) -> NDArray[Any]:
-        """Return the predicted class of each row of outputs on the host, (N,) int64.
+        """Return the predicted classes of outputs (N, ..., O) on the host, (N, ...) int64.
 
         Raises:
             OptionError: the loss has no classes.
@@ -73,7 +88,7 @@ class Loss:
 
 @dataclass(frozen=True)
 class SoftmaxCrossEntropy(Loss):
-    """Cross-entropy of softmax(outputs) with labels (N,) or distributions (N, C).
+    """Cross-entropy of softmax(outputs) with labels (N, ...) or distributions (N, ..., C).
 
     Args:
         smoothing: share of the target that is spread over all classes, in [0, 1).
@@ -98,9 +113,12 @@ class SoftmaxCrossEntropy(Loss):
         """See `Loss.forward`."""
         return ops.softmax_cross_entropy(outputs, targets, weight, self.smoothing, gradient)
 
-    def count_correct(self, ops: Ops, outputs: Array, targets: Array) -> Array:
+    def count_correct(self, ops: Ops, outputs: Array, targets: Array, marks: Array | None) -> Array:
         """See `Loss.count_correct`."""
-        return ops.count_correct(outputs, targets if targets.ndim == 1 else ops.argmax(targets))
+        rows, labels = ops.rows(outputs), targets if marks is None else marks
+        if labels.ndim == outputs.ndim:
+            labels = ops.argmax(ops.rows(labels))
+        return ops.count_correct(rows, ops.reshape(labels, (rows.shape[0],)))
 
     def probabilities(self, ops: Ops, outputs: Array) -> Array:
         """See `Loss.probabilities`."""
@@ -108,7 +126,7 @@ class SoftmaxCrossEntropy(Loss):
 
     def classes(self, outputs: NDArray[Any]) -> NDArray[Any]:
         """See `Loss.classes`."""
-        best: NDArray[Any] = outputs.argmax(axis=1)
+        best: NDArray[Any] = outputs.argmax(axis=-1)
         return best
 
 
@@ -126,9 +144,10 @@ class SigmoidCrossEntropy(Loss):
         """See `Loss.forward`."""
         return ops.sigmoid_cross_entropy(outputs, targets, weight, gradient)
 
-    def count_correct(self, ops: Ops, outputs: Array, targets: Array) -> Array:
+    def count_correct(self, ops: Ops, outputs: Array, targets: Array, marks: Array | None) -> Array:
         """See `Loss.count_correct`."""
-        return ops.count_correct_binary(outputs, targets)
+        logits = outputs if marks is None else ops.add(outputs, marks)
+        return ops.count_correct_binary(ops.rows(logits), ops.rows(targets))
 
     def decisions(self, outputs: int) -> int:
         """See `Loss.decisions`."""
@@ -139,9 +158,9 @@ class SigmoidCrossEntropy(Loss):
         return ops.activate(outputs, "sigmoid", 0.0)
 
     def classes(self, outputs: NDArray[Any]) -> NDArray[Any]:
-        """Return 1 where the logit is above 0, (N,) for one output and (N, O) for several."""
+        """Return 1 where the logit is above 0, (N, ...) for one output and (N, ..., O) for several."""
         positive = (outputs > 0).astype("int64")
-        return positive[:, 0] if outputs.shape[1] == 1 else positive
+        return positive[..., 0] if outputs.shape[-1] == 1 else positive
 
 
 @dataclass(frozen=True)

@@ -11,14 +11,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nnx import training
+from nnx.border import check_lengths, check_x
 from nnx.callbacks import Callback, check_callbacks
 from nnx.checks import check_count, check_number
 from nnx.compiled import Compiled
 from nnx.errors import NnxError, OptionError
-from nnx.inputs import Examples, check_examples, check_x, transfer
+from nnx.inputs import NAMES, Examples, Intake, Names, send
 from nnx.interface import Array, Backend
 from nnx.layers import Context, Layer
 from nnx.steps import Measurement
+from nnx.streaming import Stream
 
 if TYPE_CHECKING:
     from nnx.history import History
@@ -69,10 +71,11 @@ class Sequential(Compiled):
         *,
         epochs: int = 1,
         batch_size: int | str = 32,
-        validation_data: tuple[Any, Any] | None = None,
+        validation_data: tuple[Any, ...] | None = None,
         validation_split: float = 0.0,
         sample_weight: Any = None,
         class_weight: Mapping[int, float] | None = None,
+        lengths: Any = None,
         callbacks: Iterable[Callback] = (),
         shuffle: bool = True,
         eager: bool = False,
@@ -81,14 +84,20 @@ class Sequential(Compiled):
         """Train the model; calling it again goes on where it ended.
 
         Args:
-            x: (M, *input shape) numbers.
-            y: targets as the loss takes them: (M,) labels, (M, C) distributions, or (M, O) values.
+            x: (M, *input shape) numbers; whole numbers of 0 to V - 1 if the first layer takes tokens.
+            y: targets as the loss takes them: (M,) labels, (M, C) distributions, or (M, O) values; for outputs
+                with more axes, such as (M, T, O), one per step: (M, T), (M, T, C) or (M, T, O).
             epochs: how many times to go through the examples.
             batch_size: examples per step, or "full" for all at once. A last, smaller batch is trained on too.
-            validation_data: (x, y) to measure after each epoch.
+            validation_data: (x, y) or (x, y, lengths) to measure after each epoch.
             validation_split: share of the examples, drawn by the seed, to set aside for that instead, in [0, 1).
-            sample_weight: (M,) how much each example counts.
+            sample_weight: (M,) how much each example counts, or (M, T) how much each step.
             class_weight: how much each class counts, by label.
+            lengths: (M,) how many steps of each sequence are real, 1 to T; see `nnx.pad_sequences`. Recurrent
+                layers pass over the rest. Where outputs have steps, only real ones count: the loss of an epoch
+                is the mean over its real steps, each step weighed alike in whatever batch it comes (the loss of
+                a batch is the sum over its real steps / (its examples * T) * (all steps / real steps of the data
+                set)), and accuracy is the share of right real steps.
             callbacks: see `nnx.callbacks`.
             shuffle: new order in every epoch; otherwise the order given.
             eager: run the layers' code in every step instead of replaying a recording; the same numbers.
@@ -111,20 +120,23 @@ class Sequential(Compiled):
         # losses are checked for NaN and infinity instead of every operation
         with self.exclusively(), np.errstate(all="ignore"):
             with self._unbuilt_if_refused():
-                examples = self._examples(x, y, sample_weight, class_weight)
+                examples = self._examples(x, y, sample_weight, class_weight, lengths)
                 examples, validation = self._split(examples, validation_data, share)
             return training.fit(self, examples, validation, options, watchers)
 
     def _split(
-        self, examples: Examples, validation_data: tuple[Any, Any] | None, share: float
+        self, examples: Examples, validation_data: tuple[Any, ...] | None, share: float
     ) -> tuple[Examples, Examples | None]:
         if validation_data is None:
             return training.split(examples, share, self.seed) if share else (examples, None)
         if share:
             raise OptionError("validation_data and validation_split exclude each other; give one of them.")
-        if not isinstance(validation_data, tuple | list) or len(validation_data) != 2:
-            raise OptionError(f"validation_data must be a pair (x, y), got {type(validation_data).__name__}.")
-        return examples, self._examples(*validation_data, names=("validation_data[0]", "validation_data[1]"))
+        if not isinstance(validation_data, tuple | list) or len(validation_data) not in (2, 3):
+            kind = type(validation_data).__name__
+            raise OptionError(f"validation_data must be (x, y) or (x, y, lengths), got a {kind} of something else.")
+        x, y, lengths = (*validation_data, None)[:3]
+        names = Names(*(f"validation_data[{index}]" for index in range(3)))
+        return examples, self._examples(x, y, lengths=lengths, names=names)
 
     def _examples(
         self,
@@ -132,13 +144,14 @@ class Sequential(Compiled):
         y: Any,
         sample_weight: Any = None,
         class_weight: Any = None,
-        names: tuple[str, str] = ("x", "y"),
+        lengths: Any = None,
+        names: Names = NAMES,
     ) -> Examples:
         loss, _ = self.loss, self.optimizer
         if not self.built:
-            self.build(check_x(x, None, self.ops).shape[1:])
-        shape = self.input_shape
-        return check_examples(x, y, sample_weight, class_weight, loss, shape, self.outputs, self.ops, *names)
+            self.build(check_x(x, None, self.vocabulary, self.ops).shape[1:])
+        intake = Intake(loss, self.input_shape, self.output_shape, self.vocabulary, self.ops)
+        return intake.check(x, y, sample_weight, class_weight, lengths, names)
 
     @contextmanager
     def _unbuilt_if_refused(self) -> Iterator[None]:
@@ -150,54 +163,73 @@ class Sequential(Compiled):
             self.built = built
             raise
 
-    def evaluate(self, x: Any, y: Any, *, batch_size: int = 1024) -> dict[str, float]:
+    def evaluate(self, x: Any, y: Any, *, lengths: Any = None, batch_size: int = 1024) -> dict[str, float]:
         """Return {"loss": ..., "accuracy": ...} on examples; accuracy for classification only, loss without L2.
+
+        Both are means over all examples and, where outputs have steps, all real steps; lengths as in `fit`.
 
         Raises:
             DataError, ShapeError, DtypeError, BackendError: the data are not what the model takes.
         """
         self.need_built()
-        examples = transfer(self._examples(x, y), self.ops)
+        examples = self._examples(x, y, lengths=lengths)
         with np.errstate(all="ignore"):
             return Measurement(self, examples, check_count("batch_size", batch_size)).measure()
 
-    def predict(self, x: Any, *, batch_size: int = 1024) -> NDArray[Any]:
+    def predict(self, x: Any, *, lengths: Any = None, batch_size: int = 1024) -> NDArray[Any]:
         """Return the outputs, (N, *output shape): logits for a classifier, values for a regression.
+
+        With lengths, (N,) as in `fit`, outputs of the steps beyond them mean nothing.
 
         Raises:
             DataError, ShapeError, DtypeError, BackendError: x is not what the model takes.
         """
-        return self._map(x, batch_size, lambda outputs: outputs)
+        return self._map(x, lengths, batch_size, lambda outputs: outputs)
 
-    def predict_proba(self, x: Any, *, batch_size: int = 1024) -> NDArray[Any]:
-        """Return the probabilities under a classification loss, (N, outputs).
-
-        Raises:
-            OptionError: the loss is not one of classification.
-        """
-        loss = self.loss
-        return self._map(x, batch_size, lambda outputs: loss.probabilities(self.ops, outputs))
-
-    def predict_classes(self, x: Any, *, batch_size: int = 1024) -> NDArray[Any]:
-        """Return the most likely class of each example, (N,) int64.
+    def predict_proba(self, x: Any, *, lengths: Any = None, batch_size: int = 1024) -> NDArray[Any]:
+        """Return the probabilities under a classification loss, (N, *output shape).
 
         Raises:
             OptionError: the loss is not one of classification.
         """
         loss = self.loss
-        return loss.classes(self.predict(x, batch_size=batch_size))
+        return self._map(x, lengths, batch_size, lambda outputs: loss.probabilities(self.ops, outputs))
 
-    def _map(self, x: Any, batch_size: int, function: Callable[[Array], Array]) -> NDArray[Any]:
+    def predict_classes(self, x: Any, *, lengths: Any = None, batch_size: int = 1024) -> NDArray[Any]:
+        """Return the most likely class of each example, (N,) int64, or of each step, (N, T).
+
+        Raises:
+            OptionError: the loss is not one of classification.
+        """
+        loss = self.loss
+        return loss.classes(self.predict(x, lengths=lengths, batch_size=batch_size))
+
+    def _map(self, x: Any, lengths: Any, batch_size: int, function: Callable[[Array], Array]) -> NDArray[Any]:
         self.need_built()
         size = check_count("batch_size", batch_size)
-        host = check_x(x, self.input_shape, self.ops)
+        host = check_x(x, self.input_shape, self.vocabulary, self.ops)
+        counts = check_lengths(lengths, host.shape[0], self.input_shape, self.vocabulary, self.ops)
         pieces = []
         for start in range(0, max(host.shape[0], 1), size):
-            piece = self.ops.asarray(host[start : start + size])
+            piece = send(host[start : start + size], self.ops)
+            real = None if counts is None else send(counts[start : start + size], self.ops)
             with np.errstate(all="ignore"):
-                outputs, _ = self.chain.forward(piece, Context(train=False))
+                outputs, _ = self.chain.forward(piece, Context(train=False, lengths=real))
                 pieces.append(self.backend.to_numpy(function(outputs)))
         return np.concatenate(pieces)
+
+    def stream(self, batch_size: int = 1) -> Stream:
+        """Return a stream that predicts sequences piece by piece, recurrent states carried on; see `nnx.Stream`.
+
+        Args:
+            batch_size: how many sequences go side by side.
+
+        Raises:
+            NotBuiltError: the model has no weights yet.
+            ShapeError: its inputs have no time axis.
+            OptionError: one of its layers does not work step by step.
+        """
+        return Stream(self, check_count("batch_size", batch_size))
 
     def save(self, path: str | Path, metadata: Mapping[str, Any] | None = None) -> None:
         """Write configuration, weights and optimizer state to an HDF5 file, whole or not at all; see `nnx.load`.

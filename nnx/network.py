@@ -9,11 +9,11 @@ from typing import Any, Self
 
 from numpy.typing import NDArray
 
+from nnx.border import check_weight
 from nnx.builder import Builder, Claimable, Shape
 from nnx.checks import check_count
 from nnx.errors import NotBuiltError, OptionError, ShapeError
 from nnx.initializers import InitializerLike
-from nnx.inputs import check_weight
 from nnx.interface import Array, Backend
 from nnx.layers import Chain, Layer
 from nnx.ops import Ops
@@ -59,6 +59,8 @@ class Network:
         store: parameters, gradients and state in flat buffers.
         step: () int64 on the device, the number of training steps done.
         moments: one flat array per moment of the optimizer.
+        places: the path, such as "2" or "3.0", and the layer, of every layer and inner layer; an inner one after
+            the one that holds it.
         epoch: the number of epochs done.
         built: whether all of these exist yet.
     """
@@ -79,7 +81,7 @@ class Network:
         self._optimizer: Optimizer | None = None
         self.backend = resolve(backend)
         self.ops = Ops(self.backend, dtype)
-        self._layers: list[Claimable] = []
+        self.places: list[tuple[str, Claimable]] = []
 
     def build(self, input_shape: Sequence[int]) -> None:
         """Infer all shapes and draw the initial weights.
@@ -106,7 +108,8 @@ class Network:
         self.store = Store(backend, self.dtype, builder.parameters, builder.states)
         for layer in builder.layers:
             layer.owner = self.chain
-        self.backend, self.ops, self.step, self._layers = backend, ops, step, builder.layers
+        self.backend, self.ops, self.step = backend, ops, step
+        self.places = list(zip(builder.paths, builder.layers, strict=True))
         self.input_shape, self.output_shape = shape, output_shape
         self._make_moments()
 
@@ -118,6 +121,12 @@ class Network:
     def moment_names(self) -> tuple[str, ...]:
         """The names of the optimizer's moments, in the order of `moments`."""
         return self._optimizer.moments if self._optimizer else ()
+
+    @property
+    def vocabulary(self) -> int | None:
+        """How many tokens there are, if the first layer takes tokens; None if the model takes numbers."""
+        first: Any = self.chain.layers[0] if self.chain.layers else None
+        return first.vocabulary if first is not None and first.takes == "tokens" else None
 
     def need_built(self) -> None:
         """Raise NotBuiltError unless the model has weights."""
@@ -173,7 +182,7 @@ class Network:
     @contextmanager
     def _restored_on_failure(self) -> Iterator[None]:
         """Give the model and its layers back what they held if the block raises; arrays are not copied."""
-        former = [(item, dict(vars(item))) for item in (self, *self._layers)]
+        former = [(item, dict(vars(item))) for item in (self, *(layer for _, layer in self.places))]
         try:
             yield
         except BaseException:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nnx.inputs import DeviceExamples
+from nnx.inputs import DeviceExamples, Examples, transfer
 from nnx.interface import Array, Program
 from nnx.layers import Context
 from nnx.ops import Ops
@@ -25,6 +25,8 @@ class Batches:
     """Examples on the device, handed out batch by batch in an order that the host may change between epochs.
 
     Attributes:
+        examples: on the device, transferred once.
+        padded: whether some steps of the outputs may be padding.
         count: number of examples.
         size: examples per batch; the last batch may hold fewer.
         steps: batches per epoch.
@@ -32,15 +34,16 @@ class Batches:
         number: () int64 on the device, the batch that comes next.
     """
 
-    def __init__(self, ops: Ops, examples: DeviceExamples, size: int) -> None:
+    def __init__(self, ops: Ops, examples: Examples, size: int) -> None:
         """Begin with batch 0 in the given order."""
-        self.ops, self.examples = ops, examples
-        self.count = int(examples.x.shape[0])
+        self.ops, self.examples, self.padded = ops, transfer(examples, ops), examples.padded
+        self.count = examples.x.shape[0]
         self.size = min(size, self.count)
         self.steps = -(-self.count // self.size)
         self.rows = np.minimum(self.size, self.count - self.size * np.arange(self.steps))
         self.number = ops.backend.zeros((), "int64")
-        self.order = ops.asarray(np.arange(self.count), "int64")
+        self._real_outputs, self._host_order = examples.real_outputs(), np.arange(self.count)
+        self.order = ops.asarray(self._host_order, "int64")
 
     def restart(self, batch: int = 0) -> None:
         """Go to a batch."""
@@ -49,18 +52,21 @@ class Batches:
     def reorder(self, order: NDArray[np.int64]) -> None:
         """Change the order; a full batch has none."""
         if self.steps > 1:
+            self._host_order = order
             self.order[...] = self.ops.asarray(order, "int64")
+
+    def real_outputs(self, start: int, stop: int) -> int:
+        """Return how many outputs the batches start to stop - 1 hold, one per real step of every example."""
+        return int(self._real_outputs[self._host_order[start * self.size : stop * self.size]].sum())
 
     def gather(self, rows: int) -> DeviceExamples:
         """Return the next batch; a batch of all examples is the data themselves."""
         if rows == self.count:
             return self.examples
-        x, targets = self._take(self.examples.x, rows), self._take(self.examples.targets, rows)
-        weight = self.examples.weight
-        return DeviceExamples(x, targets, None if weight is None else self._take(weight, rows))
+        return DeviceExamples(*(self._take(source, rows) for source in self.examples))
 
-    def _take(self, source: Array, rows: int) -> Array:
-        return self.ops.take_rows(source, self.order, self.number, rows, self.size)
+    def _take(self, source: Array | None, rows: int) -> Array | None:
+        return None if source is None else self.ops.take_rows(source, self.order, self.number, rows, self.size)
 
 
 class Trace:
@@ -140,9 +146,9 @@ class TrainingStep:
         """Run one step on the next batch of `rows` examples."""
         model, ops, batch = self.model, self.model.ops, self.batches.gather(rows)
         number = self.batches.number
-        outputs, backward = model.chain.forward(batch.x, Context(train=True))
+        outputs, backward = model.chain.forward(batch.x, Context(train=True, lengths=batch.lengths))
         loss, slope = model.loss.forward(ops, outputs, batch.targets, batch.weight, gradient=True)
-        correct = model.loss.count_correct(ops, outputs, batch.targets)
+        correct = _count_correct(model, outputs, batch, self.batches.padded)
         backward(slope)
         self._penalise(loss, rows)
         self._update(number)
@@ -166,6 +172,13 @@ class TrainingStep:
         model.optimizer.update(ops, model.store, model.moments, model.step, self._rate)
 
 
+def _count_correct(model: Sequential, outputs: Array, batch: DeviceExamples, padded: bool) -> Array | None:
+    """Count the right answers; None where padding could not be told from them."""
+    if padded and batch.marks is None:
+        return None
+    return model.loss.count_correct(model.ops, outputs, batch.targets, batch.marks)
+
+
 class EvaluationStep:
     """Gather, forward as in prediction, loss, bookkeeping."""
 
@@ -177,9 +190,9 @@ class EvaluationStep:
     def __call__(self, rows: int) -> None:
         """Measure the next batch of `rows` examples."""
         model, ops, batch = self.model, self.model.ops, self.batches.gather(rows)
-        outputs, _ = model.chain.forward(batch.x, Context(train=False))
+        outputs, _ = model.chain.forward(batch.x, Context(train=False, lengths=batch.lengths))
         loss, _ = model.loss.forward(ops, outputs, batch.targets, batch.weight, gradient=False)
-        correct = model.loss.count_correct(ops, outputs, batch.targets)
+        correct = _count_correct(model, outputs, batch, self.batches.padded)
         self.trace.store(self.batches.number, loss, correct)
         ops.call(ops.backend.increment, self.batches.number)
 
@@ -187,7 +200,7 @@ class EvaluationStep:
 class Measurement:
     """Loss and accuracy on one set of examples, recorded once and repeated whenever asked for."""
 
-    def __init__(self, model: Sequential, examples: DeviceExamples, batch_size: int, eager: bool = False) -> None:
+    def __init__(self, model: Sequential, examples: Examples, batch_size: int, eager: bool = False) -> None:
         """Prepare for these examples."""
         self.model = model
         self.batches = Batches(model.ops, examples, batch_size)
@@ -202,11 +215,14 @@ class Measurement:
 
 
 def summarise(model: Sequential, batches: Batches, trace: Trace, start: int, stop: int) -> dict[str, float]:
-    """Average the steps start to stop - 1 of a trace, each batch weighed by its number of examples."""
+    """Average the steps start to stop - 1 of a trace, each batch weighed by its number of examples.
+
+    Accuracy is the share of right answers among all real steps of these examples.
+    """
     losses, correct = trace.read()
     rows = batches.rows[start:stop]
     logs = {"loss": float(losses[start:stop] @ rows / rows.sum())}
     if trace.counted:
-        decisions = rows.sum() * model.loss.decisions(model.outputs)
+        decisions = batches.real_outputs(start, stop) * model.loss.decisions(model.output_shape[-1])
         logs["accuracy"] = float(correct[start:stop].sum() / decisions)
     return logs

@@ -15,7 +15,7 @@ from nnx import random
 from nnx.divergence import Guard
 from nnx.errors import DataError, OptionError
 from nnx.history import History
-from nnx.inputs import Examples, transfer
+from nnx.inputs import Examples
 from nnx.progress import Bar, open_bar
 from nnx.schedules import Constant, check_schedule
 from nnx.steps import Batches, Measurement, Runner, TrainingStep, summarise
@@ -118,13 +118,12 @@ class Loop:
         self.run, self.model, self.options, self.callbacks = run, run.model, options, callbacks
         ops, count = self.model.ops, examples.x.shape[0]
         size = count if isinstance(options.batch_size, str) else options.batch_size
-        self.batches = Batches(ops, transfer(examples, ops), size)
+        self.batches = Batches(ops, examples, size)
         self.step = TrainingStep(self.model, self.batches)
         self.runner = Runner(ops, self.step, options.eager)
         self.validation: Measurement | None = None
         if validation is not None:
-            held_out = transfer(validation, ops)
-            self.validation = Measurement(self.model, held_out, max(size, 1024), options.eager)
+            self.validation = Measurement(self.model, validation, max(size, 1024), options.eager)
         self._steps_before = 0  # steps of the epochs finished so far
         self._rates = np.zeros(self.batches.steps)
         self._guard = Guard(self.model, self.batches, self.runner, self.step.trace)

@@ -1,7 +1,12 @@
-"""Losses: each returns the loss, a 0-d array, and its gradient where that is wanted."""
+"""Losses: each returns the loss, a 0-d array, and its gradient where that is wanted.
+
+Axes between the first and the last, such as time, are taken together with the batch: a weight is (N, ...), one per
+row of outputs.
+"""
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from nnx.errors import ShapeError
@@ -18,8 +23,8 @@ class Losses(OpsCore):
     def softmax_cross_entropy(
         self, logits: Array, labels: Array, weight: Array | None, smoothing: float, gradient: bool
     ) -> LossAndGradient:
-        """Cross-entropy of (N, C) logits and (N,) int64 labels, or (N, C) distributions."""
-        if labels.ndim == 1:
+        """Cross-entropy of (N, ..., C) logits and (N, ...) int64 labels, or (N, ..., C) distributions."""
+        if labels.ndim == logits.ndim - 1:
             self._one_label_per_row(logits, labels)
             hard = self.backend.softmax_cross_entropy
             return self._loss(hard, logits, labels, weight, gradient, smoothing)
@@ -29,33 +34,33 @@ class Losses(OpsCore):
     def sigmoid_cross_entropy(
         self, logits: Array, targets: Array, weight: Array | None, gradient: bool
     ) -> LossAndGradient:
-        """Binary cross-entropy of (N, O) logits and targets."""
+        """Binary cross-entropy of (N, ..., O) logits and targets."""
         self.same("sigmoid_cross_entropy", logits=logits, targets=targets)
         return self._loss(self.backend.sigmoid_cross_entropy, logits, targets, weight, gradient)
 
     def mean_squared_error(
         self, outputs: Array, targets: Array, weight: Array | None, gradient: bool
     ) -> LossAndGradient:
-        """Mean squared error of (N, O) outputs and targets."""
+        """Mean squared error of (N, ..., O) outputs and targets."""
         self.same("mean_squared_error", outputs=outputs, targets=targets)
         return self._loss(self.backend.mean_squared_error, outputs, targets, weight, gradient)
 
     def mean_absolute_error(
         self, outputs: Array, targets: Array, weight: Array | None, gradient: bool
     ) -> LossAndGradient:
-        """Mean absolute error of (N, O) outputs and targets."""
+        """Mean absolute error of (N, ..., O) outputs and targets."""
         self.same("mean_absolute_error", outputs=outputs, targets=targets)
         return self._loss(self.backend.mean_absolute_error, outputs, targets, weight, gradient)
 
     def huber(
         self, outputs: Array, targets: Array, weight: Array | None, delta: float, gradient: bool
     ) -> LossAndGradient:
-        """Huber loss of (N, O) outputs and targets."""
+        """Huber loss of (N, ..., O) outputs and targets."""
         self.same("huber", outputs=outputs, targets=targets)
         return self._loss(self.backend.huber, outputs, targets, weight, gradient, delta)
 
     def _one_label_per_row(self, logits: Array, labels: Array) -> None:
-        if labels.shape[0] != logits.shape[0]:
+        if labels.shape != logits.shape[:-1]:
             raise ShapeError(
                 f"softmax_cross_entropy expects one label per row of logits {tuple(logits.shape)}, "
                 f"got labels {tuple(labels.shape)}."
@@ -70,8 +75,14 @@ class Losses(OpsCore):
         gradient: bool,
         *attributes: Any,
     ) -> LossAndGradient:
-        if outputs.shape[0] == 0:
+        if 0 in outputs.shape[:-1]:
             raise ShapeError(f"a loss expects at least one row, got outputs {tuple(outputs.shape)}.")
         loss, slope = self.scalar(), self.like(outputs) if gradient else None
-        self.call(kernel, outputs, targets, weight, loss, slope, *attributes)
+        aligned = self.rows(targets) if targets.ndim == outputs.ndim else self._flat_rows(targets)
+        rows_weight = None if weight is None else self._flat_rows(weight)
+        rows_slope = None if slope is None else self.rows(slope)
+        self.call(kernel, self.rows(outputs), aligned, rows_weight, loss, rows_slope, *attributes)
         return loss, slope
+
+    def _flat_rows(self, x: Array) -> Array:
+        return self.reshape(x, (math.prod(x.shape),))

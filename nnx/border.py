@@ -1,0 +1,187 @@
+"""The border between users' data and the device: arrays, inputs and lengths are checked on the host once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nnx.errors import BackendError, DataError, DtypeError, ShapeError, UnknownNameError
+from nnx.interface import Array
+from nnx.ops import Ops
+from nnx.registry import find_owner
+
+Host = NDArray[Any]
+
+Extents = tuple[int | None, ...]
+"""The shape of one example; None stands for any number of steps."""
+
+
+def to_host(value: Any, argument: str, ops: Ops) -> Host:
+    """Return a numeric NumPy array of what a user passed: an array, nested lists, or an array of the backend.
+
+    Raises:
+        BackendError: an array of another backend.
+        DataError: a masked array.
+        DtypeError: not numbers.
+        ShapeError: nested lists of unequal lengths.
+    """
+    if not isinstance(value, np.ndarray) and ops.backend.owns(value):
+        return ops.backend.to_numpy(value)
+    owner = None if isinstance(value, np.ndarray) else find_owner(value)
+    if owner is not None:
+        raise BackendError(
+            f"{argument} is an array of the backend {owner.name!r}, but the model runs on {ops.backend.name!r}. "
+            f"Pass nnx.get_backend({owner.name!r}).to_numpy({argument}), or move the model with model.to(...)."
+        )
+    return plain_array(value, argument)
+
+
+def plain_array(value: Any, argument: str) -> Host:
+    """Return a numeric NumPy array of an array or of nested lists; raises as `to_host` does."""
+    _refuse_masks(value, argument)
+    try:
+        array = np.asarray(value)
+    except ValueError as error:
+        raise ShapeError(f"{argument} must be rectangular, got nested sequences of unequal lengths.") from error
+    if array.dtype.kind not in "biuf":
+        raise DtypeError(f"{argument} must hold real numbers, got dtype {array.dtype}.")
+    return array
+
+
+def _refuse_masks(value: Any, argument: str) -> None:
+    for part in (value, *(value if isinstance(value, list | tuple) else ())):
+        if isinstance(part, np.ma.MaskedArray):
+            raise DataError(
+                f"{argument} is a masked array, but nnx would use the masked elements like all others; "
+                "replace them by .filled(value), or leave their rows out."
+            )
+
+
+def check_x(x: Any, input_shape: Extents | None, vocabulary: int | None, ops: Ops, argument: str = "x") -> Host:
+    """Return inputs (M, *input_shape): floating, or int64 where the model has a vocabulary.
+
+    Raises:
+        ShapeError: another shape per example; the batch axis is missing.
+        DataError: NaN or infinity among numbers; among tokens, what is none of the vocabulary.
+    """
+    array = to_host(x, argument, ops)
+    if array.ndim == 0:
+        raise ShapeError(f"{argument} must have a batch axis first, got a single number.")
+    if input_shape is not None and not _fits(array.shape[1:], input_shape):
+        hint = f" For a single example, add the batch axis: {argument}[None]." * _fits(array.shape, input_shape)
+        raise ShapeError(f"{argument} must have shape {batch_of(input_shape)}, got {array.shape}.{hint}")
+    if vocabulary is not None:
+        return _check_tokens(array, vocabulary, argument)
+    with np.errstate(over="ignore"):  # what overflows in the model's dtype is found below
+        converted = array.astype(ops.dtype, copy=False)
+    check_finite(converted, argument)
+    return converted
+
+
+def _fits(shape: tuple[int, ...], expected: Extents) -> bool:
+    return len(shape) == len(expected) and all(
+        wanted in (None, extent) for extent, wanted in zip(shape, expected, strict=True)
+    )
+
+
+def batch_of(shape: Extents) -> str:
+    """Return the shape of a batch of examples as text, such as (N, 4) or (N, T, 8)."""
+    extents = ["N", *("T" if extent is None else str(extent) for extent in shape)]
+    return f"({', '.join(extents)}{',' if len(extents) == 1 else ''})"
+
+
+def place(index: Sequence[Any]) -> str:
+    """Return in words where in the examples an index points: its row, and its step where there is one."""
+    row, *steps = (int(axis) for axis in index)
+    return ", ".join([f"row {row}", *([f"step {', '.join(map(str, steps))}"] if steps else [])])
+
+
+def _check_tokens(array: Host, vocabulary: int, argument: str) -> Host:
+    bad = (array < 0) | (array >= vocabulary)
+    if array.dtype.kind == "f":
+        bad |= array != np.floor(array)
+    if bad.any():
+        where = tuple(np.argwhere(bad)[0])
+        raise DataError(
+            f"{argument} must hold tokens, whole numbers of 0 to {vocabulary - 1} for this vocabulary of "
+            f"{vocabulary}, got {array[where].item()} in {place(where[:1])}."
+        )
+    return array.astype(np.int64)
+
+
+def check_finite(array: Host, argument: str) -> None:
+    """Raise DataError if there is NaN or infinity, naming the first row that holds it."""
+    if array.dtype.kind == "f" and not np.isfinite(array).all():
+        row = int(np.argwhere(~np.isfinite(array))[0][0])
+        raise DataError(
+            f"{argument} holds NaN or infinity as {array.dtype}, first in row {row}; replace or remove such values."
+        )
+
+
+def check_lengths(
+    lengths: Any,
+    rows: int,
+    input_shape: tuple[int, ...],
+    vocabulary: int | None,
+    ops: Ops,
+    argument: str = "lengths",
+) -> Host | None:
+    """Return how many steps of each sequence are real, (rows,) int64 in 1..T; None for None.
+
+    Raises:
+        ShapeError: the inputs have no time axis, or lengths are not one per sequence.
+        DataError: a length is not a whole number of 1 to T.
+    """
+    if lengths is None:
+        return None
+    check_time_axis(input_shape, vocabulary, argument)
+    array = to_host(lengths, argument, ops)
+    if array.shape != (rows,):
+        raise ShapeError(f"{argument} must have shape ({rows},), one per sequence, got {array.shape}.")
+    bad = ~((array >= 1) & (array <= input_shape[0]) & (array == np.floor(array)))
+    if bad.any():
+        row = int(np.argmax(bad))
+        empty = " A sequence without steps has no outputs and no last state: leave it out." * bool(array[row] == 0)
+        raise DataError(
+            f"{argument} must be whole numbers of 1 to {input_shape[0]}, the steps of the inputs, "
+            f"got {array[row].item()} in row {row}.{empty}"
+        )
+    return array.astype(np.int64)
+
+
+def check_time_axis(input_shape: tuple[int, ...], vocabulary: int | None, argument: str) -> None:
+    """Raise ShapeError unless the first axis of an example can be time: (T, F, ...), or (T, ...) of tokens."""
+    if len(input_shape) < (2 if vocabulary is None else 1):
+        raise ShapeError(
+            f"{argument} needs sequences, (N, T, features) or (N, T) tokens, but the model takes inputs "
+            f"{batch_of(input_shape)}."
+        )
+
+
+def check_values(values: Any, shape: tuple[int, ...], argument: str, ops: Ops) -> Host:
+    """Return new values for an array of a model, in its dtype.
+
+    Raises:
+        ShapeError, DataError, DtypeError: another shape, not finite, or not numbers.
+    """
+    array = to_host(values, argument, ops)
+    if array.shape != shape:
+        raise ShapeError(f"{argument} must have shape {shape}, got {array.shape}.")
+    with np.errstate(over="ignore"):
+        converted = array.astype(ops.dtype)
+    check_finite(converted, argument)
+    return converted
+
+
+def check_weight(name: str, values: Any, held: Mapping[str, Array], ops: Ops) -> Host:
+    """Return new values for one of the arrays that a model holds.
+
+    Raises:
+        UnknownNameError, ShapeError, DataError, DtypeError: they do not fit.
+    """
+    if name not in held:
+        raise UnknownNameError("weight", name, held)
+    return check_values(values, tuple(held[name].shape), f"weight {name!r}", ops)
