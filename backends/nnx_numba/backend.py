@@ -19,9 +19,10 @@ from nnx_numba.lines import REGISTER_BYTES
 from nnx_numba.losses import Losses
 from nnx_numba.normalization import Normalization
 from nnx_numba.program import compile_tape
+from nnx_numba.recurrent import Recurrent
 from nnx_numba.updates import Updates
 
-_FAMILIES = (Linear, Activations, Normalization, Dropout, Losses, Indexing, Updates)
+_FAMILIES = (Linear, Activations, Normalization, Dropout, Losses, Indexing, Recurrent, Updates)
 _NATIVE = {function for family in _FAMILIES for function in vars(family).values() if callable(function)}
 
 
@@ -30,7 +31,7 @@ def _is_native(kernel: Any) -> bool:
     return getattr(kernel, "__func__", None) in _NATIVE
 
 
-class NumbaBackend(Linear, Normalization, Dropout, Losses, Indexing, Updates):
+class NumbaBackend(Recurrent, Normalization, Dropout, Losses, Indexing, Updates):
     """Compiled kernels on the CPU: fused, one pass over memory each, on all cores where that pays."""
 
     name = "numba"

@@ -23,6 +23,7 @@ import platformdirs
 from nnx_numba.internals import NullCache, dumps, rebuild_result, register_bytes
 
 _PACKAGE = Path(__file__).resolve().parent
+_NAME = 100  # letters of a file name: a kernel of many arguments has a name longer than file systems allow
 
 
 @cache
@@ -94,4 +95,5 @@ class DiskCache(NullCache):  # type: ignore[misc]  # Any, see internals
         """One file per function, signature and processor."""
         folder = cache_folder()
         key = f"{self._name} {sig} {codegen.magic_tuple()} {register_bytes()}"
-        return folder and folder / f"{self._name}-{hashlib.sha256(key.encode()).hexdigest()[:16]}.nbc"
+        short = self._name[:_NAME]
+        return folder and folder / f"{short}-{hashlib.sha256(key.encode()).hexdigest()[:16]}.nbc"
