@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from nnx.interface import Array, Backend, Memory, Program, Tape, aligned_empty, host_memory
 from nnx_numpy.activations import Activations
+from nnx_numpy.convolution import Convolution
 from nnx_numpy.dropout import Dropout
 from nnx_numpy.indexing import Indexing
 from nnx_numpy.linear import Linear
@@ -23,7 +24,9 @@ from nnx_numpy.plan import Replay
 from nnx_numpy.updates import Updates
 
 
-class NumpyBackend(Linear, Activations, Normalization, Dropout, Losses, Indexing, Updates, Backend):
+class NumpyBackend(
+    Linear, Activations, Normalization, Dropout, Losses, Indexing, Updates, Convolution, Backend
+):
     """NumPy arrays, BLAS products and ufuncs that write into the destination."""
 
     name = "numpy"

@@ -1,12 +1,25 @@
 """The tables of cases, one file per family of kernels."""
 
 from nnx.conformance.case import Case
-from nnx.conformance.cases import activations, dropout, indexing, linear, losses, normalization, updates
-
-CASES: tuple[Case, ...] = tuple(
-    case
-    for family in (linear, activations, normalization, dropout, losses, indexing, updates)
-    for case in family.CASES
+from nnx.conformance.cases import (
+    activations,
+    convolution,
+    dropout,
+    embedding,
+    indexing,
+    linear,
+    losses,
+    normalization,
+    pooling,
+    recurrent,
+    updates,
 )
+
+_FAMILIES = (
+    *(linear, activations, convolution, pooling, normalization, dropout, recurrent, embedding, losses, indexing),
+    updates,
+)
+
+CASES: tuple[Case, ...] = tuple(case for family in _FAMILIES for case in family.CASES)
 
 __all__ = ["CASES"]

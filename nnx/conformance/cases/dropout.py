@@ -10,6 +10,17 @@ from nnx.conformance.case import Arguments, Case, Draw, Input, Output, late
 from nnx.conformance.tolerance import elementwise
 
 _SHAPES = ((0, 5), (3, 0), (1, 1), (1, 15), (2, 16), (3, 17), (33, 31), (31, 257), (1000, 513))
+_IMAGES = (
+    (0, 4, 5),
+    (3, 0, 5),
+    (3, 4, 0),
+    (1, 1, 1),
+    (1, 7, 15),
+    (5, 49, 16),
+    (3, 1, 17),
+    (33, 6, 33),
+    (2, 300, 257),
+)
 _KEYS = (
     *(
         (0, 0, 0),
@@ -31,7 +42,7 @@ def _random_bits(_: Draw, shape: tuple[int, int], seed: int, stream: int, step: 
     }
 
 
-def _dropout(draw: Draw, shape: tuple[int, int], threshold: int, *, special: bool = False) -> Arguments:
+def _dropout(draw: Draw, shape: tuple[int, ...], threshold: int, *, special: bool = False) -> Arguments:
     x = draw.normal(*shape)
     if special:
         flat = x.reshape(-1)
@@ -72,6 +83,19 @@ CASES: tuple[Case, ...] = (
             "dropout",
             f"(33, 31) NaN and infinities, threshold {t}",
             late(_dropout, (33, 31), t, special=True),
+        )
+        for t in (1, 30000, 65536)
+    ),
+    *(
+        Case("channel_dropout", f"{shape} threshold {threshold}", late(_dropout, shape, threshold))
+        for shape in _IMAGES
+        for threshold in ((1, 32768, 52429, 65535, 65536) if shape == (33, 6, 33) else (45875,))
+    ),
+    *(
+        Case(
+            "channel_dropout",
+            f"(9, 7, 31) NaN and infinities, threshold {t}",
+            late(_dropout, (9, 7, 31), t, special=True),
         )
         for t in (1, 30000, 65536)
     ),

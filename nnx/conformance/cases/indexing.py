@@ -50,6 +50,23 @@ def _repeated_rows(draw: Draw) -> Arguments:
     return {**arguments, "order": Input(draw.integers(40, 40), "int64")}
 
 
+def _join(draw: Draw, rows: int, left: int, right: int) -> Arguments:
+    a, b = _halves(draw, rows, left, right)
+    return {"a": Input(a), "b": Input(b), "out": Output((rows, left + right))}
+
+
+def _split(draw: Draw, rows: int, left: int, right: int) -> Arguments:
+    x = np.concatenate(_halves(draw, rows, left, right), axis=1)
+    return {"x": Input(x), "a": Output((rows, left)), "b": Output((rows, right))}
+
+
+def _halves(draw: Draw, rows: int, left: int, right: int) -> tuple[Values, Values]:
+    a, b = draw.normal(rows, left), draw.normal(rows, right)
+    for part in (a, b):
+        part.reshape(-1)[:3] = [math.nan, -math.inf, -0.0][: part.size]
+    return a, b
+
+
 def _load_at(draw: Draw, size: int, index: int, dtype: str) -> Arguments:
     return {
         "source": Input(_any(draw, dtype, (size,)), dtype),
@@ -117,6 +134,8 @@ _BATCHES = (  # source, batch size, batch, rows of out
     *(((100, 0), 10, 9, 10), ((100, 7), 10, 0, 0), ((1000, 513), 300, 3, 100), ((9, 2, 2, 3), 4, 1, 4)),
 )
 
+_PAIRS = ((0, 3, 4), (1, 1, 1), (3, 0, 5), (3, 5, 0), (31, 33, 33), (33, 5, 17), (257, 16, 1), (7, 1, 255))
+
 CASES: tuple[Case, ...] = (
     *over("add", _SHAPES, _add),
     Case("add", "(9, 9) special values", _add_special),
@@ -132,6 +151,8 @@ CASES: tuple[Case, ...] = (
         for dtype in (_ANY_DTYPE if source == (33, 31) else ("float32",))
     ),
     Case("take_rows", "(40, 9) repeated rows", _repeated_rows, dtypes=("float64",)),
+    *over("join", _PAIRS, _join),
+    *over("split", _PAIRS, _split),
     *(
         Case(
             "load_at",
