@@ -12,9 +12,6 @@ from jax import lax
 from benchmarks.contenders.jax_network import Parts, forward, initial_parts
 from benchmarks.networks import Convolutions, Sequences
 
-UNROLL = 5
-"""Time steps per turn of the loop."""
-
 
 @initial_parts.register
 def _(workload: Convolutions) -> tuple[Parts, Parts]:
@@ -73,7 +70,7 @@ def lstm(inputs: Any, u: Any) -> Any:
         return (h, c), h
 
     begin = jnp.zeros((inputs.shape[1], u.shape[0]), np.float32)
-    return lax.scan(turn, (begin, begin), inputs, unroll=UNROLL)[1]
+    return lax.scan(turn, (begin, begin), inputs)[1]
 
 
 def gru(inputs: Any, u: Any, b: Any) -> Any:
@@ -87,4 +84,4 @@ def gru(inputs: Any, u: Any, b: Any) -> Any:
         return h, h
 
     begin = jnp.zeros((inputs.shape[1], u.shape[0]), np.float32)
-    return lax.scan(turn, begin, inputs, unroll=UNROLL)[1]
+    return lax.scan(turn, begin, inputs)[1]

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from benchmarks.contenders import jax_layers, jax_network  # noqa: F401
+from benchmarks.contenders import jax_layers, jax_network  # noqa: F401  registers its networks
 from benchmarks.contenders.base import CannotExpressError, Loop, Trainer
 from benchmarks.kernels.cases import Case
 from benchmarks.networks import Data, Workload

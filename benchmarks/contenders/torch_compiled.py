@@ -11,12 +11,12 @@ from typing import Any
 
 import torch
 
-from benchmarks.contenders.base import Loop, Trainer
+from benchmarks.contenders.base import CannotExpressError, Loop, Trainer
 from benchmarks.contenders.torch_eager import BatchedTrainer, Eager
 from benchmarks.contenders.torch_functions import function_of
 from benchmarks.kernels.cases import Case
 from benchmarks.kernels.in_torch import compile_options, compiled_loop
-from benchmarks.networks import Data, Workload
+from benchmarks.networks import Data, Sequences, Workload
 
 
 class CompiledTrainer(BatchedTrainer):
@@ -64,6 +64,8 @@ class Compiled(Eager):
 
     def trainer(self, workload: Workload, data: Data, shuffle: bool) -> Trainer:
         """See `Contender.trainer`."""
+        if isinstance(workload, Sequences):
+            raise CannotExpressError("torch.compile fails at the gradient of torch.lstm and torch.gru")
         return CompiledTrainer(workload, data, shuffle, self.device)
 
     def kernel(self, case: Case) -> Loop:
