@@ -146,6 +146,11 @@ _FORWARD = {name: _forward(name) for name in ELEMENTWISE}
 _BACKWARD = {name: _backward(name) for name in ELEMENTWISE}
 
 
+def forward_entry(name: str, arguments: tuple[Array, Array, float]) -> int:
+    """Return the address of an activation's C entry for (x, y, alpha), for kernels that call it themselves."""
+    return int(_FORWARD[name].entry(arguments).address)
+
+
 def top_of(x: Value, *_: Value) -> Value:
     """The first pass of a softmax: the largest element."""
     return x

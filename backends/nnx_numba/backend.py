@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from nnx.interface import Array, Memory, Program, Tape, aligned_empty, host_memory
 from nnx_numba import team
 from nnx_numba.activations import Activations
+from nnx_numba.convolution import Convolution
 from nnx_numba.dropout import Dropout
 from nnx_numba.indexing import Indexing
 from nnx_numba.linear import Linear
@@ -22,7 +23,7 @@ from nnx_numba.program import compile_tape
 from nnx_numba.recurrent import Recurrent
 from nnx_numba.updates import Updates
 
-_FAMILIES = (Linear, Activations, Normalization, Dropout, Losses, Indexing, Recurrent, Updates)
+_FAMILIES = (Linear, Activations, Convolution, Normalization, Dropout, Losses, Indexing, Recurrent, Updates)
 _NATIVE = {function for family in _FAMILIES for function in vars(family).values() if callable(function)}
 
 
@@ -31,7 +32,7 @@ def _is_native(kernel: Any) -> bool:
     return getattr(kernel, "__func__", None) in _NATIVE
 
 
-class NumbaBackend(Recurrent, Normalization, Dropout, Losses, Indexing, Updates):
+class NumbaBackend(Recurrent, Convolution, Normalization, Dropout, Losses, Indexing, Updates):
     """Compiled kernels on the CPU: fused, one pass over memory each, on all cores where that pays."""
 
     name = "numba"

@@ -109,7 +109,7 @@ def product(
         area = (0, rows, first * panel, min(last * panel, columns))
     else:
         area = (first * height, min(last * height, rows), 0, columns)
-    multiply(left, right, result, area, depth, height, bias, memory)
+    multiply(left, right, result, area, depth, height, bias, False, memory)
 
 
 @kernel

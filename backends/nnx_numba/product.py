@@ -66,11 +66,22 @@ class Product:
     """Emits left @ right into an area of out."""
 
     def __init__(
-        self, lines: Lines, left: Strided, right: Strided, out: Strided, depth: Any, height: Any, memory: Any
+        self,
+        lines: Lines,
+        left: Strided,
+        right: Strided,
+        out: Strided,
+        depth: Any,
+        height: Any,
+        goes_on: Any,
+        memory: Any,
     ) -> None:
-        """Take the operands, their common extent, the rows of a tile and memory for packing, in LLVM values."""
+        """Take the operands, their common extent, the rows of a tile and memory for packing, in LLVM values.
+
+        `goes_on` says whether sums go on from what the result holds.
+        """
         self.lines, self.builder, self.depth, self.height = lines, lines.builder, depth, height
-        self.left, self.right, self.out = left, right, out
+        self.left, self.right, self.out, self.goes_on = left, right, out, goes_on
         self.element, self.width = WORD(lines.size), 2 * lines.lanes
         self._panel = lines.memory(2 * DEPTH)
         self._packed, self._block_rows = memory, WORKING // (DEPTH * lines.size) - TALL
@@ -120,7 +131,7 @@ class Product:
             pack(lines, source, smaller(builder, rest, WORD(self.width)), block.deep, target)
         masks = [lines.mask(builder.sub(rest, WORD(n * lines.lanes))) for n in range(2)]
         starts = [self._start(bias, column, n, mask) for n, mask in enumerate(masks)]
-        fresh = builder.icmp_signed("==", block.begin, WORD(0))
+        fresh = builder.and_(builder.icmp_signed("==", block.begin, WORD(0)), builder.not_(self.goes_on))
         address = builder.select(packs, self._panel, source.address)
         stride = builder.select(packs, WORD(2 * REGISTER_BYTES), source.row)
         panel = Strip(address, stride, block.deep, rest, masks, starts, fresh)
@@ -149,12 +160,22 @@ class Product:
 
 @intrinsic
 def multiply(
-    _context: Any, left: Any, right: Any, out: Any, area: Any, depth: Any, height: Any, bias: Any, memory: Any
+    _context: Any,
+    left: Any,
+    right: Any,
+    out: Any,
+    area: Any,
+    depth: Any,
+    height: Any,
+    bias: Any,
+    goes_on: Any,
+    memory: Any,
 ) -> Any:
     """Add up left @ right in an area of out.
 
     left, right, out: (address, bytes to the next row, to the next column); area: (row, stop, column, stop);
-    bias: an array with one element for each column, or of no elements; memory: the address of `WORKING` bytes.
+    bias: an array with one element for each column, or of no elements, where sums begin; goes_on: whether they go
+    on from what out holds instead; memory: the address of `WORKING` bytes.
     """
 
     def generate(context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
@@ -162,7 +183,7 @@ def multiply(
         left, right, out = (Strided(*words(builder, arguments[n], 3)) for n in range(3))
         area = Area(*words(builder, arguments[3], 4))
         offset = lines.optional(context.make_array(bias)(context, builder, arguments[6]))
-        Product(lines, left, right, out, arguments[4], arguments[5], arguments[7]).emit(area, offset)
+        Product(lines, left, right, out, arguments[4], arguments[5], *arguments[7:]).emit(area, offset)
         return context.get_dummy_value()
 
-    return types.none(left, right, out, area, depth, height, bias, memory), generate
+    return types.none(left, right, out, area, depth, height, bias, goes_on, memory), generate
