@@ -21,11 +21,12 @@ from nnx_numpy.linear import Linear
 from nnx_numpy.losses import Losses
 from nnx_numpy.normalization import Normalization
 from nnx_numpy.plan import Replay
+from nnx_numpy.pooling import Pooling
 from nnx_numpy.updates import Updates
 
 
 class NumpyBackend(
-    Linear, Activations, Normalization, Dropout, Losses, Indexing, Updates, Convolution, Backend
+    Linear, Activations, Normalization, Dropout, Losses, Indexing, Updates, Convolution, Pooling, Backend
 ):
     """NumPy arrays, BLAS products and ufuncs that write into the destination."""
 

@@ -134,3 +134,10 @@ def _runs(images: Numbers, grid: Grid, out: Numbers) -> tuple[Numbers, Numbers]:
     axes = 1 if joined else 2
     shape = (images.shape[0], *grid.places, *grid.size[:axes])
     return np.ndarray(shape, run, images, offset, (*places, *taps[:axes])), out.reshape(-1).view(run).reshape(shape)
+
+
+def copy_pixels(plan: Plan, source: Numbers, out: Numbers) -> None:
+    """Take out = source of images whose channels lie side by side: each pixel as one element of its size."""
+    if source.size:
+        pixel = np.dtype((np.void, source.shape[-1] * source.itemsize))
+        plan.copy(source.view(pixel), out.view(pixel))
