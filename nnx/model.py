@@ -132,8 +132,9 @@ class Sequential(Compiled):
         if share:
             raise OptionError("validation_data and validation_split exclude each other; give one of them.")
         if not isinstance(validation_data, tuple | list) or len(validation_data) not in (2, 3):
-            kind = type(validation_data).__name__
-            raise OptionError(f"validation_data must be (x, y) or (x, y, lengths), got a {kind} of something else.")
+            size = f" of {len(validation_data)}" if isinstance(validation_data, tuple | list) else ""
+            given = f"{type(validation_data).__name__}{size}"
+            raise OptionError(f"validation_data must be (x, y) or (x, y, lengths), got {given}.")
         x, y, lengths = (*validation_data, None)[:3]
         names = Names(*(f"validation_data[{index}]" for index in range(3)))
         return examples, self._examples(x, y, lengths=lengths, names=names)
