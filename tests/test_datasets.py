@@ -146,9 +146,7 @@ def test_catalogue_names_publisher_licence_and_exact_files_of_every_set() -> Non
 
 
 def test_sets_that_are_no_images_are_refused_by_name_of_what_reads_them() -> None:
-    with pytest.raises(
-        OptionError, match=r"\(cats, .*got 'airline', which is a series; nnx\.datasets\.airline"
-    ):
+    with pytest.raises(OptionError, match=r"\(cats, .*got 'airline', which is a series; nnx\.datasets\.airline"):
         datasets.load("airline")
     assert {"airline", "shakespeare"} == set(datasets.names()) - set(datasets.names("images"))
 

@@ -159,7 +159,7 @@ def test_targets_that_do_not_fit_the_steps_are_refused(loss: str, y: Any, error:
         ({"sample_weight": np.ones(4)}, ShapeError, "sample_weight must have shape (5,) or (5, 4), got (4,)."),
         ({"sample_weight": np.ones((5, 3))}, ShapeError, "must have shape (5,) or (5, 4), got (5, 3)."),
         (
-            {"sample_weight": np.where(LABELS == LABELS[1, 2], -1, 1)},
+            {"sample_weight": np.where(LABELS[1, 2] == LABELS, -1, 1)},
             DataError,
             "at least 0 as float64, got -1 for row",
         ),

@@ -16,9 +16,7 @@ example = typer.Typer(no_args_is_help=True, help="Run worked examples: images, s
 Name = Annotated[str, typer.Argument(metavar="NAME", help=f"One of {', '.join(EXAMPLES)}.")]
 Epochs = Annotated[
     int | None,
-    typer.Option(
-        "--epochs", min=1, metavar="N", help="How often to go through the data; by default what suits it."
-    ),
+    typer.Option("--epochs", min=1, metavar="N", help="How often to go through the data, by default as suits it."),
 ]
 
 

@@ -1,11 +1,13 @@
 """A convolutional network that tells cats from what is none, from 209 photographs.
 
-So few photographs are learned by heart at once. What helps is a network with few parameters, three convolutions that
-each halve the picture and a mean over what is left of it, and dropout; how sure its answer is, 50 test photographs
-cannot tell exactly: one of them is two per cent.
+So few photographs are soon learned by heart. What helps: few parameters, since a convolution has the same for every
+place; mirrored photographs, which are as good as new ones; dropout before the last layer, and an L2 penalty. Mind
+that one of the 50 test photographs is two per cent, so that another seed may do a little better or worse.
 """
 
 from __future__ import annotations
+
+import numpy as np
 
 import nnx
 from nnx.examples.outcome import Outcome
@@ -35,6 +37,7 @@ def build(epochs: int, seed: int, backend: str | None) -> nnx.Sequential:
 def run(epochs: int = EPOCHS, seed: int = 1, backend: str | None = None) -> Outcome:
     """Train on 209 photographs; measure on 50 others."""
     (x, y), (x_test, y_test) = nnx.datasets.cats()
+    x, y = np.concatenate([x, x[:, :, ::-1]]), np.concatenate([y, y])  # and mirrored, left to right
     model = build(epochs, seed, backend)
     history = model.fit(x, y, epochs=epochs, batch_size=BATCH_SIZE)
     measured = model.evaluate(x_test, y_test)

@@ -4,8 +4,8 @@ Each character becomes a vector that is learned (Embedding), a recurrent layer r
 dense layer gives a number for each of the 65 characters that may come next. The loss is in nats per character:
 guessing blindly costs log 65 = 4.17, knowing how frequent each character is 3.31.
 
-To write, the model is given a beginning and then its own characters, one by one, in a stream that keeps its state. A
-temperature decides how bold it is: below 1 it prefers what it is sure of, above 1 it takes risks.
+To write, the model is given a beginning and then its own characters, one by one, in a stream that keeps its state.
+A temperature decides how bold it is: below 1 it prefers what it is sure of, above 1 it takes risks.
 """
 
 from __future__ import annotations
