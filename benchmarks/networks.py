@@ -86,6 +86,10 @@ class Workload:
         """The loss, by the name that nnx gives it."""
         raise NotImplementedError(f"{type(self).__name__} must supply loss")
 
+    def initial_weights(self) -> list[Floats]:
+        """Draw the weights from which everyone starts, from input to output."""
+        raise NotImplementedError(f"{type(self).__name__} must supply initial_weights")
+
     def _draw(self, rng: np.random.Generator) -> Data:
         raise NotImplementedError(f"{type(self).__name__} must supply _draw")
 

@@ -71,9 +71,10 @@ def run(layer: Recurrent, epochs: int = EPOCHS, seed: int = 1, backend: str | No
         for name, values in forecasts.items()
         for measure in (rmse, mae)
     }
-    rows = [
-        {"month": str(month), "passengers": float(real), **dict(zip(forecasts, map(float, values), strict=True))}
-        for month, real, *values in zip(series.months[-AHEAD:], actual, *forecasts.values(), strict=True)
+    columns = {"passengers": actual, **forecasts}
+    rows: list[dict[str, str | float]] = [
+        {"month": str(month), **{name: float(values[number]) for name, values in columns.items()}}
+        for number, month in enumerate(series.months[-AHEAD:])
     ]
     return Outcome({**scores, "seconds": sum(history["seconds"])}, tuple(rows))
 
