@@ -41,9 +41,11 @@ def _recurrent(run: Callable[..., Any], biases: tuple[str, ...]) -> Callable[[He
 
 
 def _embedding(held: Held, _: Any) -> list[Any]:
-    tokens = held["tokens"]
-    y, pullback = jax.vjp(lambda table: jnp.take(table, tokens, axis=0, mode="clip"), held["table"])
-    return [y, *pullback(held["dy"])]
+    # Forward and backward share no input: without the barrier, the one that does not depend on what is moved from
+    # turn to turn would be taken out of the loop.
+    tokens, table, dy = jax.lax.optimization_barrier((held["tokens"], held["table"], held["dy"]))
+    y, pullback = jax.vjp(lambda table: jnp.take(table, tokens, axis=0, mode="clip"), table)
+    return [y, *pullback(dy)]
 
 
 LAYER_FUNCTIONS: dict[str, Callable[[Held, Any], list[Any]]] = {
