@@ -46,6 +46,10 @@ def test_every_destination_of_every_kernel_is_compared() -> None:
         compared.setdefault(case.kernel, set()).update(names)
     assert compared["linear_backward"] == {"dz", "dx", "dw", "db"}
     assert compared["batch_norm"] == {"running_mean", "running_var", "y", "mean", "rstd"}
+    assert compared["conv2d_backward"] == {"dz", "dx", "dw", "db"}
+    assert compared["lstm"] == {"y", "gates", "cells", "h_last", "c_last"}
+    assert compared["lstm_backward"] == {"dxw", "du", "dh0", "dc0"}
+    assert compared["gru_backward"] == {"dxw", "dhu", "du", "db", "dh0"}
     assert compared["adam"] == {"p", "m", "v"}
     assert all(compared.values())
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as some
 
 import nnx
 from nnx.errors import OptionError, UnknownNameError
-from nnx.initializers import INITIALIZERS, check_initializer, fans
+from nnx.initializers import INITIALIZERS, by_group, check_initializer, fans, ones_within
 
 FAN_IN, FAN_OUT = 60, 40
 SEEDS = range(20)
@@ -139,3 +139,26 @@ def test_a_function_that_returns_another_shape_is_refused() -> None:
             input_shape=(3,),
             backend="generic:numpy",
         )
+
+
+@pytest.mark.parametrize("name", ["glorot_uniform", "he", "orthogonal"])
+def test_each_group_is_drawn_as_a_matrix_of_its_own(name: str) -> None:
+    values = by_group(INITIALIZERS[name], 3)((5, 6), 1, 7)
+    for group in range(3):
+        np.testing.assert_array_equal(
+            values[:, 2 * group : 2 * group + 2], INITIALIZERS[name]((5, 2), 1, 7 + group)
+        )
+
+
+def test_groups_wrap_round_at_the_last_stream() -> None:
+    values = by_group(INITIALIZERS["uniform"], 2)((2, 2), 1, 2**64 - 1)
+    np.testing.assert_array_equal(values[:, 1:], INITIALIZERS["uniform"]((2, 1), 1, 0))
+
+
+def test_ones_stand_within_their_bounds() -> None:
+    np.testing.assert_array_equal(ones_within(2, 4)((6,), 0, 0), [0, 0, 1, 1, 0, 0])
+
+
+def test_the_fans_of_a_convolution_count_its_window() -> None:
+    assert fans((3, 2, 4, 8)) == (3 * 2 * 4, 3 * 2 * 8)
+    assert fans((3, 4, 8)) == (3 * 4, 3 * 8)

@@ -7,6 +7,7 @@ import pytest
 
 from nnx import Backend, registry
 from nnx.errors import BackendError, DtypeError, ShapeError
+from nnx.interface import Window
 from nnx.ops import Ops
 
 F64 = "float64"
@@ -86,3 +87,49 @@ def test_the_gradient_is_computed_only_where_it_is_wanted(backend: Backend) -> N
     x = ops.asarray(np.ones((2, 3)))
     assert ops.mean_squared_error(x, x, None, False)[1] is None
     assert tuple(ops.mean_squared_error(x, x, None, True)[1].shape) == (2, 3)
+
+
+def test_images_that_do_not_fit_are_refused_before_the_kernel_runs(backend: Backend) -> None:
+    ops = Ops(backend, F64)
+    x, w = ops.asarray(np.ones((2, 4, 5, 3))), ops.asarray(np.ones((3, 3, 2, 8)))
+    with ops.recording() as tape:
+        with pytest.raises(ShapeError, match=r"conv2d expects images \(N, H, W, 2\).*got \(2, 4, 5, 3\)"):
+            ops.conv2d(x, w, None, Window((3, 3)))
+        with pytest.raises(ShapeError, match=r"max_pool expects images of at least \(5, 2\), got 4 x 5"):
+            ops.max_pool(x, Window((5, 2)))
+        with pytest.raises(ShapeError, match=r"average_pool expects images \(N, H, W, C\), got \(2, 20, 3\)"):
+            ops.average_pool(ops.reshape(x, (2, 20, 3)), Window((2, 2)))
+    assert tape.calls == []
+
+
+def test_dilated_window_needs_images_of_its_reach_padding_included(backend: Backend) -> None:
+    ops = Ops(backend, F64)
+    x, w = ops.asarray(np.ones((2, 4, 5, 1))), ops.asarray(np.ones((3, 3, 1, 8)))
+    window = Window((3, 3), dilation=(2, 2))
+    with pytest.raises(ShapeError, match=r"conv2d expects images of at least \(5, 5\), got 4 x 5 with padding"):
+        ops.conv2d(x, w, None, window)
+    assert tuple(ops.conv2d(x, w, None, window._replace(after=(1, 0))).shape) == (2, 1, 1, 8)
+
+
+def test_sequences_that_do_not_fit_are_refused_before_the_kernel_runs(backend: Backend) -> None:
+    ops = Ops(backend, F64)
+    xw, u, state = (ops.asarray(np.ones(shape)) for shape in ((2, 3, 8), (2, 8), (1, 2)))
+    with ops.recording() as tape:
+        with pytest.raises(ShapeError, match=r"gru expects sequences \(N, T, 6\), got \(2, 3, 8\)"):
+            ops.gru(xw, u, None, None, None, reverse=False)
+        with pytest.raises(ShapeError, match="lstm expects one length for each of 2 sequences"):
+            ops.lstm(xw, u, ops.asarray([3], "int64"), None, None, reverse=False)
+        with pytest.raises(ShapeError, match=r"lstm expects states \(2, 2\), got \(1, 2\)"):
+            ops.lstm(xw, u, None, None, state, reverse=False)
+    assert tape.calls == []
+
+
+def test_joining_and_splitting_along_the_last_axis_undo_each_other(backend: Backend) -> None:
+    ops = Ops(backend, F64)
+    a, b = (ops.asarray(np.arange(12.0 * width).reshape(3, 4, width)) for width in (2, 5))
+    joined = ops.join(a, b)
+    assert tuple(joined.shape) == (3, 4, 7)
+    for part, again in zip((a, b), ops.split(joined, 2), strict=True):
+        np.testing.assert_array_equal(backend.to_numpy(again), backend.to_numpy(part))
+    with pytest.raises(ShapeError, match="join expects arrays alike but for the last axis"):
+        ops.join(a, ops.asarray(np.ones((3, 5, 2))))

@@ -16,17 +16,30 @@ from nnx.interface import Array, Backend, Memory, Program, Tape, aligned_empty, 
 from nnx_numpy.activations import Activations
 from nnx_numpy.convolution import Convolution
 from nnx_numpy.dropout import Dropout
+from nnx_numpy.embedding import Embedding
 from nnx_numpy.indexing import Indexing
 from nnx_numpy.linear import Linear
 from nnx_numpy.losses import Losses
 from nnx_numpy.normalization import Normalization
 from nnx_numpy.plan import Replay
 from nnx_numpy.pooling import Pooling
+from nnx_numpy.recurrent import Recurrent
 from nnx_numpy.updates import Updates
 
 
 class NumpyBackend(
-    Linear, Activations, Normalization, Dropout, Losses, Indexing, Updates, Convolution, Pooling, Backend
+    Linear,
+    Activations,
+    Normalization,
+    Dropout,
+    Losses,
+    Indexing,
+    Updates,
+    Convolution,
+    Pooling,
+    Recurrent,
+    Embedding,
+    Backend,
 ):
     """NumPy arrays, BLAS products and ufuncs that write into the destination."""
 

@@ -10,7 +10,7 @@ import numpy as np
 from nnx_numpy.plan import Plan
 from nnx_numpy.workspace import BLOCK, Numbers, row_blocks
 
-_NARROW = 32
+NARROW = 32
 """Columns up to which NumPy spends more time between the rows of a broadcast than spreading the vector takes."""
 
 
@@ -27,7 +27,7 @@ def broadcast(plan: Plan, ufunc: np.ufunc, matrix: Numbers, vector: Numbers, out
     On a narrow matrix the vector is spread first, as a product with ones: exact, since it adds nothing up.
     """
     rows, columns = matrix.shape
-    if 1 < columns <= _NARROW:
+    if 1 < columns <= NARROW:
         spread = plan.like("spread", matrix)
         if vector.ndim == 1:
             plan(plan.filled(1.0, rows, matrix.dtype).reshape(rows, 1).dot, vector[None, :], spread)
@@ -35,6 +35,16 @@ def broadcast(plan: Plan, ufunc: np.ufunc, matrix: Numbers, vector: Numbers, out
             plan(vector.dot, plan.filled(1.0, columns, matrix.dtype).reshape(1, columns), spread)
         vector = spread
     plan(ufunc, matrix, vector, out)
+
+
+def as_rows(plan: Plan, vector: Numbers, rows: int) -> Numbers:
+    """Return what adding `vector` to so many rows is fastest with: as many rows in scratch if narrow, else one."""
+    columns = vector.shape[0]
+    if not 1 < columns <= NARROW:
+        return vector[None]
+    spread = plan.take("rows of a vector", (rows, columns), vector.dtype)
+    plan(plan.filled(1.0, rows, vector.dtype).reshape(rows, 1).dot, vector[None], spread)
+    return spread
 
 
 def column_sums(plan: Plan, matrix: Numbers, out: Numbers, weight: float = 1.0) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 from nnx import interface
 from nnx.interface import Array, Window
 from nnx_numpy.activations import FORWARD, FROM_OUTPUT
-from nnx_numpy.blocks import broadcast, by_blocks, column_sums
+from nnx_numpy.blocks import as_rows, by_blocks, column_sums
 from nnx_numpy.columns import Grid, Pair, as_matrix, blocks, columns, padded
 from nnx_numpy.depthwise import depthwise, depthwise_backward
 from nnx_numpy.plan import Plan, kernel
@@ -34,15 +34,18 @@ class Convolution(interface.convolution.Convolution):
         alpha: float,
     ) -> None:
         """Columns and product, bias and activation of one block before the next; depthwise by multiply and add."""
+        rows = next(row_blocks(*as_matrix(y).shape)).stop
+        bias = None if b is None else as_rows(plan, b, rows)
         if _is_depthwise(x, groups):
             depthwise(plan, x, w, y, window)
         else:
+            weights = as_matrix(plan.flat("weights", w).reshape(w.shape))  # (K, L, C / G, O) -> (K L C / G, O)
             for inputs, outputs in _groups(x, y, groups):
-                finish = None if groups > 1 else (b, activation, alpha)
-                _convolve(plan, x[..., inputs], _matrix(plan, w)[:, outputs], y[..., outputs], window, finish)
+                finish = None if groups > 1 else (bias, activation, alpha)
+                _convolve(plan, x[..., inputs], weights[:, outputs], y[..., outputs], window, finish)
             if groups == 1:
                 return
-        _finish(plan, as_matrix(y), b, activation, alpha)
+        _finish(plan, as_matrix(y), bias, activation, alpha)
 
     @kernel
     def conv2d_backward(
@@ -88,10 +91,6 @@ def _groups(x: Array, y: Array, groups: int) -> Iterator[tuple[slice, slice]]:
         yield slice(group * wide, (group + 1) * wide), slice(group * deep, (group + 1) * deep)
 
 
-def _matrix(plan: Plan, w: Array) -> Array:
-    return as_matrix(plan.flat("weights", w).reshape(w.shape))  # (K, L, C / G, O) -> (K L C / G, O)
-
-
 def _product(plan: Plan, a: Array, b: Array, out: Array) -> None:
     """out = a @ b; `matmul` writes where it should also into the columns of one group."""
     if out.flags.c_contiguous:
@@ -101,11 +100,11 @@ def _product(plan: Plan, a: Array, b: Array, out: Array) -> None:
 
 
 def _finish(plan: Plan, z: Array, b: Array | None, activation: str, alpha: float) -> None:
-    """z = f(z + b), in place."""
+    """z = f(z + b), in place, b being rows, at least as many as a block has, or one."""
     for rows in row_blocks(*z.shape):
         part = z[rows]
         if b is not None:
-            broadcast(plan, np.add, part, b, part)
+            plan(np.add, part, b[: part.shape[0]], part)
         if activation != "identity":
             FORWARD[activation](plan, part.reshape(-1), part.reshape(-1), alpha)
 
@@ -145,7 +144,7 @@ class _Phase(NamedTuple):
     """The pixels of an axis that the same taps lie on: every `stride`-th one."""
 
     first: int  # pixel
-    count: int
+    pixels: int
     taps: slice  # of the kernel, from the last to the first
     start: int  # the place whose last tap lies on the first pixel; may lie outside
     size: int
@@ -159,7 +158,8 @@ def _phases(extent: int, axis: int, window: Window) -> list[_Phase]:
     place i - m. So the gradient of each phase is a convolution of its own, of stride 1 over the places: nothing
     is added twice, and all is done by products.
     """
-    size, stride, before, gap = (entry[axis] for entry in (window.size, window.stride, window.before, window.dilation))
+    size, stride = window.size[axis], window.stride[axis]
+    before, gap = window.before[axis], window.dilation[axis]
     phases = []
     for rest in range(stride):
         taps = [tap for tap in range(size) if tap * gap % stride == rest]
@@ -176,7 +176,7 @@ def _phases(extent: int, axis: int, window: Window) -> list[_Phase]:
 def _input_gradient(plan: Plan, dz: Array, w: Array, dx: Array, window: Window) -> None:
     """dx, phase by phase."""
     both = [_phases(extent, axis, window) for axis, extent in enumerate(dx.shape[1:3])]
-    ends = [max(phase.start + (phase.size - 1) * phase.dilation + phase.count for phase in axis) for axis in both]
+    ends = [max(phase.start + (phase.size - 1) * phase.dilation + phase.pixels for phase in axis) for axis in both]
     low, left = (max(0, *(-phase.start for phase in axis)) for axis in both)
     high, right = (max(0, end - extent) for end, extent in zip(ends, dz.shape[1:3], strict=True))
     images = padded(plan, dz, (low, left), (high, right))

@@ -81,4 +81,5 @@ def _collect(plan: Plan, images: Array, dx: Array, window: Window) -> None:
     if inner.shape == dx.shape:
         plan.copy(inner, dx)
     else:
-        plan(np.add.reduce, inner.reshape(*inner.shape[:3], channels, images.shape[3] // channels, copy=False), 4, None, dx)
+        shape = (*inner.shape[:3], channels, images.shape[3] // channels)
+        plan(np.add.reduce, inner.reshape(shape, copy=False), 4, None, dx)

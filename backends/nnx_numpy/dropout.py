@@ -6,6 +6,7 @@ import numpy as np
 
 from nnx import interface
 from nnx.interface import Array
+from nnx_numpy.columns import copy_pixels
 from nnx_numpy.philox import lane_blocks
 from nnx_numpy.plan import Plan, kernel
 from nnx_numpy.workspace import row_blocks
@@ -40,6 +41,27 @@ class Dropout(interface.dropout.Dropout):
         for rows in row_blocks(*x.shape):
             plan(np.multiply, x[rows], 65536 / threshold, y[rows])
             plan(np.bitwise_and, bits[rows], mask[rows], bits[rows])
+
+    @kernel
+    def channel_dropout(
+        self, plan: Plan, x: Array, step: Array, y: Array, seed: int, stream: int, threshold: int
+    ) -> None:
+        """The mask of `dropout`, repeated for the places of a block of rows before it clears them."""
+        if x.size == 0:
+            return
+        rows, places, channels = x.shape
+        key = ("mask", (rows, channels), seed, stream, threshold)
+        mask, made = plan.once(key, step, (rows, channels), _INT8)
+        if not made:
+            _draw_mask(plan, mask, step, seed, stream, threshold)
+        bits = y.view(f"i{y.itemsize}")
+        wide = plan.take("wide mask", mask.shape, bits.dtype)
+        plan.copy(mask, wide)
+        for some in row_blocks(rows, places * channels):
+            repeated = plan.like("repeated mask", bits[some])
+            copy_pixels(plan, np.broadcast_to(wide[some, None], repeated.shape), repeated)
+            plan(np.multiply, x[some], 65536 / threshold, y[some])
+            plan(np.bitwise_and, bits[some], repeated, bits[some])
 
 
 def _draw_mask(plan: Plan, mask: Array, step: Array, seed: int, stream: int, threshold: int) -> None:

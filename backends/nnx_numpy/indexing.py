@@ -7,6 +7,7 @@ import numpy as np
 from nnx import interface
 from nnx.interface import Array
 from nnx_numpy.blocks import by_blocks
+from nnx_numpy.columns import copy_pixels
 from nnx_numpy.plan import Plan, kernel
 
 _BOOL = np.dtype(np.bool_)
@@ -28,6 +29,20 @@ class Indexing(interface.indexing.Indexing):
     def take_rows(self, plan: Plan, source: Array, order: Array, batch: Array, out: Array, batch_size: int) -> None:
         """One gather."""
         plan(_gather, source, order, memoryview(batch), out, batch_size, out.shape[0])
+
+    @kernel
+    def join(self, plan: Plan, a: Array, b: Array, out: Array) -> None:
+        """Whole rows at a time."""
+        width = a.shape[1]
+        copy_pixels(plan, a, out[:, :width])
+        copy_pixels(plan, b, out[:, width:])
+
+    @kernel
+    def split(self, plan: Plan, x: Array, a: Array, b: Array) -> None:
+        """Whole rows at a time."""
+        width = a.shape[1]
+        copy_pixels(plan, x[:, :width], a)
+        copy_pixels(plan, x[:, width:], b)
 
     @kernel
     def load_at(self, plan: Plan, source: Array, index: Array, out: Array) -> None:

@@ -1,89 +1,28 @@
-"""Checks of gradients: a backward kernel against central differences of its forward kernel, in float64.
-
-Along a random direction d, (L(x + h d) - L(x - h d)) / 2h must be the gradient times d. Two step sizes are
-tried: where they disagree the direction crosses a kink (relu, |e|), and another is drawn.
-"""
+"""Checks of gradients: every forward kernel with its backward kernel."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 from functools import partial
 
 import numpy as np
 
 from nnx.conformance.calls import call
 from nnx.conformance.case import InPlace, Output
-from nnx.conformance.report import Check, NonconformanceError
+from nnx.conformance.image_gradients import image_pairs
+from nnx.conformance.report import Check
+from nnx.conformance.sequence_gradients import sequence_pairs
+from nnx.conformance.slopes import Pair, Point, check_pair, inner
 from nnx.conformance.tolerance import Values
 from nnx.interface import ELEMENTWISE, FUSED, Backend
 
-Point = dict[str, Values]
-
-STEP = 1e-5
-"""h: the difference errs by h^2 (truncation, about 1e-10) and eps / h (rounding, about 1e-11)."""
-
-TOLERANCE = 1e-7
-"""Relative to the largest slope that the direction could have had."""
-
 _ALPHA = 0.3
-_DIRECTIONS = 3
-_ATTEMPTS = 20
-
-
-@dataclass(frozen=True)
-class Pair:
-    """A forward kernel that makes a number, and a backward kernel that makes its gradient.
-
-    Attributes:
-        name: what the pair is called in messages.
-        kernel: the kernel that computes the gradient.
-        point: the values to differentiate at, by name.
-        loss: the number at a point.
-        gradient: its gradient by each of the point's values.
-    """
-
-    name: str
-    kernel: str
-    point: Point
-    loss: Callable[[Backend, Point], float]
-    gradient: Callable[[Backend, Point], Point]
 
 
 def gradient_checks() -> Iterator[Check]:
     """Yield one check per pair."""
-    for pair in pairs():
-        yield Check(f"{pair.name} gradient", pair.kernel, partial(_check, pair))
-
-
-def _check(pair: Pair, backend: Backend) -> None:
-    rng = np.random.Generator(np.random.PCG64(17))
-    gradient = pair.gradient(backend, pair.point)
-    for name in pair.point:
-        for _ in range(_DIRECTIONS):
-            slope, direction = _smooth_slope(pair, backend, name, rng)
-            expected = float(np.sum(gradient[name] * direction))
-            scale = float(np.sum(np.abs(gradient[name] * direction))) + abs(slope) + 1e-3
-            if not abs(slope - expected) <= TOLERANCE * scale:
-                raise NonconformanceError(
-                    f"{pair.name}: the gradient by {name} gives the slope {expected:.10g} along a direction in "
-                    f"which central differences give {slope:.10g}"
-                )
-
-
-def _smooth_slope(pair: Pair, backend: Backend, name: str, rng: np.random.Generator) -> tuple[float, Values]:
-    """Return a slope and its direction, along which two step sizes agree (no kink is crossed)."""
-    for _ in range(_ATTEMPTS):
-        direction = rng.standard_normal(pair.point[name].shape)
-        coarse, fine = (_slope(pair, backend, name, direction, h) for h in (STEP, STEP / 4))
-        if abs(coarse - fine) <= 1e-6 * (abs(fine) + 1):
-            return fine, direction
-    raise NonconformanceError(f"{pair.name}: no direction without a kink by {name}; is the loss smooth at all?")
-
-
-def _slope(pair: Pair, backend: Backend, name: str, direction: Values, h: float) -> float:
-    up, down = ({**pair.point, name: pair.point[name] + sign * h * direction} for sign in (1, -1))
-    return (pair.loss(backend, up) - pair.loss(backend, down)) / (2 * h)
+    for pair in (*pairs(), *image_pairs(), *sequence_pairs()):
+        yield Check(f"{pair.name} gradient", pair.kernel, partial(check_pair, pair))
 
 
 _RNG = np.random.Generator(np.random.PCG64(23))
@@ -98,7 +37,7 @@ _WIDE_SEED = _RNG.standard_normal((9, 5))
 
 
 def pairs() -> Iterator[Pair]:
-    """Yield every forward and backward pair, and every loss."""
+    """Yield the pairs on matrices, and every loss."""
     for activation in ELEMENTWISE:
         yield _activation_pair(activation)
     for kernel in ("softmax", "log_softmax"):
@@ -132,10 +71,6 @@ def pairs() -> Iterator[Pair]:
     yield _penalty_pair()
 
 
-def _inner(seed: Values, y: Values) -> float:
-    return float(np.sum(seed * y))
-
-
 def _activation_pair(activation: str) -> Pair:
     options = {"activation": activation, "alpha": _ALPHA}
 
@@ -150,7 +85,7 @@ def _activation_pair(activation: str) -> Pair:
         return {"x": made["dx"]}
 
     name = f"activate_backward {activation}"
-    return Pair(name, "activate_backward", {"x": _X}, lambda b, p: _inner(_SEED, forward(b, p["x"])), gradient)
+    return Pair(name, "activate_backward", {"x": _X}, lambda b, p: inner(_SEED, forward(b, p["x"])), gradient)
 
 
 def _row_pair(kernel: str) -> Pair:
@@ -162,7 +97,7 @@ def _row_pair(kernel: str) -> Pair:
         return {"x": call(backend, f"{kernel}_backward", y=y, dy=_SEED, dx=Output(y.shape))["dx"]}
 
     name = f"{kernel}_backward"
-    return Pair(name, name, {"x": _X}, lambda b, p: _inner(_SEED, forward(b, p["x"])), gradient)
+    return Pair(name, name, {"x": _X}, lambda b, p: inner(_SEED, forward(b, p["x"])), gradient)
 
 
 def _linear_pair(activation: str) -> Pair:
@@ -180,7 +115,7 @@ def _linear_pair(activation: str) -> Pair:
 
     name = f"linear_backward {activation}"
     point = {"x": _X, "w": _W, "b": _B}
-    return Pair(name, "linear_backward", point, lambda b, p: _inner(_WIDE_SEED, forward(b, p)), gradient)
+    return Pair(name, "linear_backward", point, lambda b, p: inner(_WIDE_SEED, forward(b, p)), gradient)
 
 
 def _norm_gradient(backend: Backend, kernel: str, point: Point, made: dict[str, Values]) -> Point:
@@ -207,7 +142,7 @@ def _batch_norm_pair() -> Pair:
 
     point = {"x": _X, "gamma": _SCALE, "beta": _SHIFT}
     name = "batch_norm_backward"
-    return Pair(name, name, point, lambda b, p: _inner(_SEED, forward(b, p)["y"]), gradient)
+    return Pair(name, name, point, lambda b, p: inner(_SEED, forward(b, p)["y"]), gradient)
 
 
 def _layer_norm_pair() -> Pair:
@@ -220,7 +155,7 @@ def _layer_norm_pair() -> Pair:
 
     point = {"x": _X, "gamma": _SCALE, "beta": _SHIFT}
     name = "layer_norm_backward"
-    return Pair(name, name, point, lambda b, p: _inner(_SEED, forward(b, p)["y"]), gradient)
+    return Pair(name, name, point, lambda b, p: inner(_SEED, forward(b, p)["y"]), gradient)
 
 
 def _dropout_pair() -> Pair:
@@ -232,7 +167,7 @@ def _dropout_pair() -> Pair:
         "dropout",
         "dropout",
         {"x": _X},
-        lambda b, p: _inner(_SEED, apply(b, p["x"])),
+        lambda b, p: inner(_SEED, apply(b, p["x"])),
         lambda b, _: {"x": apply(b, _SEED)},
     )
 

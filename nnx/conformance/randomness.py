@@ -28,6 +28,7 @@ def randomness_checks() -> Iterator[Check]:
     yield Check("random_bits are those of numpy.random.Philox", "random_bits", _bits_follow_philox)
     yield Check("random_bits of a row do not depend on the number of rows", "random_bits", _rows_stand_alone)
     yield Check("dropout keeps what random_bits tell", "dropout", _masks_follow_bits)
+    yield Check("channel_dropout keeps what random_bits tell", "channel_dropout", _channels_follow_bits)
     yield Check("dropout of a row does not depend on the number of rows", "dropout", _dropout_rows_stand_alone)
 
 
@@ -71,10 +72,10 @@ def _rows_stand_alone(backend: Backend) -> None:
             raise NonconformanceError(f"random_bits: {rows} rows differ from the first {rows} of 300")
 
 
-def _dropout(backend: Backend, dtype: str, x: Values, threshold: int) -> Values:
+def _dropout(backend: Backend, dtype: str, x: Values, threshold: int, kernel: str = "dropout") -> Values:
     return call(
         backend,
-        "dropout",
+        kernel,
         dtype,
         x=x,
         step=np.asarray(4),
@@ -92,6 +93,20 @@ def _masks_follow_bits(backend: Backend) -> None:
             kept = _dropout(backend, dtype, np.ones(bits.shape), threshold) != 0
             if not np.array_equal(kept, bits < threshold):
                 raise NonconformanceError(f"dropout {dtype} threshold {threshold}: keeps other elements")
+
+
+def _channels_follow_bits(backend: Backend) -> None:
+    """The bits are those of an array (N, C): neither the places nor their number matter."""
+    bits = philox_bits(33, 50, 5, 6, 4)
+    for dtype in ("float32", "float64"):
+        for places in (1, 6, 49):
+            ones = np.ones((33, places, 50))
+            for threshold in (1, int(bits[3, 3]), int(bits[3, 3]) + 1, 32768, 65536):
+                kept = _dropout(backend, dtype, ones, threshold, "channel_dropout") != 0
+                if not np.array_equal(kept, np.broadcast_to((bits < threshold)[:, None], ones.shape)):
+                    raise NonconformanceError(
+                        f"channel_dropout {dtype} threshold {threshold}, {places} places: keeps other channels"
+                    )
 
 
 def _dropout_rows_stand_alone(backend: Backend) -> None:

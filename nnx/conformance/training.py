@@ -2,15 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
+from typing import NamedTuple
 
 import numpy as np
 
 from nnx.conformance.report import Check, NonconformanceError
 from nnx.conformance.tolerance import Values
 from nnx.interface import Backend
-from nnx.layers import BatchNorm, Dense, Dropout
+from nnx.layers import (
+    GRU,
+    LSTM,
+    AveragePool2D,
+    BatchNorm,
+    Bidirectional,
+    Conv2D,
+    Dense,
+    Dropout,
+    Flatten,
+    Layer,
+    MaxPool2D,
+    SimpleRNN,
+    SpatialDropout,
+)
 from nnx.model import Sequential
 from nnx.optimizers import Adam
 
@@ -26,54 +41,100 @@ A wrong mask, batch, statistic, bias correction or penalty shows at 1e-2 and mor
 _EPOCHS, _BATCH_SIZE, _CLASSES = 5, 16, 3
 
 
+class Network(NamedTuple):
+    """A small network, made anew for every run, and the shape of one of its examples."""
+
+    shape: tuple[int, ...]
+    layers: Callable[[], list[Layer]]
+
+
+def _dense() -> list[Layer]:
+    """Everything that depends on a step: masks, statistics, moments."""
+    return [Dense(24, activation="tanh"), BatchNorm(), Dropout(0.3), Dense(_CLASSES)]
+
+
+def _convolutional() -> list[Layer]:
+    """Windows that overlap, leave out and pad; a convolution in groups; masks and statistics of channels."""
+    return [
+        Conv2D(6, 3, padding="same", activation="tanh"),
+        MaxPool2D(3, strides=2, padding="same"),
+        BatchNorm(),
+        SpatialDropout(0.2),
+        Conv2D(8, (2, 3), strides=(1, 2), dilation_rate=(2, 1), padding="same", groups=2, activation="softplus"),
+        AveragePool2D(2),
+        Flatten(),
+        Dense(_CLASSES),
+    ]
+
+
+def _recurrent() -> list[Layer]:
+    """Every kind of recurrence, both ways through time, with all steps of one and the last state of another."""
+    return [
+        Bidirectional(LSTM(6, return_sequences=True)),
+        Dropout(0.2),
+        GRU(7, return_sequences=True, go_backwards=True),
+        SimpleRNN(5),
+        Dense(_CLASSES),
+    ]
+
+
+NETWORKS = {
+    "a dense network": Network((10,), _dense),
+    "a convolutional network": Network((7, 6, 2), _convolutional),
+    "a recurrent network": Network((6, 4), _recurrent),
+}
+
+
 def training_checks() -> Iterator[Check]:
     """Yield the checks of training."""
-    for dtype in TRAJECTORY:
-        yield Check(
-            f"training {dtype}: replayed equals eager, bit for bit", "training", partial(_check_replay, dtype)
-        )
-        yield Check(f"training {dtype}: follows the reference", "training", partial(_check_trajectory, dtype))
+    for shown, network in NETWORKS.items():
+        for dtype in TRAJECTORY:
+            what = f"training {dtype}, {shown}"
+            replay, trajectory = (
+                partial(check, what, network, dtype) for check in (_check_replay, _check_trajectory)
+            )
+            yield Check(f"{what}: replayed equals eager, bit for bit", "training", replay)
+            yield Check(f"{what}: follows the reference", "training", trajectory)
 
 
 class _Outcome:
     """What a run leaves: losses, weights, predictions."""
 
-    def __init__(self, backend: Backend, dtype: str, *, eager: bool) -> None:
-        """Train a small network with everything in it that depends on a step: masks, statistics, moments."""
-        layers = [Dense(24, activation="tanh"), BatchNorm(), Dropout(0.3), Dense(_CLASSES)]
-        model = Sequential(layers, seed=7, dtype=dtype, backend=backend)
+    def __init__(self, backend: Backend, network: Network, dtype: str, *, eager: bool) -> None:
+        """Train the network from the same weights as ever."""
+        model = Sequential(network.layers(), seed=7, dtype=dtype, backend=backend)
         model.compile(loss="softmax_cross_entropy", optimizer=Adam(0.01), l2=0.01)
-        x, labels = _examples()
+        x, labels = _examples(network.shape)
         with np.errstate(all="ignore"):
             history = model.fit(x, labels, epochs=_EPOCHS, batch_size=_BATCH_SIZE, eager=eager, progress=False)
             self.arrays = {**model.get_weights(), "predictions": model.predict(x)}
         self.arrays["losses"] = np.asarray(history["loss"])
 
 
-def _examples() -> tuple[Values, Values]:
+def _examples(shape: tuple[int, ...]) -> tuple[Values, Values]:
     """Three overlapping clouds of points; 117 of them, so that the last batch has 5."""
     rng = np.random.Generator(np.random.PCG64(31))
     labels = np.arange(117) % _CLASSES
-    return rng.standard_normal((117, 10)) + labels[:, None], labels
+    return rng.standard_normal((117, *shape)) + labels.reshape(-1, *(1 for _ in shape)), labels
 
 
-def _check_replay(dtype: str, backend: Backend) -> None:
-    replayed, eager = (_Outcome(backend, dtype, eager=eager) for eager in (False, True))
+def _check_replay(what: str, network: Network, dtype: str, backend: Backend) -> None:
+    replayed, eager = (_Outcome(backend, network, dtype, eager=eager) for eager in (False, True))
     for name, values in eager.arrays.items():
         if not np.array_equal(replayed.arrays[name], values):
             worst = np.max(np.abs(replayed.arrays[name] - values))
-            raise NonconformanceError(f"training {dtype}: replayed and eager differ in {name} by up to {worst:.1e}")
+            raise NonconformanceError(f"{what}: replayed and eager differ in {name} by up to {worst:.1e}")
 
 
-def _check_trajectory(dtype: str, backend: Backend) -> None:
+def _check_trajectory(what: str, network: Network, dtype: str, backend: Backend) -> None:
     """Compare with the same run on NumPy arrays by the reference's kernels."""
-    got = _Outcome(backend, dtype, eager=False)
-    reference = _Outcome(Backend.from_namespace(np), dtype, eager=False)
+    got = _Outcome(backend, network, dtype, eager=False)
+    reference = _Outcome(Backend.from_namespace(np), network, dtype, eager=False)
     for name, expected in reference.arrays.items():
         largest = max(float(np.max(np.abs(expected))), 1e-3)
         difference = float(np.max(np.abs(got.arrays[name] - expected))) / largest
         if not difference <= TRAJECTORY[dtype]:
             raise NonconformanceError(
-                f"training {dtype}: after {_EPOCHS} epochs {name} differs from the reference by {difference:.1e} "
+                f"{what}: after {_EPOCHS} epochs {name} differs from the reference by {difference:.1e} "
                 f"of its largest value, tolerated are {TRAJECTORY[dtype]:.0e}"
             )

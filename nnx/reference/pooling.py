@@ -11,7 +11,8 @@ Array = Any
 
 def _inside(xp: Any, x: Array, window: Window) -> Array:
     """Return 1 for every pixel of padded images, 0 for the padding: (1, H', W', 1)."""
-    return pad(xp, xp.ones((1, *x.shape[1:3], 1), dtype=x.dtype), window)
+    _, height, width, _ = x.shape
+    return pad(xp, xp.ones((1, height, width, 1), dtype=x.dtype), window)
 
 
 def max_pool(xp: Any, x: Array, y: Array, index: Array, window: Window) -> None:

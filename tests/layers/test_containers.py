@@ -6,7 +6,22 @@ import numpy as np
 import pytest
 from support.gradients import check_gradients, mount
 
-from nnx import Activation, Backend, BatchNorm, Context, Dense, Dropout, Flatten, LayerNorm, Residual, Sequential
+from nnx import (
+    LSTM,
+    Activation,
+    Backend,
+    BatchNorm,
+    Context,
+    Conv2D,
+    Dense,
+    Dropout,
+    Flatten,
+    LayerNorm,
+    MaxPool2D,
+    Residual,
+    Sequential,
+    TimeDistributed,
+)
 from nnx.errors import OptionError, ShapeError
 from nnx.layers import Chain
 
@@ -97,3 +112,51 @@ def test_what_is_not_a_layer_is_refused(layers: list) -> None:
 def test_a_single_layer_in_place_of_a_list_is_refused() -> None:
     with pytest.raises(OptionError, match=r"layers must be a list of nnx layers, got Dense"):
         Sequential(Dense(3))
+
+
+@pytest.mark.parametrize(
+    ("layers", "shape"),
+    [
+        (lambda: [Dense(4, activation="gelu"), BatchNorm(), Dropout(0.3)], (3, 2)),
+        (lambda: [Conv2D(2, 2, activation="tanh"), MaxPool2D(), Flatten(), Dense(2)], (2, 5, 3, 1)),
+        (lambda: [LSTM(2)], (2, 3, 2)),
+        (lambda: [TimeDistributed([Dense(2)])], (2, 3, 2)),
+        (list, (3, 2)),
+    ],
+    ids=["vectors", "images", "sequences of sequences", "twice", "nothing"],
+)
+def test_gradients_of_layers_for_every_step_are_the_slopes(
+    backend: Backend, layers, shape: tuple[int, ...]
+) -> None:
+    check_gradients(TimeDistributed(layers()), shape, backend, rows=3)
+
+
+def test_every_step_is_mapped_as_an_example_of_its_own(backend: Backend) -> None:
+    x = np.random.default_rng(2).normal(size=(3, 4, 5, 5, 1))
+    inner = [Conv2D(2, 3), Flatten(), Dense(3)]
+    bench = mount(TimeDistributed(inner), (4, 5, 5, 1), backend)
+    alone = Chain(inner)
+    alone.ops = bench.ops
+    expected = [bench.host(alone.forward(bench.array(x[:, t]), Context(False))[0]) for t in range(4)]
+    np.testing.assert_allclose(bench.run(x)[0], np.stack(expected, 1), rtol=1e-13, atol=1e-14)
+
+
+def test_a_dense_for_every_step_is_a_dense(backend: Backend) -> None:
+    x = np.random.default_rng(3).normal(size=(3, 4, 5))
+    one, two = mount(TimeDistributed([Dense(2)]), (4, 5), backend), mount(Dense(2), (4, 5), backend)
+    np.testing.assert_array_equal(one.run(x)[0], two.run(x)[0])
+
+
+def test_lengths_of_the_sequences_are_not_those_of_the_sequences_that_their_steps_are(backend: Backend) -> None:
+    bench = mount(TimeDistributed([LSTM(2)]), (4, 3, 2), backend)
+    x = np.random.default_rng(4).normal(size=(2, 4, 3, 2))
+    np.testing.assert_array_equal(bench.run(x, lengths=[1, 2])[0], bench.run(x)[0])
+
+
+def test_steps_that_the_layers_cannot_take_are_refused_when_the_model_is_built() -> None:
+    with pytest.raises(
+        ShapeError, match=r"TimeDistributed expects sequences \(N, T, ...\), got examples of shape \(\)"
+    ):
+        Sequential([TimeDistributed([Dense(2)])], input_shape=(), backend="generic:numpy")
+    with pytest.raises(ShapeError, match=r"Dense\(2\) expects inputs of at least one feature, got shape \(\)"):
+        Sequential([TimeDistributed([Dense(2)])], input_shape=(4,), backend="generic:numpy")

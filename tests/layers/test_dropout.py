@@ -9,8 +9,8 @@ import pytest
 from numpy.typing import NDArray
 from support.gradients import Bench, check_gradients, mount
 
-from nnx import Backend, Dropout, registry
-from nnx.errors import OptionError
+from nnx import Backend, Dropout, Sequential, SpatialDropout, registry
+from nnx.errors import OptionError, ShapeError
 from nnx.layers import Chain
 
 
@@ -78,10 +78,45 @@ def test_a_row_keeps_its_mask_whatever_the_batch_holds_besides(backend: Backend)
     np.testing.assert_array_equal(mask(bench, 3, 20), mask(bench, 9, 20)[:3])
 
 
+@pytest.mark.parametrize("kind", [Dropout, SpatialDropout])
 @pytest.mark.parametrize("rate", [1, 1.0, -0.1, 2, float("nan"), "0.5", None])
-def test_rates_out_of_range_are_refused(rate: object) -> None:
+def test_rates_out_of_range_are_refused(kind: type, rate: object) -> None:
     with pytest.raises(OptionError, match=r"rate must be a number in \[0, 1\), got "):
-        Dropout(rate)
+        kind(rate)
+
+
+@pytest.mark.parametrize("shape", [(6,), (4, 6), (3, 2, 6)])
+def test_gradients_of_whole_channels_are_the_slopes(backend: Backend, shape: tuple[int, ...]) -> None:
+    check_gradients(SpatialDropout(0.4), shape, backend)
+
+
+@pytest.mark.parametrize("shape", [(20,), (5, 20), (3, 4, 20)])
+def test_channels_are_dropped_whole_and_scaled_so_that_the_expectation_stays(
+    backend: Backend, shape: tuple[int, ...]
+) -> None:
+    y, dx = mount(SpatialDropout(0.25), shape, backend).run(np.ones((30, *shape)), np.ones((30, *shape)))
+    np.testing.assert_array_equal(y, dx)
+    places = y.reshape(30, -1, 20)
+    np.testing.assert_array_equal(places, np.broadcast_to(places[:, :1], places.shape))
+    np.testing.assert_allclose(y[y != 0], 1 / 0.75, rtol=1e-15)
+    share = (places[:, 0] != 0).mean()
+    assert abs(share - 0.75) < 5 * np.sqrt(0.75 * 0.25 / 600)
+
+
+def test_without_places_whole_channels_are_single_elements(backend: Backend) -> None:
+    x = np.ones((9, 20))
+    one, two = (mount(kind(0.5), (20,), backend).run(x)[0] for kind in (Dropout, SpatialDropout))
+    np.testing.assert_array_equal(one, two)
+
+
+def test_prediction_passes_channels_through(backend: Backend) -> None:
+    x = np.random.default_rng(0).normal(size=(4, 3, 5))
+    np.testing.assert_array_equal(mount(SpatialDropout(0.9), (3, 5), backend).run(x, train=False)[0], x)
+
+
+def test_inputs_without_channels_are_refused_when_the_model_is_built() -> None:
+    with pytest.raises(ShapeError, match=r"SpatialDropout\(rate=0.5\) expects inputs \(N, ..., C\), got "):
+        Sequential([SpatialDropout(0.5)], input_shape=(), backend="generic:numpy")
 
 
 def test_random_bits_of_many_short_rows_are_made_without_allocation_in_the_numpy_backend() -> None:

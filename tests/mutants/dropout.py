@@ -44,3 +44,26 @@ def multiplies_by_the_mask(run, a):
 @mutant("dropout")
 def depends_on_the_number_of_rows(run, a):
     run(stream=a.stream + (len(a.x) > 100))
+
+
+@mutant("channel_dropout")
+def drops_places_of_their_own(run, a):
+    for place in range(a.x.shape[1]):
+        run(x=a.x[:, place : place + 1], y=a.y[:, place : place + 1], stream=a.stream + place)
+
+
+@mutant("channel_dropout")
+def drops_the_same_channels_in_all_images(run, a):
+    for row in range(len(a.x)):
+        run(x=a.x[row : row + 1], y=a.y[row : row + 1])
+
+
+@mutant("channel_dropout")
+def keeps_channels_at_the_threshold(run, a):
+    run(threshold=min(a.threshold + 1, 65536))
+
+
+@mutant("channel_dropout")
+def forgets_to_scale(run, a):
+    run()
+    a.y *= a.threshold / 65536

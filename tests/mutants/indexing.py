@@ -52,3 +52,27 @@ def counts_every_tie(_run, a):
 @mutant("count_correct_binary")
 def counts_zero_as_positive(_run, a):
     a.count[...] = np.sum((a.logits >= 0) == (a.targets > 0.5))
+
+
+@mutant("join")
+def exchanges_the_parts(run, a):
+    run(a=a.b, b=a.a)
+
+
+@mutant("join")
+def interleaves_equal_parts(run, a):
+    run()
+    if a.a.shape == a.b.shape:
+        a.out[:, ::2], a.out[:, 1::2] = a.a, a.b
+
+
+@mutant("split")
+def cuts_in_the_middle(run, a):
+    whole, half = a.x.shape[1], min(a.a.shape[1], a.b.shape[1])
+    run(x=np.roll(a.x, half - whole // 2, axis=1))
+
+
+@mutant("split")
+def forgets_an_empty_left_part(run, a):
+    if a.a.size:
+        run()

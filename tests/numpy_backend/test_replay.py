@@ -131,6 +131,22 @@ def test_forward_and_backward_of_dropout_draw_one_mask(backend: NumpyBackend) ->
         np.testing.assert_array_equal(dx, expected)
 
 
+def test_forward_and_backward_of_channel_dropout_draw_one_mask(backend: NumpyBackend) -> None:
+    x, y, dx, step = normal(backend, 8, 30, 5), *np.empty((2, 8, 30, 5), np.float32), backend.zeros((), "int64")
+    tape = tape_of(
+        *((backend.channel_dropout, a, step, b, 3, 4, KEPT) for a, b in ((x, y), (x, dx))),
+        (backend.increment, step),
+    )
+    assert draws(primitives(tape)) == 1
+    program = backend.compile(tape)
+    expected = np.empty_like(y)
+    for number in range(3):
+        program.run(1)
+        backend.channel_dropout(x, np.asarray(number), expected, 3, 4, KEPT)
+        np.testing.assert_array_equal(y, expected)
+        np.testing.assert_array_equal(dx, expected)
+
+
 @pytest.mark.parametrize("writer", ["increment", "add", "load_at", "a view", "a foreign call"])
 def test_a_mask_is_drawn_again_after_the_step_may_have_changed(backend: NumpyBackend, writer: str) -> None:
     counters = backend.zeros((2,), "int64")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,6 +10,7 @@ from numpy.typing import NDArray
 
 from nnx import Backend, Context, Layer
 from nnx.builder import Builder
+from nnx.interface import Array
 from nnx.ops import Ops
 from nnx.parameters import Parameter, Store
 
@@ -17,7 +19,12 @@ DIRECTIONS = 4
 TOLERANCE = 2e-8
 """Rounding of the function values over the step, eps / STEP, with a factor of 100 for sums."""
 
+BEFORE = "0.before"
+"""Something before the layer that could learn."""
+
 Floats = NDArray[np.float64]
+Values = NDArray[np.float64] | NDArray[np.int64]
+Lengths = Sequence[int]
 
 
 @dataclass
@@ -29,11 +36,20 @@ class Bench:
     store: Store
     output_shape: tuple[int, ...]
 
-    def run(self, x: Floats, dy: Floats | None = None, train: bool = True) -> tuple[Floats, Floats | None]:
+    def run(
+        self, x: Values, dy: Floats | None = None, train: bool = True, lengths: Lengths | None = None
+    ) -> tuple[Floats, Floats | None]:
         """Return the output, and dx where dy is given."""
-        y, backward = self.layer.forward(self.ops.asarray(x), Context(train))
+        y, backward = self.layer.forward(self.array(x), self.context(train, lengths))
         dx = None if dy is None else backward(self.ops.asarray(dy))
         return self.host(y), None if dx is None else self.host(dx)
+
+    def array(self, x: Values) -> Array:
+        """Put inputs on the device: tokens as they are, numbers in the layer's dtype."""
+        return self.ops.asarray(x, "int64" if np.asarray(x).dtype.kind in "iu" else None)
+
+    def context(self, train: bool = True, lengths: Lengths | None = None) -> Context:
+        return Context(train, None if lengths is None else self.ops.asarray(lengths, "int64"))
 
     def host(self, array: object) -> Floats:
         return self.ops.backend.to_numpy(array)
@@ -45,15 +61,29 @@ class Bench:
     def set(self, name: str, values: Floats) -> None:
         self.parameter(name).value[...] = self.ops.asarray(values)
 
+    def value(self, name: str) -> Floats:
+        return self.host(self.parameter(name).value)
+
     def gradient(self, name: str) -> Floats:
         return self.host(self.parameter(name).grad)
 
+    def learned(self) -> list[Parameter]:
+        """Return the parameters of the layer itself."""
+        return [parameter for parameter in self.store.parameters if parameter.name != BEFORE]
 
-def mount(layer: Layer, shape: tuple[int, ...], backend: Backend, dtype: str = "float64", seed: int = 3) -> Bench:
+
+def mount(
+    layer: Layer,
+    shape: tuple[int, ...],
+    backend: Backend,
+    dtype: str = "float64",
+    seed: int = 3,
+    path: str = "1",
+) -> Bench:
     """Build a layer outside a model, and give all its parameters random values."""
     ops = Ops(backend, dtype)
-    before = Parameter("0.before", (1,), np.zeros(1))
-    builder = Builder(ops, seed, backend.zeros((), "int64"), "1", parameters=[before])
+    before = Parameter(BEFORE, (1,), np.zeros(1))
+    builder = Builder(ops, seed, backend.zeros((), "int64"), path, parameters=[before])
     output_shape = layer.build(builder, shape)
     bench = Bench(layer, ops, Store(backend, dtype, builder.parameters, builder.states), output_shape)
     random = np.random.default_rng(seed)
@@ -62,24 +92,32 @@ def mount(layer: Layer, shape: tuple[int, ...], backend: Backend, dtype: str = "
     return bench
 
 
-def check_gradients(layer: Layer, shape: tuple[int, ...], backend: Backend, rows: int = 5) -> None:
+def check_gradients(
+    layer: Layer, shape: tuple[int, ...], backend: Backend, rows: int = 5, lengths: Lengths | None = None
+) -> None:
     """Assert that dx and the gradient of every parameter are the slopes of the forward pass."""
     bench, random = mount(layer, shape, backend), np.random.default_rng(17)
     x = random.normal(size=(rows, *shape))
     dy = random.normal(size=(rows, *bench.output_shape))
-    _, dx = bench.run(x, dy)
+    _, dx = bench.run(x, dy, lengths=lengths)
     assert dx is not None
     assert dx.shape == x.shape
-    _compare("x", dx, x, lambda moved: _inner(bench.run(moved)[0], dy), random)
-    gradients = {item.name: bench.host(item.grad) for item in bench.store.parameters}
-    for parameter in bench.store.parameters[:]:
-        if parameter.name == "0.before":
-            continue
+    _compare("x", dx, x, lambda moved: _inner(bench.run(moved, lengths=lengths)[0], dy), random)
+    check_parameter_gradients(bench, x, dy, lengths)
+
+
+def check_parameter_gradients(bench: Bench, x: Values, dy: Floats, lengths: Lengths | None = None) -> None:
+    """Assert that the gradient of every parameter is the slope of the forward pass."""
+    random = np.random.default_rng(19)
+    bench.store.gradients[...] = float("nan")  # so that what is not written shows
+    bench.run(x, dy, lengths=lengths)
+    gradients = {item.name: bench.host(item.grad) for item in bench.learned()}
+    for parameter in bench.learned():
         start = bench.host(parameter.value)
 
         def along(moved: Floats, parameter: Parameter = parameter) -> float:
             parameter.value[...] = bench.ops.asarray(moved)
-            return _inner(bench.run(x)[0], dy)
+            return _inner(bench.run(x, lengths=lengths)[0], dy)
 
         _compare(parameter.name, gradients[parameter.name], start, along, random)
         along(start)

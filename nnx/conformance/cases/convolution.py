@@ -173,6 +173,7 @@ _SETTINGS = (
     Setting((1, 7, 5, 3), 4, Window((7, 5))),
     Setting((2, 9, 8, 3), 8, Window((3, 3), dilation=(2, 2), before=(2, 2), after=(2, 2))),
     Setting((2, 12, 9, 2), 3, Window((3, 2), stride=(2, 1), before=(1, 0), after=(0, 2), dilation=(2, 3))),
+    Setting((2, 6, 6, 3), 4, Window((3, 3), stride=(2, 1), dilation=(1, 2))),
     Setting((2, 7, 5, 8), 16, Window((3, 3), **_SAME), groups=2),
     Setting((3, 7, 5, 17), 17, Window((3, 3), **_SAME), groups=17),
     Setting((2, 7, 5, 8), 16, Window((2, 3), stride=(2, 2)), groups=8),
