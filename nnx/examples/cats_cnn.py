@@ -13,7 +13,7 @@ import nnx
 from nnx.examples.outcome import Outcome
 from nnx.schedules import Cosine
 
-EPOCHS = 60
+EPOCHS = 30
 BATCH_SIZE = 16
 LEARNING_RATE = 0.003
 

@@ -68,7 +68,7 @@ def test_cnn_learns_from_few_digits_on_every_backend(backend_name: str, monkeypa
     train, test = (enlarged(x[:480]), y[:480]), (enlarged(x_test[:200]), y_test[:200])
     monkeypatch.setattr(nnx.datasets, "mnist", lambda: Dataset("mnist", train, test, tuple("0123456789")))
     monkeypatch.setattr(mnist_cnn, "BATCH_SIZE", 16)
-    figures = mnist_cnn.run(epochs=2, backend=backend_name).figures
+    figures = mnist_cnn.run(epochs=8, backend=backend_name).figures
     assert float(figures["test accuracy"]) > 0.7
 
 
