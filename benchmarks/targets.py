@@ -30,6 +30,9 @@ _WORKLOADS = {
     "W2-l2": (2.0, 0.9),
     "W3": (1.2, 0.6),
     "W4": (4.0, 0.15),
+    "W5": (1.3, None),
+    "W6": (1.2, None),
+    "W7": (1.4, None),
 }
 """Workload -> ratio for numba, ratio for numpy."""
 

@@ -42,8 +42,8 @@ def load_if_here(name: str) -> datasets.Dataset:
     return datasets.load(name)
 
 
-@pytest.mark.parametrize("name", datasets.names())
-def test_every_set_has_scaled_images_and_labels_that_name_its_classes(name: str) -> None:
+@pytest.mark.parametrize("name", datasets.names("images"))
+def test_every_set_of_images_has_scaled_images_and_labels_that_name_its_classes(name: str) -> None:
     data = load_if_here(name)
     for (x, y), shape in zip(data, SHAPES[name], strict=True):
         assert x.shape == shape
@@ -143,6 +143,12 @@ def test_catalogue_names_publisher_licence_and_exact_files_of_every_set() -> Non
             assert len(bytes.fromhex(file.sha256)) == 32
             assert all(url.startswith("https://") for url in file.urls)
             assert folders.inside(Path("root"), file.path) == Path("root") / file.path
+
+
+def test_sets_that_are_no_images_are_refused_by_name_of_what_reads_them() -> None:
+    with pytest.raises(OptionError, match=r"\(cats, .*got 'airline', which is a series; nnx\.datasets\.airline"):
+        datasets.load("airline")
+    assert {"airline", "shakespeare"} == set(datasets.names()) - set(datasets.names("images"))
 
 
 def test_digits_need_neither_nnx_data_nor_a_cache(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,6 +11,7 @@ from benchmarks.contenders.base import Contender
 PEERS = {
     "numpy-by-hand": ("numpy_by_hand", "ByHand", "numpy"),
     "torch": ("torch_eager", "Eager", "torch"),
+    "torch-functional": ("torch_functional", "Functional", "torch"),
     "torch-compiled": ("torch_compiled", "Compiled", "torch"),
     "jax-jit": ("jax_step", "JitStep", "jax"),
     "jax-scan": ("jax_scan", "ScannedEpoch", "jax"),
@@ -18,7 +19,7 @@ PEERS = {
 }
 """Name -> module in this package, its class, and the library that must be installed."""
 
-ON_DEVICES = ("torch", "torch-compiled", "jax-jit", "jax-scan")
+ON_DEVICES = ("torch", "torch-functional", "torch-compiled", "jax-jit", "jax-scan")
 """The peers that run on a GPU."""
 
 OURS = "nnx:"

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 from numpy.typing import NDArray
 
 from benchmarks.kernels.cases import Case
-from benchmarks.workloads import Data, Workload
+from benchmarks.networks import Data, Workload
 
 
 class CannotExpressError(Exception):

@@ -2,19 +2,35 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import singledispatch
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 from jax import lax
 
-from benchmarks.workloads import Workload
+from benchmarks.networks import Perceptron, Workload
 
 Parts = list[Any]
 
 
 def initial_state(workload: Workload) -> dict[str, Any]:
     """Return parameters, moments, running statistics, step counter and key."""
+    parts, running = initial_parts(workload)
+    moments = [jnp.zeros_like(part) for part in parts] if workload.optimizer == "adam" else []
+    state = {"parts": parts, "m": moments, "v": [m.copy() for m in moments], "running": running}
+    return {**state, "count": jnp.zeros((), jnp.int32), "key": random_key()}
+
+
+@singledispatch
+def initial_parts(workload: Workload) -> tuple[Parts, Parts]:
+    """Return parameters and running statistics as they begin."""
+    raise NotImplementedError(f"no parts for {type(workload).__name__}")
+
+
+@initial_parts.register
+def _(workload: Perceptron) -> tuple[Parts, Parts]:
     parts: Parts = []
     running: Parts = []
     for weight in workload.initial_weights():
@@ -25,9 +41,7 @@ def initial_state(workload: Workload) -> dict[str, Any]:
             running += [jnp.zeros(units), jnp.ones(units)]
         else:
             parts.append(jnp.zeros(units))
-    moments = [jnp.zeros_like(part) for part in parts] if workload.optimizer == "adam" else []
-    state = {"parts": parts, "m": moments, "v": [m.copy() for m in moments], "running": running}
-    return {**state, "count": jnp.zeros((), jnp.int32), "key": random_key()}
+    return parts, running
 
 
 def random_key() -> Any:
@@ -56,7 +70,14 @@ def _normalise(z: Any, gamma: Any, beta: Any) -> tuple[Any, list[Any]]:
     return gamma * centred * lax.rsqrt(variance + 1e-5) + beta, [mean, unbiased]
 
 
-def _loss(workload: Workload, parts: Parts, key: Any, x: Any, y: Any) -> tuple[Any, list[Any]]:
+@singledispatch
+def forward(workload: Workload, parts: Parts, key: Any, x: Any) -> tuple[Any, list[Any]]:
+    """Return the outputs of a batch, and (mean, variance) of what each normalisation saw."""
+    raise NotImplementedError(f"no outputs of {type(workload).__name__}")
+
+
+@forward.register
+def _(workload: Perceptron, parts: Parts, key: Any, x: Any) -> tuple[Any, list[Any]]:
     rest, statistics, h = list(parts), [], x
     for layer, _ in enumerate(workload.sizes[1:-1]):
         z = h @ rest.pop(0)
@@ -69,9 +90,13 @@ def _loss(workload: Workload, parts: Parts, key: Any, x: Any, y: Any) -> tuple[A
         if workload.dropout:
             keep = 1 - workload.dropout
             h = jnp.where(kept(jax.random.fold_in(key, layer), keep, h.shape), h / keep, 0)
-    outputs = h @ rest[0] + rest[1]
-    value = _binary(outputs, y) if workload.binary else softmax_cross_entropy(outputs, y)
-    if workload.l2:
+    return h @ rest[0] + rest[1], statistics
+
+
+def _loss(workload: Workload, parts: Parts, key: Any, x: Any, y: Any) -> tuple[Any, list[Any]]:
+    outputs, statistics = forward(workload, parts, key, x)
+    value = LOSSES[workload.loss](outputs, y)
+    if isinstance(workload, Perceptron) and workload.l2:
         squares = sum(jnp.sum(part * part) for part in parts if part.ndim == 2)
         value = value + workload.l2 / (2 * x.shape[0]) * squares
     return value, statistics
@@ -87,10 +112,19 @@ def _binary(z: Any, y: Any) -> Any:
     return jnp.mean(jnp.maximum(z, 0) - z * y + jnp.log1p(jnp.exp(-jnp.abs(z))))
 
 
+LOSSES: dict[str, Callable[[Any, Any], Any]] = {
+    "sigmoid_cross_entropy": _binary,
+    "softmax_cross_entropy": softmax_cross_entropy,
+    "mean_squared_error": lambda outputs, y: jnp.mean(jnp.square(outputs - y)),
+}
+"""Loss of a workload -> its function of outputs and targets."""
+
+
 def step(workload: Workload, state: dict[str, Any], x: Any, y: Any) -> tuple[dict[str, Any], Any]:
     """Return the state after one batch, and its loss."""
     count = state["count"] + 1
-    key = jax.random.fold_in(state["key"], count) if workload.dropout else state["key"]
+    random = isinstance(workload, Perceptron) and workload.dropout
+    key = jax.random.fold_in(state["key"], count) if random else state["key"]
     derive = jax.value_and_grad(_loss, argnums=1, has_aux=True)
     (loss, statistics), gradients = derive(workload, state["parts"], key, x, y)
     running = [r + 0.1 * (s - r) for r, s in zip(state["running"], statistics, strict=True)]

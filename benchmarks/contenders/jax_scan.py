@@ -14,7 +14,7 @@ from benchmarks.contenders.base import Loop
 from benchmarks.contenders.jax_step import JitStep, StepTrainer
 from benchmarks.kernels.cases import Case
 from benchmarks.kernels.in_jax import loop
-from benchmarks.workloads import Data, Workload
+from benchmarks.networks import Data, Workload
 
 
 class ScanTrainer(StepTrainer):

@@ -9,10 +9,11 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from benchmarks.contenders import jax_network
+from benchmarks.contenders import jax_layers, jax_network  # noqa: F401  registers its networks
 from benchmarks.contenders.base import CannotExpressError, Loop, Trainer
 from benchmarks.kernels.cases import Case
-from benchmarks.workloads import Data, Orders, Workload
+from benchmarks.networks import Data, Workload
+from benchmarks.workloads import Orders
 
 
 class StepTrainer(Trainer):
@@ -20,7 +21,7 @@ class StepTrainer(Trainer):
 
     def __init__(self, workload: Workload, data: Data, shuffle: bool) -> None:
         """Move everything to the device."""
-        labels = data.y if workload.binary else data.y.astype(np.int32)
+        labels = data.y if data.y.dtype == np.float32 else data.y.astype(np.int32)
         self.x, self.y = jnp.asarray(data.x), jnp.asarray(labels)
         self.workload, self.state = workload, jax_network.initial_state(workload)
         self.rows = min(workload.batch, len(data.x))

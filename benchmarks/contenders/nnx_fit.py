@@ -5,14 +5,16 @@ from __future__ import annotations
 import queue
 import threading
 import time
-from functools import partial
+from collections.abc import Sequence
+from functools import partial, singledispatch
+from itertools import chain
 from typing import Any
 
 import nnx
 from benchmarks.contenders.base import Loop, Timing, Trainer
 from benchmarks.kernels.cases import Case
 from benchmarks.kernels.recorded import record
-from benchmarks.workloads import Data, Workload
+from benchmarks.networks import Convolutions, Data, Floats, Perceptron, Sequences, Workload
 
 FOREVER = 10**9
 """Epochs that `fit` is asked for; `Gate` ends it."""
@@ -23,8 +25,14 @@ def device_of(backend: str) -> str:
     return "cuda" if backend in ("cupy", "generic:cupy") else "cpu"
 
 
+@singledispatch
 def layers(workload: Workload) -> list[nnx.Layer]:
     """Return the layers of a workload."""
+    raise NotImplementedError(f"no layers for {type(workload).__name__}")
+
+
+@layers.register
+def _(workload: Perceptron) -> list[nnx.Layer]:
     made: list[nnx.Layer] = []
     for units in workload.sizes[1:-1]:
         if workload.batch_norm:
@@ -36,16 +44,34 @@ def layers(workload: Workload) -> list[nnx.Layer]:
     return [*made, nnx.Dense(workload.sizes[-1])]
 
 
+@layers.register
+def _(workload: Convolutions) -> list[nnx.Layer]:
+    pairs = ((nnx.Conv2D(count, 3, activation="relu"), nnx.MaxPool2D(2)) for count in workload.filters)
+    return [*chain.from_iterable(pairs), nnx.Flatten(), nnx.Dense(workload.classes)]
+
+
+@layers.register
+def _(workload: Sequences) -> list[nnx.Layer]:
+    kind = {"lstm": nnx.LSTM, "gru": nnx.GRU}[workload.cell]
+    return [kind(workload.hidden), nnx.Dense(1)]
+
+
+def weights(workload: Workload, made: Sequence[nnx.Layer]) -> dict[str, Floats]:
+    """Return the initial weights by the names that the model gives them; biases begin as everyone's do."""
+    places = [index for index, layer in enumerate(made) if isinstance(layer, nnx.Dense | nnx.Conv2D)]
+    if isinstance(workload, Sequences):
+        w, u, last = workload.initial_weights()
+        return {"0.weight": w, "0.recurrent_weight": u, "1.weight": last}
+    return {f"{place}.weight": weight for place, weight in zip(places, workload.initial_weights(), strict=True)}
+
+
 def build(workload: Workload, backend: str) -> nnx.Sequential:
     """Return the compiled model with the workload's initial weights."""
-    chain = layers(workload)
-    model = nnx.Sequential(chain, backend=backend, input_shape=workload.sizes[:1])
-    places = [index for index, layer in enumerate(chain) if isinstance(layer, nnx.Dense)]
-    weights = zip(places, workload.initial_weights(), strict=True)
-    model.set_weights({f"{place}.weight": weight for place, weight in weights})
-    loss = "sigmoid_cross_entropy" if workload.binary else "softmax_cross_entropy"
+    made = layers(workload)
+    model = nnx.Sequential(made, backend=backend, input_shape=workload.data.x.shape[1:])
+    model.set_weights(weights(workload, made))
     optimizer = nnx.SGD(workload.rate) if workload.optimizer == "sgd" else nnx.Adam(workload.rate)
-    return model.compile(loss, optimizer, l2=workload.l2)
+    return model.compile(workload.loss, optimizer, l2=workload.l2 if isinstance(workload, Perceptron) else 0.0)
 
 
 class Gate(nnx.callbacks.Callback):

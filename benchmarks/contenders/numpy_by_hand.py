@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.contenders.base import Loop, Trainer
+from benchmarks.contenders.base import CannotExpressError, Loop, Trainer
 from benchmarks.kernels.cases import Case
 from benchmarks.kernels.in_numpy import loop
-from benchmarks.workloads import Data, Floats, Orders, Workload
+from benchmarks.networks import Data, Floats, Perceptron, Workload
+from benchmarks.workloads import Orders
 
 EPS = 1e-5
 MOMENTUM = 0.1
@@ -66,7 +67,7 @@ class Norm:
 class Network:
     """A multilayer perceptron whose arrays are made for one number of rows."""
 
-    def __init__(self, workload: Workload, rows: int) -> None:
+    def __init__(self, workload: Perceptron, rows: int) -> None:
         """Lay parameters and gradients out in two flat buffers."""
         self.workload, self.rows = workload, rows
         shapes: list[tuple[int, ...]] = [shape for pair in pairwise(workload.sizes) for shape in (pair, pair[1:])]
@@ -226,7 +227,7 @@ class Adam(Descent):
 class HandTrainer(Trainer):
     """The training loop."""
 
-    def __init__(self, workload: Workload, data: Data, shuffle: bool) -> None:
+    def __init__(self, workload: Perceptron, data: Data, shuffle: bool) -> None:
         """Make all arrays."""
         self.data, self.rows = data, min(workload.batch, len(data.x))
         self.network = Network(workload, self.rows)
@@ -268,6 +269,8 @@ class ByHand:
 
     def trainer(self, workload: Workload, data: Data, shuffle: bool) -> Trainer:
         """See `Contender.trainer`."""
+        if not isinstance(workload, Perceptron):
+            raise CannotExpressError("convolutions and recurrence are not written by hand here")
         return HandTrainer(workload, data, shuffle)
 
     def kernel(self, case: Case) -> Loop:

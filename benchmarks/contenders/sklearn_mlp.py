@@ -10,13 +10,14 @@ from sklearn.neural_network import MLPClassifier
 
 from benchmarks.contenders.base import CannotExpressError, Loop, Trainer
 from benchmarks.kernels.cases import Case
-from benchmarks.workloads import Data, Workload
+from benchmarks.networks import Data, Workload
+from benchmarks.networks import Perceptron as Layers
 
 
 class PartialFit(Trainer):
     """One `partial_fit` per epoch, which shuffles and goes through the data once."""
 
-    def __init__(self, workload: Workload, data: Data, shuffle: bool) -> None:
+    def __init__(self, workload: Layers, data: Data, shuffle: bool) -> None:
         """Let the library allocate its network on a few rows, then put the workload's weights in."""
         self.x, self.y = data.x, data.y.ravel().astype(np.int64)
         self.model: Any = MLPClassifier(
@@ -58,6 +59,8 @@ class Perceptron:
 
     def trainer(self, workload: Workload, data: Data, shuffle: bool) -> Trainer:
         """See `Contender.trainer`."""
+        if not isinstance(workload, Layers):
+            raise CannotExpressError("MLPClassifier has neither convolutions nor recurrence")
         if workload.batch_norm or workload.dropout:
             raise CannotExpressError("MLPClassifier has neither batch normalisation nor dropout")
         return PartialFit(workload, data, shuffle)

@@ -7,63 +7,16 @@ with a compiled forward pass and the fused optimizer, on the same core.
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
-from torch.nn import functional
 
-from benchmarks.contenders.base import Loop, Trainer
+from benchmarks.contenders.base import CannotExpressError, Loop, Trainer
 from benchmarks.contenders.torch_eager import BatchedTrainer, Eager
+from benchmarks.contenders.torch_functions import function_of
 from benchmarks.kernels.cases import Case
 from benchmarks.kernels.in_torch import compile_options, compiled_loop
-from benchmarks.workloads import Data, Workload
-
-
-class Perceptron:
-    """The network as a function of its parts: W and b or (gamma, beta) per hidden layer, W and b at the end."""
-
-    def __init__(self, workload: Workload) -> None:
-        """Lay out the parts."""
-        self.workload = workload
-        initial: list[NDArray[Any]] = []
-        for weight in workload.initial_weights():
-            units = weight.shape[1]
-            normed = workload.batch_norm and units != workload.sizes[-1]
-            initial += [weight, *([np.ones(units)] if normed else []), np.zeros(units)]
-        self.shapes: list[tuple[int, ...]] = [part.shape for part in initial]
-        self.initial = np.concatenate([part.ravel() for part in initial]).astype(np.float32)
-
-    def split(self, flat: Any) -> list[Any]:
-        """Return views of the flat parameters."""
-        counts = [math.prod(shape) for shape in self.shapes]
-        pieces = zip(flat.split(counts), self.shapes, strict=True)
-        return [piece.view(shape) for piece, shape in pieces]
-
-    def loss(self, parts: list[Any], x: Any, y: Any) -> tuple[Any, list[Any]]:
-        """Return the loss of a batch, and (mean, variance) of what each normalisation saw."""
-        workload, rest, statistics, h = self.workload, list(parts), [], x
-        for _ in workload.sizes[1:-1]:
-            z = h @ rest.pop(0)
-            if workload.batch_norm:
-                statistics += [z.mean(0), z.var(0)]
-                z = functional.batch_norm(z, None, None, rest.pop(0), rest.pop(0), training=True)
-            else:
-                z = z + rest.pop(0)
-            h = torch.tanh(z) if workload.activation == "tanh" else torch.relu(z)
-            h = functional.dropout(h, workload.dropout) if workload.dropout else h
-        outputs = torch.addmm(rest[1], h, rest[0])
-        value = _basic_loss(workload)(outputs, y)
-        if workload.l2:
-            matrices = [part for part in parts if part.ndim == 2]
-            value = value + workload.l2 / (2 * x.shape[0]) * sum(part.square().sum() for part in matrices)
-        return value, statistics
-
-
-def _basic_loss(workload: Workload) -> Any:
-    return functional.binary_cross_entropy_with_logits if workload.binary else functional.cross_entropy
+from benchmarks.networks import Data, Sequences, Workload
 
 
 class CompiledTrainer(BatchedTrainer):
@@ -72,15 +25,10 @@ class CompiledTrainer(BatchedTrainer):
     def __init__(self, workload: Workload, data: Data, shuffle: bool, device: str) -> None:
         """Compile on the first step; on a GPU into CUDA graphs."""
         super().__init__(workload, data, shuffle, device)
-        self.network = Perceptron(workload)
+        self.network = function_of(workload)
         flat = torch.from_numpy(self.network.initial).to(device)
         moments = [torch.zeros_like(flat) for _ in range(2 if workload.optimizer == "adam" else 0)]
-        running = [
-            fill
-            for units in workload.sizes[1:-1]
-            if workload.batch_norm
-            for fill in (torch.zeros(units, device=device), torch.ones(units, device=device))
-        ]
+        running = self.network.running(device)
         self.state = (flat, moments, running, torch.zeros((), device=device))
         for held in (flat, *moments, *running, self.state[-1]):
             torch._dynamo.mark_static_address(held)  # CUDA graphs then change them in place, without copies
@@ -116,6 +64,8 @@ class Compiled(Eager):
 
     def trainer(self, workload: Workload, data: Data, shuffle: bool) -> Trainer:
         """See `Contender.trainer`."""
+        if isinstance(workload, Sequences):
+            raise CannotExpressError("torch.compile fails at the gradient of torch.lstm and torch.gru")
         return CompiledTrainer(workload, data, shuffle, self.device)
 
     def kernel(self, case: Case) -> Loop:

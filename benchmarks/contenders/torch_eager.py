@@ -2,53 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import torch
-from torch import nn
 
 from benchmarks.contenders.base import Loop, Trainer
+from benchmarks.contenders.torch_modules import build, loss_function
 from benchmarks.kernels.cases import Case
 from benchmarks.kernels.in_torch import eager_loop
-from benchmarks.workloads import Data, Orders, Workload
-
-
-def build(workload: Workload, device: str) -> Any:
-    """Return the module with the workload's initial weights."""
-    made: list[Any] = []
-    weights = workload.initial_weights()
-    for index, weight in enumerate(weights):
-        hidden = index < len(weights) - 1
-        layer = nn.Linear(*weight.shape, bias=not (hidden and workload.batch_norm))
-        with torch.no_grad():
-            layer.weight.copy_(torch.from_numpy(weight.T.copy()))
-            if layer.bias is not None:
-                layer.bias.zero_()
-        made.append(layer)
-        made += _after(workload, weight.shape[1]) if hidden else []
-    return nn.Sequential(*made).to(device)
-
-
-def _after(workload: Workload, units: int) -> list[Any]:
-    norm = [nn.BatchNorm1d(units)] if workload.batch_norm else []
-    drop = [nn.Dropout(workload.dropout)] if workload.dropout else []
-    return [*norm, nn.Tanh() if workload.activation == "tanh" else nn.ReLU(inplace=True), *drop]
-
-
-def loss_function(workload: Workload, model: Any) -> Callable[[Any, Any], Any]:
-    """Return the loss of a batch, L2 penalty included."""
-    functional = nn.functional
-    basic = functional.binary_cross_entropy_with_logits if workload.binary else functional.cross_entropy
-    matrices = [layer.weight for layer in model if isinstance(layer, nn.Linear)]
-
-    def loss(x: Any, y: Any) -> Any:
-        value = basic(model(x), y)
-        if workload.l2:
-            value = value + workload.l2 / (2 * x.shape[0]) * sum(weight.square().sum() for weight in matrices)
-        return value
-
-    return loss
+from benchmarks.networks import Data, Workload
+from benchmarks.workloads import Orders
 
 
 class BatchedTrainer(Trainer):

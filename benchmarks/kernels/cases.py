@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.kernels.layers import INPUTS
 from benchmarks.kernels.work import ACTIVATIONS, WORK, Work
 
 RATE, MU, RHO, BETA1, BETA2, EPS, DECAY = 1e-3, 0.9, 0.9, 0.9, 0.999, 1e-8, 0.01
@@ -35,7 +36,9 @@ class Case:
     Attributes:
         kernel: a key of `WORK`.
         shape: (M, K, N) of a product, (rows, inputs, outputs) of a layer, (source rows, features, taken rows) of
-            a gathering, otherwise the shape of the arrays.
+            a gathering, (images, side, channels, filters) of a convolution, the first three of pooling, (sequences,
+            steps, inputs, units) of a recurrent layer, (vocabulary, units, tokens) of an embedding, otherwise the
+            shape of the arrays.
     """
 
     kernel: str
@@ -59,6 +62,8 @@ class Case:
     def inputs(self) -> Arrays:
         """Draw the inputs: normal numbers in float32, int64 labels and rows."""
         rng = np.random.default_rng(5)
+        if self.kernel in INPUTS:
+            return INPUTS[self.kernel](rng, *self.shape)
 
         def normal(*shape: int) -> NDArray[np.float32]:
             return rng.standard_normal(shape, np.float32)
@@ -94,6 +99,9 @@ _BOTH_WAYS = (*ACTIVATIONS, *(f"{name}_backward" for name in ACTIVATIONS))
 _CUBES = tuple((n, n, n) for n in (32, 64, 128, 256, 512, 1024, 2048))
 _LAYERS = ((32, 16, 16), (128, 20, 7), (128, 784, 20), (128, 784, 512), (209, 12288, 20), (1024, 1024, 1024))
 _COUNTS = ((1000,), (10_000,), (100_000,), (1_000_000,), (20_000_000,))
+_IMAGES = ((64, 28, 1, 8), (64, 13, 8, 16), (32, 32, 32, 32))
+_SEQUENCES = ((32, 50, 32, 64), (32, 64, 256, 256))
+_TOKENS = ((65, 32, 2048), (20_000, 128, 2048))
 _PLANES = ((32, 16), (128, 512), (1024, 1024), (4096, 1024))
 
 SWEEP = [
@@ -107,6 +115,10 @@ SWEEP = [
     *_cases(("dropout",), ((1000, 1000),)),
     *_cases(tuple(UPDATES), _COUNTS),
     *_cases(("take_rows",), ((48_000, 2, 32), (48_000, 784, 128), (48_000, 784, 4096))),
+    *_cases(("conv2d", "conv2d_backward"), _IMAGES),
+    *_cases(("max_pool",), ((64, 26, 8), (32, 64, 32))),
+    *_cases(("lstm", "gru"), _SEQUENCES),
+    *_cases(("embedding",), _TOKENS),
 ]
 """Everything that the suite of kernels measures, on every backend."""
 
@@ -119,6 +131,10 @@ QUICK = [
     *_cases(("dropout",), ((1000, 1000),)),
     *_cases(("adam",), ((10_000,), (1_000_000,))),
     *_cases(("take_rows",), ((48_000, 784, 128),)),
+    *_cases(("conv2d", "conv2d_backward"), ((64, 13, 8, 16),)),
+    *_cases(("max_pool",), ((64, 26, 8),)),
+    *_cases(("lstm", "gru"), ((32, 50, 32, 64),)),
+    *_cases(("embedding",), ((65, 32, 2048),)),
 ]
 """One size or two of the kernels that training spends its time in."""
 
@@ -133,6 +149,10 @@ CONTEST = [
     *_cases(tuple(UPDATES), ((1_000_000,),)),
     *_cases(("adam",), ((10_000,), (20_000_000,))),
     *_cases(("take_rows",), ((48_000, 784, 128),)),
+    *_cases(("conv2d", "conv2d_backward"), _IMAGES[1:]),
+    *_cases(("max_pool",), ((64, 26, 8),)),
+    *_cases(("lstm", "gru"), _SEQUENCES),
+    *_cases(("embedding",), _TOKENS),
 ]
 """What backends and peers are compared on."""
 

@@ -19,6 +19,7 @@ from jax import lax
 from benchmarks.contenders.base import Loop
 from benchmarks.kernels import cases
 from benchmarks.kernels.cases import UPDATES, Case
+from benchmarks.kernels.in_jax_layers import LAYER_FUNCTIONS
 from benchmarks.kernels.work import ACTIVATIONS
 
 Held = dict[str, Any]
@@ -28,8 +29,12 @@ DRIVER = {
     **dict.fromkeys(("matmul", "matmul_a_transposed", "matmul_b_transposed"), "a"),
     "softmax_cross_entropy": "logits",
     "take_rows": "order",
+    **dict.fromkeys(("conv2d_backward", "embedding"), "dy"),
 }
 """Which input is moved, where it is not x."""
+
+SHOWN = {"batch_norm": 4}
+"""How many results are compared, where others are but carried on."""
 
 TRIED = 3
 """Repetitions by which the faster way is chosen."""
@@ -70,7 +75,7 @@ def _calls(case: Case, held: Held) -> Loop:
             state[0] = function(held, number)
         jax.block_until_ready(state[0])
 
-    return Loop(run, lambda: [np.asarray(result) for result in state[0][:4]])  # batch norm has more
+    return Loop(run, lambda: [np.asarray(result) for result in state[0][: SHOWN.get(case.kernel)]])
 
 
 def _loop_of_results(case: Case, held: Held) -> Loop:
@@ -92,7 +97,7 @@ def _loop_of_results(case: Case, held: Held) -> Loop:
     def run(times: int) -> None:
         state[0] = jax.block_until_ready(many(state[0], times))
 
-    return Loop(run, lambda: [np.asarray(result) for result in state[0][1][:4]])
+    return Loop(run, lambda: [np.asarray(result) for result in state[0][1][: SHOWN.get(case.kernel)]])
 
 
 def _room(case: Case, held: Held) -> list[Any]:
@@ -252,5 +257,6 @@ FUNCTIONS: dict[str, Callable[[Held, Any], list[Any]]] = {
     "batch_norm": _batch_norm,
     "dropout": _dropout,
     "take_rows": _take_rows,
+    **LAYER_FUNCTIONS,
 }
 """Kernel -> its results; updates have a table of their own."""

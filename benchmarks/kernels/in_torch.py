@@ -14,6 +14,7 @@ from benchmarks.contenders.base import CannotExpressError, Loop
 from benchmarks.kernels import cases
 from benchmarks.kernels.cases import UPDATES, Case
 from benchmarks.kernels.formulas import FORMULAS, activation
+from benchmarks.kernels.in_torch_layers import EAGER_LAYERS
 
 Tensors = dict[str, Any]
 Prepared = tuple[Callable[[], Any], list[Any]]
@@ -46,7 +47,7 @@ def compiled_loop(case: Case, device: str) -> Loop:
         CannotExpressError: the compiler would call the same library as the eager operation does.
     """
     if case.kernel not in FORMULAS:
-        raise CannotExpressError("the compiler leaves a product to the library that torch calls itself")
+        raise CannotExpressError(f"the compiler leaves {case.kernel} to the library that torch calls itself")
     torch._dynamo.reset()  # the functions of former cases count as recompilations, of which few are allowed
     formula, held = FORMULAS[case.kernel], _with_derived(case.kernel, _tensors(case, device))
     count = torch.zeros((), device=device)
@@ -249,5 +250,6 @@ EAGER: dict[str, Callable[[Tensors], Prepared]] = {
     "batch_norm": _batch_norm,
     "dropout": _dropout,
     "take_rows": _take_rows,
+    **EAGER_LAYERS,
 }
 """Kernel -> what prepares it on its inputs; activations and updates have tables of their own."""

@@ -10,6 +10,7 @@ import numpy as np
 from benchmarks.contenders.base import Loop
 from benchmarks.kernels import cases
 from benchmarks.kernels.cases import UPDATES, Case
+from benchmarks.kernels.recorded_layers import LAYER_CALLS
 from benchmarks.kernels.work import ACTIVATIONS
 from nnx.interface import Array, Backend
 from nnx.ops import Ops
@@ -134,5 +135,6 @@ CALLS: dict[str, Callable[[Ops, Held, tuple[int, ...]], list[Array]]] = {
     "dropout": _dropout,
     **{name: _update(name) for name in UPDATES},
     "take_rows": _take_rows,
+    **LAYER_CALLS,
 }
 """Kernel -> what is recorded of it; returns the results that everyone's are compared by."""

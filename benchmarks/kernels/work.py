@@ -64,6 +64,50 @@ def _gather(source: int, features: int, rows: int) -> Work:
     return Work(0.0, bytes_, bytes_)
 
 
+def _conv2d(images: int, side: int, channels: int, filters: int) -> Work:
+    # reads x, w, b; writes y
+    read, written, weights = _image_counts(images, side, channels, filters)
+    bytes_ = FLOAT * (read + weights + filters + written)
+    return Work(2.0 * written * 9 * channels, bytes_, bytes_)
+
+
+def _conv2d_backward(images: int, side: int, channels: int, filters: int) -> Work:
+    # reads x, y, dy, w; writes dz, dx, dw, db
+    read, written, weights = _image_counts(images, side, channels, filters)
+    bytes_ = FLOAT * (2 * read + 3 * written + 2 * weights + filters)
+    return Work(4.0 * written * 9 * channels, bytes_, bytes_)
+
+
+def _image_counts(images: int, side: int, channels: int, filters: int) -> tuple[int, int, int]:
+    """Return the numbers of the inputs, of the outputs and of the weights of 3 x 3 taps without padding."""
+    return images * side**2 * channels, images * (side - 2) ** 2 * filters, 9 * channels * filters
+
+
+def _max_pool(images: int, side: int, channels: int) -> Work:
+    # x -> y, index; then index, dy -> dx
+    whole, pooled = images * side**2 * channels, images * (side // 2) ** 2 * channels
+    return Work(0.0, FLOAT * (2 * whole + 4 * pooled), FLOAT * (2 * whole + 3 * pooled))
+
+
+def _recurrent(gates: int, kept: int) -> Callable[..., Work]:
+    """Return the work of a recurrent layer that goes both ways, and keeps so many numbers per unit and step."""
+
+    def work(sequences: int, steps: int, inputs: int, units: int) -> Work:
+        rows = sequences * steps
+        weights = gates * units * (inputs + units)
+        # reads x, w, u, dy and what is kept; writes y, what is kept, dx, dw, du
+        bytes_ = FLOAT * (2 * rows * (inputs + units + kept * units) + 2 * weights)
+        return Work(6.0 * rows * weights, bytes_, bytes_)
+
+    return work
+
+
+def _embedding(vocabulary: int, units: int, tokens: int) -> Work:
+    # rows of the table -> y; then dy -> dtable, all of which is written
+    bytes_ = FLOAT * (3 * tokens * units + vocabulary * units) + 2 * INDEX * tokens
+    return Work(0.0, bytes_, bytes_)
+
+
 WORK: dict[str, Callable[..., Work]] = {
     "matmul": _product,
     "matmul_a_transposed": _product,
@@ -82,5 +126,11 @@ WORK: dict[str, Callable[..., Work]] = {
     "adam": _elements(7, 4, True),  # p, g, m, v -> p, m, v
     "adamw": _elements(7, 4, True),
     "take_rows": _gather,
+    "conv2d": _conv2d,
+    "conv2d_backward": _conv2d_backward,
+    "max_pool": _max_pool,
+    "lstm": _recurrent(4, 5),  # four gates and the cell
+    "gru": _recurrent(3, 4),  # three gates, and what the reset gate is applied to
+    "embedding": _embedding,
 }
 """Kernel -> its work on a shape. The one table that fractions of limits come from."""

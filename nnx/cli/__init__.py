@@ -15,6 +15,7 @@ from nnx.cli.bench import bench
 from nnx.cli.check import check
 from nnx.cli.data import data
 from nnx.cli.demo import demo
+from nnx.cli.example import example
 from nnx.cli.group import Commands
 from nnx.cli.options import examples
 from nnx.cli.predict import predict
@@ -37,6 +38,7 @@ app.command("backends")(list_backends)
 app.command("check")(check)
 app.command("bench")(bench)
 app.add_typer(data, name="data")
+app.add_typer(example, name="example")
 
 
 def _print_version(wanted: bool) -> None:

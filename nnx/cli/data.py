@@ -23,7 +23,7 @@ def list_data(json: Json = False) -> None:
     if json:
         print_json(entries)
     else:
-        rows = [(e["name"], e["title"], f"{e['bytes'] / 1e6:.1f} MB", e["place"], e["licence"]) for e in entries]
+        rows = [(e["name"], e["title"], _size(e["bytes"]), e["place"], e["licence"]) for e in entries]
         print_table(("name", "contents", "size", "place", "licence"), rows, numbers=("size",))
 
 
@@ -44,10 +44,15 @@ def fetch_data(
             say(path)
 
 
+def _size(count: int) -> str:
+    return f"{count / 1e6:.1f} MB" if count >= 50_000 else f"{count / 1e3:.1f} kB"
+
+
 def _describe(name: str) -> dict[str, Any]:
     entry = info(name)
     return {
         "name": name,
+        "kind": entry.kind,
         "title": entry.title,
         "classes": list(entry.classes),
         "bytes": entry.size,

@@ -16,6 +16,7 @@ from nnx.cli.configuration import read_configuration, resolve_length
 from nnx.cli.experiment import DEFAULT_EPOCHS, Experiment, Result, parse_batch_size, parse_layers
 from nnx.cli.options import BackendName, Json, Seed, examples, find_backend
 from nnx.cli.output import check_writable, note, print_json, print_table, write_text
+from nnx.datasets.catalogue import images
 from nnx.errors import OptionError
 from nnx.history import History
 from nnx.initializers import INITIALIZERS
@@ -32,7 +33,7 @@ def _one_of(names: Any) -> str:
     return f"One of {', '.join(names)}."
 
 
-NAMES = ", ".join(datasets.names())
+NAMES = ", ".join(datasets.names("images"))
 RATES = ", ".join(f"{name} {kind().learning_rate:g}" for name, kind in OPTIMIZERS.items())
 
 Name = Annotated[str, typer.Argument(metavar="DATASET", help=f"One of {NAMES}.")]
@@ -152,7 +153,7 @@ def train(
         dtype=dtype,
     )
     known = dataset.replace("-", "_")
-    model = experiment.network(len(datasets.info(known).classes), find_backend(backend))
+    model = experiment.network(len(images(known).classes), find_backend(backend))
     result = experiment.run(model, datasets.load(known))
     _write(known, result, save, csv, curve)
     _report(known, result, json)

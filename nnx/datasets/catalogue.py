@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal, TypeAlias
 
-from nnx.errors import UnknownNameError
+from nnx.errors import OptionError, UnknownNameError
+
+Kind: TypeAlias = Literal["images", "series", "text"]
+"""What a data set consists of: labelled images, numbers in time, or characters."""
 
 
 @dataclass(frozen=True)
@@ -34,9 +38,10 @@ class Entry:
         publisher: who made it, and when.
         licence: the terms it was published under, as far as they are known.
         page: the address of its publisher's page.
-        classes: the name of each label, in the order of the labels.
+        classes: the name of each label, in the order of the labels; of images only.
         files: its files.
         built_in: whether the files ship with nnx.
+        kind: what it consists of.
     """
 
     name: str
@@ -47,6 +52,7 @@ class Entry:
     classes: tuple[str, ...]
     files: tuple[DataFile, ...]
     built_in: bool = False
+    kind: Kind = "images"
 
     @property
     def size(self) -> int:
@@ -54,9 +60,9 @@ class Entry:
         return sum(file.size for file in self.files)
 
 
-def names() -> tuple[str, ...]:
-    """Return the name of every data set, in alphabetical order."""
-    return tuple(sorted(_ENTRIES))
+def names(kind: Kind | None = None) -> tuple[str, ...]:
+    """Return the name of every data set, or of every one of a kind, in alphabetical order."""
+    return tuple(sorted(name for name, entry in _ENTRIES.items() if kind in (None, entry.kind)))
 
 
 def info(name: str) -> Entry:
@@ -67,6 +73,22 @@ def info(name: str) -> Entry:
     if name not in _ENTRIES:
         raise UnknownNameError("data set", name, _ENTRIES)
     return _ENTRIES[name]
+
+
+def images(name: str) -> Entry:
+    """Return what is known about a data set of labelled images; reads no file.
+
+    Raises:
+        UnknownNameError: there is no data set of that name.
+        OptionError: it is of another kind.
+    """
+    entry = info(name)
+    if entry.kind != "images":
+        raise OptionError(
+            f"A data set of labelled images is needed ({', '.join(names('images'))}), got {name!r}, which is a "
+            f"{entry.kind}; nnx.datasets.{name}() reads it."
+        )
+    return entry
 
 
 def _file(folder: str, name: str, size: int, sha256: str, *bases: str) -> DataFile:
@@ -222,6 +244,41 @@ _ALL = (
                 *_FASHION,
             ),
         ),
+    ),
+    Entry(
+        name="airline",
+        title="passengers of airlines, 144 months 1949 to 1960",
+        publisher="G. E. P. Box and G. M. Jenkins, Time Series Analysis, 1976; copy by J. Brownlee",
+        licence="none stated; published figures",
+        page="https://github.com/jbrownlee/Datasets",
+        classes=(),
+        files=(
+            _file(
+                "",
+                "airline-passengers.csv",
+                2180,
+                "8cb51be753a718d9be5d76d7e238cc224792754676adc21faa59e954b0201621",
+                "https://raw.githubusercontent.com/jbrownlee/Datasets/master/",
+            ),
+        ),
+        kind="series",
+    ),
+    Entry(
+        name="shakespeare",
+        title="1,115,394 characters of Shakespeare's plays",
+        publisher="A. Karpathy, char-rnn, 2015",
+        licence="text in the public domain; repository MIT",
+        page="https://github.com/karpathy/char-rnn",
+        classes=(),
+        files=(
+            DataFile(
+                "tinyshakespeare.txt",
+                1115394,
+                "86c4e6aa9db7c042ec79f339dcb96d42b0075e16b8fc2e86bf0ca57e2dc565ed",
+                ("https://raw.githubusercontent.com/karpathy/char-rnn/master/data/tinyshakespeare/input.txt",),
+            ),
+        ),
+        kind="text",
     ),
 )
 _ENTRIES = {entry.name: entry for entry in _ALL}

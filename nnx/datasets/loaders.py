@@ -1,4 +1,4 @@
-"""One function per data set: from checked files to float32 images and int64 labels."""
+"""One function per data set of labelled images: from checked files to float32 images and int64 labels."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nnx.datasets.catalogue import info
+from nnx.datasets.catalogue import images, info
 from nnx.datasets.dataset import Dataset, Split
 from nnx.datasets.files import fetch
 from nnx.datasets.idx import read_idx
@@ -91,18 +91,21 @@ def fashion_mnist() -> Dataset:
 
 
 def load(name: str) -> Dataset:
-    """Return data set `name`, one of `names()`.
+    """Return the labelled images of data set `name`, one of `names("images")`.
 
-    Raises: UnknownNameError if there is none of that name, else what its own function raises.
+    Raises:
+        UnknownNameError: there is no data set of that name.
+        OptionError: it is of another kind; its own function reads it.
+        DatasetUnavailableError, FileFormatError: as its own function does.
     """
-    return _LOADERS[info(name).name]()
+    return _LOADERS[images(name).name]()
 
 
 def _cats(path: Path, part: str, rows: int) -> Split:
     """Read one of the two files of `cats`, whose dataset names begin with `part`."""
-    images, labels = f"{part}_set_x", f"{part}_set_y"
-    arrays = read_hdf5(path, {images: (np.uint8, (rows, 64, 64, 3)), labels: (np.int64, (rows,))})
-    return _split(arrays[images], arrays[labels])
+    x, y = f"{part}_set_x", f"{part}_set_y"
+    arrays = read_hdf5(path, {x: (np.uint8, (rows, 64, 64, 3)), y: (np.int64, (rows,))})
+    return _split(arrays[x], arrays[y])
 
 
 def _idx_set(name: str) -> Dataset:

@@ -2,27 +2,53 @@
 
 import importlib
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from benchmarks import contenders
+from benchmarks.contenders.base import CannotExpressError
 from benchmarks.evidence import TOLERANCE, disagreement, fingerprint, outliers
 from benchmarks.kernels import in_numpy
 from benchmarks.kernels.cases import CASES, CONTEST, QUICK, SWEEP, Case
 from benchmarks.kernels.recorded import CALLS, record
 from benchmarks.kernels.steps import works
 from benchmarks.kernels.work import WORK
+from benchmarks.networks import Convolutions, Perceptron, Sequences
 from benchmarks.worker import calibrate
-from benchmarks.workloads import WORKLOADS, Orders, Workload
+from benchmarks.workloads import WORKLOADS, Orders
 from nnx import registry
 
-SHAPES = {"take_rows": (9, 3, 4), "softmax_cross_entropy": (5, 3), "batch_norm": (6, 4), "dropout": (700, 33)}
-TINY = Workload("tiny", (6, 5, 4, 3), "relu", "sgd", 0.1, 40, 8, 1, "epoch")
-TINY_BINARY = Workload("tiny-binary", (2, 5, 4, 1), "tanh", "adam", 0.01, 40, 8, 1, "step")
-TINY_NORMED = Workload("tiny-normed", (6, 5, 4, 3), "relu", "sgd", 0.1, 40, 8, 1, "epoch", batch_norm=True)
-TINY_L2 = Workload("tiny-l2", (6, 5, 4, 3), "relu", "sgd", 0.1, 40, 8, 1, "epoch", l2=1.0)
-TINY_FULL = Workload("tiny-full", (6, 5, 4, 1), "relu", "sgd", 0.1, 40, 40, 1, "step")
+SHAPES = {
+    "take_rows": (9, 3, 4),
+    "softmax_cross_entropy": (5, 3),
+    "batch_norm": (6, 4),
+    "dropout": (700, 33),
+    "conv2d": (3, 7, 2, 5),
+    "conv2d_backward": (3, 7, 2, 5),
+    "max_pool": (3, 7, 2),
+    "lstm": (3, 4, 2, 5),
+    "gru": (3, 4, 2, 5),
+    "embedding": (6, 3, 11),
+}
+COMMON = {"optimizer": "sgd", "rate": 0.1, "examples": 40, "batch": 8, "epochs": 1, "per": "epoch"}
+TINY = Perceptron(name="tiny", sizes=(6, 5, 4, 3), **COMMON)
+ADAM = {**COMMON, "optimizer": "adam", "rate": 0.01}
+TINY_BINARY = Perceptron(name="tiny-binary", sizes=(2, 5, 4, 1), activation="tanh", **ADAM)
+TINY_NORMED = replace(TINY, name="tiny-normed", batch_norm=True)
+TINY_L2 = replace(TINY, name="tiny-l2", l2=1.0)
+TINY_FULL = Perceptron(name="tiny-full", sizes=(6, 5, 4, 1), **{**COMMON, "batch": 40, "per": "step"})
+TINY_IMAGES = Convolutions(
+    name="tiny-images",
+    side=11,
+    channels=2,
+    filters=(3, 4),
+    classes=3,
+    **{**COMMON, "optimizer": "adam", "rate": 0.01},
+)
+TINY_LSTM = Sequences(name="tiny-lstm", cell="lstm", inputs=3, hidden=4, length=5, **ADAM)
+TINY_GRU = replace(TINY_LSTM, name="tiny-gru", cell="gru")
 
 
 def _shape(kernel: str) -> tuple[int, ...]:
@@ -77,6 +103,29 @@ def test_numpy_by_hand_trains_like_nnx_loss_by_loss(workload):
         trainer.close()
     np.testing.assert_allclose(losses[0], losses[1], rtol=1e-4)
     assert losses[0][-1] < losses[0][0]
+
+
+@pytest.mark.parametrize(
+    "workload", [TINY, TINY_NORMED, TINY_L2, TINY_BINARY, TINY_IMAGES, TINY_LSTM, TINY_GRU], ids=lambda w: w.name
+)
+@pytest.mark.parametrize("peer", ["torch", "torch-functional", "jax-jit", "jax-scan"])
+def test_peers_train_like_nnx_loss_by_loss(workload, peer):
+    pytest.importorskip(contenders.PEERS[peer][2], reason=f"the library of {peer} is not installed")
+    losses = []
+    for name in ("nnx:numpy", peer):
+        trainer = contenders.make(name, 1, "cpu").trainer(workload, workload.data, shuffle=False)
+        losses.append([trainer.run(1).loss for _ in range(4)])
+        trainer.close()
+    np.testing.assert_allclose(losses[0], losses[1], rtol=1e-4)
+    assert losses[0][-1] < losses[0][0]
+
+
+@pytest.mark.parametrize("workload", [TINY_IMAGES, TINY_LSTM], ids=lambda w: w.name)
+@pytest.mark.parametrize("peer", ["numpy-by-hand", "scikit-learn"])
+def test_peers_without_such_layers_say_so(workload, peer):
+    pytest.importorskip(contenders.PEERS[peer][2], reason=f"the library of {peer} is not installed")
+    with pytest.raises(CannotExpressError, match="convolutions"):
+        contenders.make(peer, 1, "cpu").trainer(workload, workload.data, shuffle=False)
 
 
 def test_a_gated_fit_runs_the_epochs_it_is_asked_for_and_ends():
