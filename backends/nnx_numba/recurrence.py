@@ -164,20 +164,26 @@ class Forward:
         real = self._time.is_real(t, self._time.length(row))
         with builder.if_else(real) as (then, otherwise):
             with then:
-                sums = [lines.load(builder.add(parked, WORD(n * REGISTER_BYTES))) for n in range(cell.parts)]
-                columns = [self._run.xw.at(row, t, self._column(part, column)) for part in range(cell.parts)]
-                inputs = [lines.load(place, mask) for place in columns]
-                products, given, held = map(self._values, (sums, inputs, before))
-                states, gates = cell.forward(products, given, held, self._alpha)
-                for value, place in zip(states, targets, strict=True):
-                    lines.store(value.llvm, place)
-                for value, place in zip([*states, *gates], kept, strict=True):
-                    lines.store(value.llvm, place, mask)
+                inputs = [self._run.xw.at(row, t, self._column(part, column)) for part in range(cell.parts)]
+                given = [lines.load(place, mask) for place in inputs]
+                states, gates = self._made(parked, given, before)
+                self._store(states, targets, [*states, *gates], kept, mask)
             with otherwise:
-                for line, place in zip(before, targets, strict=True):
-                    lines.store(line, place)
-                for place in kept:
-                    lines.store(lines.zeros, place, mask)
+                self._store(before, targets, [lines.zeros for _ in kept], kept, mask)
+
+    def _made(self, parked: Any, given: list[Any], before: list[Any]) -> tuple[list[Any], list[Any]]:
+        """Return the states after a step and its gates, of lines of inputs and of the states before."""
+        numbers = range(self._cell.parts)
+        sums = [self._lines.load(self._builder.add(parked, WORD(n * REGISTER_BYTES))) for n in numbers]
+        products, inputs, held = map(self._values, (sums, given, before))
+        states, gates = self._cell.forward(products, inputs, held, self._alpha)
+        return [value.llvm for value in states], [value.llvm for value in gates]
+
+    def _store(self, states: list[Any], targets: list[Any], values: list[Any], kept: list[Any], mask: Any) -> None:
+        for line, place in zip(states, targets, strict=True):
+            self._lines.store(line, place)
+        for line, place in zip(values, kept, strict=True):
+            self._lines.store(line, place, mask)
 
     def _values(self, lines: list[Any]) -> list[Value]:
         return [Value(self._builder, line) for line in lines]
