@@ -19,7 +19,7 @@ from nnx_numba.hostarrays import GRAIN, flat, plain
 from nnx_numba.kernel import pack_row
 from nnx_numba.launches import scratch
 from nnx_numba.lines import REGISTER_BYTES
-from nnx_numba.moving import add_parts, deliver, deliver_channels, pad, pick
+from nnx_numba.moving import add_parts, deliver, pad, pick
 from nnx_numba.windows import BLOCK_BYTES, Padding, Reading
 
 _GRAIN = 60_000  # products of lines that are worth a thread: some ten microseconds
@@ -203,10 +203,9 @@ def _weights_gradient(x: Array, gradient: Array, dw: Array, db: Array | None, wi
     )
     if parts > 1:
         add_parts(shape[1] * shape[2], GRAIN, sums)
-    if by_channels:
-        deliver_channels(depth + 1, GRAIN, sums, plain(dw).reshape(-1, outputs), db)
-    else:
-        deliver(depth + 1, max(1, GRAIN // max(outputs, 1)), sums, plain(dw).reshape(-1, outputs), db)
+    total = sums[0] if parts else np.zeros(shape[1:], x.dtype)
+    bias = _NOTHING[x.dtype.char] if db is None else db
+    deliver(depth + 1, max(1, GRAIN // max(outputs, 1)), total, by_channels, dw.reshape(-1, outputs), bias)
 
 
 def _parts(chunks: int, weights: int) -> tuple[int, int]:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from nnx.interface import Array
+from nnx_numba.gathering import address_of, word_at
 from nnx_numba.internals import types
 from nnx_numba.jit import intrinsic
 from nnx_numba.kernel import kernel
 from nnx_numba.lanes import WORD
-from nnx_numba.lines import Lines, Strided, moved
-from nnx_numba.packing import pack
+from nnx_numba.lines import Lines, moved
 from nnx_numba.vectors import loop
 
 
@@ -49,11 +49,31 @@ def pad(first: int, last: int, x: Array, out: Array, above: int, left: int) -> N
         _copy_padded(source, left * x.shape[3], length, out.ctypes.data + unit * out.strides[1], wide, x)
 
 
+@intrinsic
+def _pick(_context: Any, first: Any, last: Any, x: Any, order: Any, out: Any) -> Any:
+    """Write elements first..last-1 of out: those of x in this order, or 0 for a negative place."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        lines = Lines(builder, context.get_data_type(x.dtype))
+        source, places, target = (
+            address_of(context, builder, kind, value)
+            for kind, value in zip(signature.args[2:], arguments[2:], strict=True)
+        )
+        size = WORD(lines.size)
+        with loop(builder, arguments[0], arguments[1]) as n:
+            place = word_at(builder, places, n)
+            there = builder.icmp_signed(">=", place, WORD(0))
+            value = lines.get(moved(builder, source, (builder.select(there, place, WORD(0)), size)))
+            lines.put(builder.select(there, value, lines.nothing), moved(builder, target, (n, size)))
+        return context.get_dummy_value()
+
+    return types.none(first, last, x, order, out), generate
+
+
 @kernel
 def pick(first: int, last: int, x: Array, order: Array, out: Array) -> None:
     """out[i] = x[order[i]], or 0 where order[i] < 0; units are elements."""
-    for i in range(first, last):
-        out[i] = x[max(order[i], 0)] if order[i] >= 0 else x.dtype.type(0)
+    _pick(first, last, x, order, out)
 
 
 @intrinsic
@@ -86,46 +106,27 @@ def add_parts(first: int, last: int, parts: Array) -> None:
 
 
 @intrinsic
-def _turn(_context: Any, source: Any, wide: Any, rows: Any, columns: Any, target: Any, like: Any) -> Any:
-    """Write a matrix's columns, whose elements are `wide` bytes apart, as rows of `rows` elements."""
+def _copy(_context: Any, source: Any, step: Any, count: Any, target: Any, like: Any) -> Any:
+    """Copy `count` elements that are `step` bytes apart to where they adjoin."""
 
     def generate(context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
         lines = Lines(builder, context.get_data_type(like.dtype))
-        size = WORD(lines.size)
-        turned = Strided(arguments[0], size, arguments[1])
-        into = Strided(arguments[4], builder.mul(arguments[2], size), size)
-        pack(lines, turned, arguments[2], arguments[3], into)
+        begin, apart, elements, into = arguments[:4]
+        with loop(builder, WORD(0), elements) as n:
+            lines.put(lines.get(moved(builder, begin, (n, apart))), moved(builder, into, (n, WORD(lines.size))))
         return context.get_dummy_value()
 
-    return types.none(source, wide, rows, columns, target, like), generate
+    return types.none(source, step, count, target, like), generate
 
 
 @kernel
-def deliver(first: int, last: int, parts: Array, dw: Array, db: Array | None) -> None:
-    """Write the first of parts (parts, O, depth + 1) to dw (depth, O) and db (O,); units are depths, the bias last.
+def deliver(first: int, last: int, sums: Array, by_channels: bool, dw: Array, db: Array) -> None:
+    """Write sums (O, depth + 1), or the other way round for channels, to dw (depth, O) and db (O,).
 
-    Where there are no parts, zeros.
+    Units are depths, of which the bias is the last; db is (0,) for none.
     """
-    size, depth, outputs = dw.itemsize, dw.shape[0], dw.shape[1]
-    if parts.shape[0] == 0:
-        dw[first:last] = 0
-        if db is not None:
-            db[:] = 0
-        return
-    sums, wide = parts.ctypes.data, parts.strides[1]
-    count = min(last, depth) - first
-    _turn(sums + first * size, wide, outputs, count, dw.ctypes.data + first * dw.strides[0], dw)
-    if db is not None and last > depth:
-        _turn(sums + depth * size, wide, outputs, 1, db.ctypes.data, dw)
-
-
-@kernel
-def deliver_channels(first: int, last: int, parts: Array, dw: Array, db: Array | None) -> None:
-    """Write the first of parts (parts, depth + 1, C) to dw (depth, C) and db (C,); units as in `deliver`."""
+    size, depth = dw.itemsize, dw.shape[0]
+    down, along = (sums.strides[0], size) if by_channels else (size, sums.strides[0])
     for row in range(first, last):
-        for channel in range(dw.shape[1]):
-            total = parts[0, row, channel] if parts.shape[0] > 0 else dw.dtype.type(0)
-            if row < dw.shape[0]:
-                dw[row, channel] = total
-            elif db is not None:
-                db[channel] = total
+        begin, step, count = (dw.ctypes.data, row, dw.shape[1]) if row < depth else (db.ctypes.data, 0, db.size)
+        _copy(sums.ctypes.data + row * down, along, count, begin + step * dw.strides[0], dw)

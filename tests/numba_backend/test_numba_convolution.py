@@ -79,7 +79,7 @@ def _conv2d_backward(*arguments: Any) -> None:
 
 def assert_close(found: Any, expected: Any, terms: int) -> None:
     """Compare with float64 sums of `terms` products of standard normal numbers, whose errors add up at worst."""
-    bound = 8 * (terms + 4) * np.finfo(found.dtype).eps
+    bound = float(8 * (terms + 4) * np.finfo(found.dtype).eps)
     np.testing.assert_allclose(found, expected, rtol=bound, atol=bound)
 
 
