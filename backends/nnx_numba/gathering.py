@@ -14,7 +14,7 @@ from llvmlite import ir
 from nnx_numba.internals import types
 from nnx_numba.jit import intrinsic
 from nnx_numba.lanes import WORD, fill
-from nnx_numba.lines import Lines, Variable, moved, words
+from nnx_numba.lines import REGISTER_BYTES, Lines, Variable, moved, words
 from nnx_numba.vectors import loop, loop_while, smaller
 from nnx_numba.windows import BLOCK_BYTES
 
@@ -37,7 +37,7 @@ LAST: int = ASIDE + 128
 """and room for a tile's elements of every place."""
 
 SHORT = 16
-"""Bytes up to which a piece is copied by a short register: a long one that straddles cache lines costs twice."""
+"""Bytes of the shortest register that a piece is copied by: a long one that straddles cache lines costs twice."""
 
 
 def word_at(builder: Any, table: Any, n: Any) -> Any:
@@ -107,20 +107,30 @@ def gather(
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         columns, lines = arguments[0], Lines(builder, context.get_data_type(signature.args[1].dtype))
-        few = Lines(builder, lines.element, SHORT)
         table = address_of(context, builder, signature.args[2], arguments[2])
         with loop(builder, arguments[3], arguments[4]) as piece:
             entry = moved(builder, table, (piece, WORD(3 * 8)))
             where, length, place = (word_at(builder, entry, WORD(n)) for n in range(3))
             offset = moved(builder, arguments[6], (where, WORD(lines.size)))
             into = moved(builder, columns, (place, WORD(lines.size)))
-            with builder.if_else(builder.icmp_signed("<=", length, WORD(few.lanes))) as (short, long):
-                for kind, branch in ((few, short), (lines, long)):
-                    with branch:
-                        _emit_copies(kind, columns, (offset, into), length, arguments[5])
+            _emit_by_length(lines, SHORT, columns, (offset, into), length, arguments[5])
         return context.get_dummy_value()
 
     return types.none(memory, like, pieces, first, stop, count, shift), generate
+
+
+def _emit_by_length(lines: Lines, wide: int, *given: Any) -> None:
+    """Copy a piece by registers of `wide` bytes if these hold it, else by wider ones."""
+    builder = lines.builder
+    if wide >= REGISTER_BYTES:
+        _emit_copies(lines, *given)
+        return
+    narrow = Lines(builder, lines.element, wide)
+    with builder.if_else(builder.icmp_signed("<=", given[2], WORD(narrow.lanes))) as (short, long):
+        with short:
+            _emit_copies(narrow, *given)
+        with long:
+            _emit_by_length(lines, 2 * wide, *given)
 
 
 def _emit_copies(lines: Lines, columns: Any, places: tuple[Any, Any], length: Any, count: Any) -> None:
