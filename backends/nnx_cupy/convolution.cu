@@ -210,7 +210,7 @@ __global__ void __launch_bounds__(BLOCK, RESIDENT) convolve_few(
 }
 
 template <typename T, int WIDTH>
-__global__ void __launch_bounds__(BLOCK, RESIDENT) gradient_of_few(
+__global__ void __launch_bounds__(BLOCK, PRODUCTS) gradient_of_few(
         const T* __restrict__ w, const T* __restrict__ dz, T* __restrict__ dx, WINDOW_PARAMETERS, Index groups,
         int inputs, int outputs) {
     const Window window = WINDOW;

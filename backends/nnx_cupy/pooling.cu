@@ -1,5 +1,7 @@
 // Pooling: each thread makes WIDTH neighbouring channels of one place, or of one pixel on the way back.
 
+constexpr int AVERAGING = 2;  // blocks on a multiprocessor: 128 registers a thread, for divisions and loads at once
+
 // Calls visit(i, channel) for every pack of channels of n places or pixels.
 template <int WIDTH, typename Visit>
 __device__ __forceinline__ void each_of(Index n, Index channels, Visit visit) {
@@ -88,7 +90,7 @@ __global__ void __launch_bounds__(BLOCK, RESIDENT) max_pool_backward(
 }
 
 template <typename T, int WIDTH>
-__global__ void __launch_bounds__(BLOCK, RESIDENT) average_pool(
+__global__ void __launch_bounds__(BLOCK, AVERAGING) average_pool(
         const T* __restrict__ x, T* __restrict__ y, WINDOW_PARAMETERS, Index channels) {
     const Window window = WINDOW;
     const Whole<WIDTH> move;
@@ -104,7 +106,7 @@ __global__ void __launch_bounds__(BLOCK, RESIDENT) average_pool(
 }
 
 template <typename T, int WIDTH>
-__global__ void __launch_bounds__(BLOCK, RESIDENT) average_pool_backward(
+__global__ void __launch_bounds__(BLOCK, AVERAGING) average_pool_backward(
         const T* __restrict__ dy, T* __restrict__ dx, WINDOW_PARAMETERS, Index channels) {
     const Window window = WINDOW;
     const Whole<WIDTH> move;

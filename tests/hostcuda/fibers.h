@@ -37,7 +37,7 @@ hostcuda_switch:
 namespace hostcuda {
 
 constexpr unsigned warp_size = 32;
-constexpr size_t stack_bytes = 256 << 10, page_bytes = 4096;
+constexpr size_t stack_bytes = 256 << 10, page_bytes = 4096, most_threads = 1024;
 constexpr size_t largest_shared = 227 << 10, guard_bytes = 256;
 constexpr int poison = 0xff;  // every float that was never written reads as NaN
 
@@ -73,7 +73,9 @@ static size_t dynamic_bytes;
 
 static void (*body)();
 static void* scheduler;
-static std::vector<Fiber*> fibers, idle;
+static char* stacks;  // lent for the launch: see make_stacks
+static std::vector<Fiber> fibers;
+static std::vector<Fiber*> idle;
 static unsigned live, waiting, cursor, warp_begin, lanes[warp_size];
 static int barrier_votes;  // threads that voted yes at the last barrier
 static char error[512];
@@ -147,27 +149,37 @@ inline void prepare(Fiber* fiber) {
     fiber->stack = top;
 }
 
-inline bool add_fiber() {
-    void* base = mmap(nullptr, page_bytes + stack_bytes, PROT_READ | PROT_WRITE,
-                      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    if (base == MAP_FAILED) return report("no memory for another thread's stack"), false;
-    mprotect(base, page_bytes, PROT_NONE);  // an overflow stops here instead of in the next stack
-    fibers.push_back(new Fiber{static_cast<char*>(base), nullptr});
-    prepare(fibers.back());
-    idle.push_back(fibers.back());
-    return true;
+inline Fiber* add_fiber() {
+    fibers.push_back({stacks + fibers.size() * (page_bytes + stack_bytes), nullptr});
+    prepare(&fibers.back());
+    return &fibers.back();
 }
 
-// After a fault, threads stay suspended: forget them, their fibers are as good as new.
-inline void reset_fibers() {
-    idle = fibers;
-    for (Fiber* fiber : fibers) prepare(fiber);
+// Memory for the stacks of a block's threads, each behind a page where an overflow stops. That makes two mappings to
+// a stack, of which a process may have some 65,000: libraries, of which there are many, keep none. module.py lends the
+// stacks to one launch after another.
+inline void* make_stacks() {
+    const size_t each = page_bytes + stack_bytes;
+    void* made = mmap(nullptr, most_threads * each, PROT_READ | PROT_WRITE,
+                      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (made == MAP_FAILED) return nullptr;
+    for (size_t i = 0; i < most_threads; ++i)
+        if (mprotect(static_cast<char*>(made) + i * each, page_bytes, PROT_NONE)) return nullptr;
+    return made;
+}
+
+// Begins a launch on stacks that another library, or a launch that ended with a fault, may have used last.
+inline void take_stacks(void* lent) {
+    stacks = static_cast<char*>(lent);
+    fibers.clear();
+    fibers.reserve(most_threads);  // none may move
+    idle.clear();
 }
 
 inline bool start_warp() {
     cursor = 0;
     while (cursor < warp_size) {
-        if (idle.empty() && !add_fiber()) return false;
+        if (idle.empty()) idle.push_back(add_fiber());
         hostcuda_switch(&scheduler, idle.back()->stack);
         if (error[0]) return false;
     }

@@ -78,14 +78,13 @@ template <auto kernel, typename... Parameters> struct Entry<kernel, void (*)(Par
     }
 
     static const char* launch(void** values, const unsigned* grid, const unsigned* block, size_t shared,
-                              unsigned seed) {
+                              unsigned seed, void* lent) {
         arguments = values;
+        take_stacks(lent);
         body = [] { call(std::index_sequence_for<Parameters...>{}); };
         error[0] = 0;
         set_sizes(grid, block, shared);
-        if (run_grid(seed)) return nullptr;
-        reset_fibers();
-        return error;
+        return run_grid(seed) ? nullptr : error;
     }
 
     static const char* signature() {
@@ -99,9 +98,10 @@ template <auto kernel, typename... Parameters> struct Entry<kernel, void (*)(Par
 }  // namespace hostcuda
 
 #define HOSTCUDA_EXPORT extern "C" __attribute__((visibility("default")))
+HOSTCUDA_EXPORT inline __attribute__((used)) void* make_stacks() { return hostcuda::make_stacks(); }
 #define HOSTCUDA_ENTRY(number, ...)                                                                    \
     HOSTCUDA_EXPORT const char* signature_##number() { return hostcuda::Entry<(__VA_ARGS__)>::signature(); } \
     HOSTCUDA_EXPORT const char* launch_##number(void** values, const unsigned* grid, const unsigned* block, \
-                                                size_t shared, unsigned seed) {                        \
-        return hostcuda::Entry<(__VA_ARGS__)>::launch(values, grid, block, shared, seed);              \
+                                                size_t shared, unsigned seed, void* lent) {            \
+        return hostcuda::Entry<(__VA_ARGS__)>::launch(values, grid, block, shared, seed, lent);        \
     }

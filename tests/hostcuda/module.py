@@ -5,7 +5,7 @@ from __future__ import annotations
 import ctypes
 import math
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import cache
@@ -138,6 +138,7 @@ class _Library:
 
     def __init__(self, path: Path) -> None:
         self._handle = ctypes.CDLL(str(path))
+        self._handle.make_stacks.restype = ctypes.c_void_p
         self._lock = threading.Lock()
 
     def entry(self, symbol: str) -> Any:
@@ -157,10 +158,30 @@ class _Library:
     ) -> str | None:
         regions = (ctypes.c_size_t * max(1, len(memory)))(*memory)
         sizes = (ctypes.c_uint * 3)(*grid), (ctypes.c_uint * 3)(*block)
-        with self._lock:
+        with self._lock, _lent_stacks(self._handle.make_stacks) as stacks:
             self._handle.set_memory(regions, len(memory) // 3)
-            fault: bytes | None = launch(addresses, *sizes, ctypes.c_size_t(shared), ctypes.c_uint(seed))
-        return None if fault is None else fault.decode()
+            numbers = ctypes.c_size_t(shared), ctypes.c_uint(seed), ctypes.c_void_p(stacks)
+            fault: bytes | None = launch(addresses, *sizes, *numbers)
+            return None if fault is None else fault.decode()
+
+
+_idle_stacks: list[int] = []
+
+
+@contextmanager
+def _lent_stacks(make: Callable[[], int | None]) -> Iterator[int]:
+    """Memory for the threads of a launch, which goes from library to library: see make_stacks in fibers.h."""
+    try:
+        stacks = _idle_stacks.pop()  # a single step, as append is: other threads may be here too
+    except IndexError:
+        made = make()
+        if made is None:
+            raise MemoryError("no memory for the stacks of CUDA threads") from None
+        stacks = made
+    try:
+        yield stacks
+    finally:
+        _idle_stacks.append(stacks)
 
 
 _loading = threading.Lock()
