@@ -16,7 +16,7 @@ _ALSO = {
     "products": ("tiles.cuh",),
     "convolution": ("tiles.cuh", "windows.cuh"),
     "pooling": ("windows.cuh",),
-    "recurrent": ("tiles.cuh",),
+    "recurrent": ("tiles.cuh", "cells.cuh"),
 }
 """What some sources share besides."""
 
