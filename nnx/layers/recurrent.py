@@ -5,8 +5,8 @@ formulas stand at `nnx.Backend.simple_rnn`, `lstm` and `gru`. Where lengths are 
 length on are padding: y is 0 there, the state stays as it is, and no gradient flows.
 
 The last states are those after a sequence's last real step, or with go_backwards after its first step; a sequence
-of no real steps ends where it began, with zeros. A layer has one output: to have the states besides all steps, or to
-hand them to another layer, call `unroll` in a layer of your own, where an encoder with its decoder stands as an
+of no real steps ends where it began, with zeros. A layer has one output: to have the states besides all steps, or
+to hand them to another layer, call `unroll` in a layer of your own; an encoder with its decoder stands there as an
 example.
 
 In a stream (`Context.states`), a layer begins where it ended before.

@@ -64,8 +64,8 @@ class Pooling(Windows):
         sides = zip(window.before, window.after, window.reach, strict=True)
         if any(max(before, after) >= reach for before, after, reach in sides):
             raise OptionError(
-                f"{operation} expects padding smaller than the window {window.size}, or a window could hold nothing "
-                f"else; got {window.before} before and {window.after} after."
+                f"{operation} expects padding smaller than the window {window.size}, or a window could hold "
+                f"nothing else; got {window.before} before and {window.after} after."
             )
         places = self.places(operation, x, window)
         if 0 in x.shape[1:3]:
