@@ -95,3 +95,17 @@ def test_kernel_with_shared_scratch_is_caught_by_threads() -> None:
 def test_training_on_wrong_masks_is_caught_by_the_trajectory() -> None:
     backend = mutated("dropout", lambda run, a: run(stream=a.stream + 1))
     assert "differs from the reference" in str(first_failure(backend, "training"))
+
+
+def test_training_without_the_lengths_is_caught_by_the_trajectory() -> None:
+    backend = mutated("lstm", lambda run, _a: run(lengths=None))
+    assert "a network of tokens with lengths: after 5 epochs" in str(first_failure(backend, "training"))
+
+
+def test_training_that_counts_a_repeated_token_once_is_caught_by_the_trajectory() -> None:
+    def once(run: Callable[..., None], a: SimpleNamespace) -> None:
+        run()
+        a.dtable[a.tokens] = a.dy
+
+    backend = mutated("embedding_backward", once)
+    assert "a network of tokens with lengths: after 5 epochs" in str(first_failure(backend, "training"))

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from nnx import Backend, registry
-from nnx.errors import BackendError, DtypeError, ShapeError
+from nnx.errors import BackendError, DtypeError, OptionError, ShapeError
 from nnx.interface import Window
 from nnx.ops import Ops
 
@@ -119,7 +119,7 @@ def test_sequences_that_do_not_fit_are_refused_before_the_kernel_runs(backend: B
             ops.gru(xw, u, None, None, None, reverse=False)
         with pytest.raises(ShapeError, match="lstm expects one length for each of 2 sequences"):
             ops.lstm(xw, u, ops.asarray([3], "int64"), None, None, reverse=False)
-        with pytest.raises(ShapeError, match=r"lstm expects states \(2, 2\), got \(1, 2\)"):
+        with pytest.raises(ShapeError, match=r"lstm expects c0 \(2, 2\), got \(1, 2\)"):
             ops.lstm(xw, u, None, None, state, reverse=False)
     assert tape.calls == []
 
@@ -133,3 +133,63 @@ def test_joining_and_splitting_along_the_last_axis_undo_each_other(backend: Back
         np.testing.assert_array_equal(backend.to_numpy(again), backend.to_numpy(part))
     with pytest.raises(ShapeError, match="join expects arrays alike but for the last axis"):
         ops.join(a, ops.asarray(np.ones((3, 5, 2))))
+
+
+def test_sequences_of_another_dtype_are_refused_before_the_kernel_runs(backend: Backend) -> None:
+    """A compiled kernel would take the bytes of 32-bit numbers for 64-bit ones, and read past their end."""
+    ops = Ops(backend, F64)
+    xw, u, lengths = ops.asarray(np.ones((2, 3, 2))), ops.asarray(np.ones((2, 2))), ops.asarray([3, 1], "int32")
+    short = ops.asarray(np.ones((2, 2)), "float32")
+    with ops.recording() as tape:
+        with pytest.raises(DtypeError, match=r"simple_rnn expects lengths of dtype int64, got .*int32"):
+            ops.simple_rnn(xw, u, lengths, None, "tanh", 0.0, False)
+        with pytest.raises(DtypeError, match=r"simple_rnn expects xw of dtype .*float64, .* got .*float32"):
+            ops.simple_rnn(ops.asarray(np.ones((2, 3, 2)), "float32"), u, None, None, "tanh", 0.0, False)
+        with pytest.raises(DtypeError, match=r"simple_rnn expects h0 of dtype .*float64, .* got .*float32"):
+            ops.simple_rnn(xw, u, None, short, "tanh", 0.0, False)
+        with pytest.raises(DtypeError, match="simple_rnn expects lengths to be an array, got a list"):
+            ops.simple_rnn(xw, u, [3, 1], None, "tanh", 0.0, False)
+        with pytest.raises(DtypeError, match=r"backward expects dh_last of dtype .*float64, .* got .*float32"):
+            ops.simple_rnn_backward(u, None, None, xw, None, short, ops.like(u), "tanh", 0.0, False)
+        with pytest.raises(ShapeError, match="simple_rnn_backward expects arrays of one shape"):
+            ops.simple_rnn_backward(u, None, None, xw, u, None, ops.like(u), "tanh", 0.0, False)
+    assert tape.calls == []
+
+
+def test_tokens_and_labels_that_are_not_int64_are_refused(backend: Backend) -> None:
+    ops = Ops(backend, F64)
+    tokens, table = ops.asarray([2, 0], "int32"), ops.asarray(np.ones((3, 4)))
+    dy = ops.asarray(np.ones((2, 4)))
+    with pytest.raises(DtypeError, match=r"embedding expects tokens of dtype int64, got .*int32"):
+        ops.embedding(tokens, table)
+    with pytest.raises(DtypeError, match=r"embedding_backward expects tokens of dtype int64, got .*int32"):
+        ops.embedding_backward(tokens, dy, table)
+    with pytest.raises(ShapeError, match=r"embedding_backward expects dy \(2, 4\), got \(3, 4\)"):
+        ops.embedding_backward(ops.asarray([2, 0], "int64"), ops.like(table), table)
+    with pytest.raises(DtypeError, match=r"cross_entropy expects labels of dtype int64, got .*int32"):
+        ops.softmax_cross_entropy(dy, tokens, None, 0.0, True)
+
+
+def test_images_of_another_dtype_than_the_weights_are_refused(backend: Backend) -> None:
+    ops = Ops(backend, F64)
+    x, w = ops.asarray(np.ones((2, 4, 5, 3)), "float32"), ops.asarray(np.ones((3, 3, 3, 8)))
+    with pytest.raises(DtypeError, match=r"conv2d expects x of dtype .*float64, like the weights, got .*float32"):
+        ops.conv2d(x, w, None, Window((3, 3)))
+    with pytest.raises(ShapeError, match=r"conv2d expects a window of \(3, 3\) taps, got \(2, 3\)"):
+        ops.conv2d(x, w, None, Window((2, 3)))
+
+
+@pytest.mark.parametrize("sides", [{"before": (0, 2)}, {"after": (3, 0)}], ids=str)
+def test_pooling_windows_that_could_hold_nothing_but_padding_are_refused(
+    backend: Backend, sides: dict[str, tuple[int, int]]
+) -> None:
+    """The largest of nothing is no number, and the mean of nothing divides by zero."""
+    ops = Ops(backend, F64)
+    x, window = ops.asarray(np.ones((2, 4, 5, 3))), Window((3, 2), **sides)
+    for pool in (ops.max_pool, ops.average_pool):
+        with pytest.raises(OptionError, match=r"_pool expects padding smaller than the window \(3, 2\)"):
+            pool(x, window)
+        with pytest.raises(ShapeError, match=r"_pool expects images of at least one pixel, got \(2, 0, 5, 3\)"):
+            pool(ops.asarray(np.ones((2, 0, 5, 3))), Window((3, 2), before=(2, 0), after=(1, 0)))
+        with pytest.raises(OptionError, match="_pool expects windows without dilation"):
+            pool(x, Window((2, 2), dilation=(1, 2)))

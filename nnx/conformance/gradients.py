@@ -47,28 +47,26 @@ def pairs() -> Iterator[Pair]:
     yield _batch_norm_pair()
     yield _layer_norm_pair()
     yield _dropout_pair()
-    for smoothing in (0.0, 0.2):
-        for weight in (None, _WEIGHT):
-            yield _loss_pair(
-                "softmax_cross_entropy",
-                ("logits", "dlogits"),
-                labels=_LABELS,
-                weight=weight,
-                smoothing=smoothing,
-            )
-            yield _loss_pair(
-                "soft_cross_entropy",
-                ("logits", "dlogits"),
-                targets=_TARGETS,
-                weight=weight,
-                smoothing=smoothing,
-            )
-    for weight in (None, _WEIGHT):
-        yield _loss_pair("sigmoid_cross_entropy", ("logits", "dlogits"), targets=_TARGETS, weight=weight)
-        yield _loss_pair("mean_squared_error", ("outputs", "doutputs"), targets=_TARGETS, weight=weight)
-        yield _loss_pair("mean_absolute_error", ("outputs", "doutputs"), targets=_TARGETS, weight=weight)
-        yield _loss_pair("huber", ("outputs", "doutputs"), targets=_TARGETS, weight=weight, delta=0.8)
+    yield from _losses()
     yield _penalty_pair()
+
+
+def _losses() -> Iterator[Pair]:
+    """Yield every loss, with and without weights."""
+    distances: dict[str, dict[str, float]] = {
+        "mean_squared_error": {},
+        "mean_absolute_error": {},
+        "huber": {"delta": 0.8},
+    }
+    logits, outputs = ("logits", "dlogits"), ("outputs", "doutputs")
+    for weight in (None, _WEIGHT):
+        for smoothing in (0.0, 0.2):
+            options = {"weight": weight, "smoothing": smoothing}
+            yield _loss_pair("softmax_cross_entropy", logits, labels=_LABELS, **options)
+            yield _loss_pair("soft_cross_entropy", logits, targets=_TARGETS, **options)
+        yield _loss_pair("sigmoid_cross_entropy", logits, targets=_TARGETS, weight=weight)
+        for kernel, attributes in distances.items():
+            yield _loss_pair(kernel, outputs, targets=_TARGETS, weight=weight, **attributes)
 
 
 def _activation_pair(activation: str) -> Pair:

@@ -10,20 +10,18 @@ import numpy as np
 
 from nnx.conformance.calls import call
 from nnx.conformance.case import Output, parameters
+from nnx.conformance.recurrences import KINDS
 from nnx.conformance.slopes import Pair, Point, inner
 from nnx.conformance.tolerance import Values
 from nnx.interface import FUSED, Backend
 
 _COUNT, _STEPS, _UNITS = 4, 5, 3
 _LENGTHS = np.asarray([5, 0, 3, 1])
-_GATES = {"simple_rnn": 1, "lstm": 4, "gru": 3}
-_STATES = {"simple_rnn": ("h",), "lstm": ("h", "c"), "gru": ("h",)}
-_KEPT = {"simple_rnn": {}, "lstm": {"gates": 4, "cells": 1}, "gru": {"gates": 4}}
 
 
 def sequence_pairs() -> Iterator[Pair]:
     """Yield the pairs of recurrence, with and without lengths, given states and reverse, and of embedding."""
-    for kernel in _GATES:
+    for kernel in KINDS:
         for lengths, reverse, first in itertools.product((None, _LENGTHS), (False, True), (False, True)):
             yield _Recurrence(kernel, lengths, reverse, first).pair()
     for activation in sorted({*FUSED} - {"tanh"}):
@@ -42,11 +40,11 @@ class _Recurrence:
     def __init__(
         self, kernel: str, lengths: Values | None, reverse: bool, first: bool, activation: str = "tanh"
     ) -> None:
-        self.kernel, self.lengths, self.first = kernel, lengths, first
+        self.kernel, self.kind, self.lengths, self.first = kernel, KINDS[kernel], lengths, first
         self.options = {"lengths": lengths, "reverse": reverse, "activation": activation, "alpha": 0.3}
-        self.states, self.draw = _STATES[kernel], np.random.Generator(np.random.PCG64(37)).standard_normal
+        self.draw = np.random.Generator(np.random.PCG64(37)).standard_normal
         self.seeds = {"y": self.draw((_COUNT, _STEPS, _UNITS))}
-        self.seeds |= {f"{state}_last": self.draw((_COUNT, _UNITS)) for state in self.states}
+        self.seeds |= {f"{state}_last": self.draw((_COUNT, _UNITS)) for state in self.kind.states}
 
     def pair(self) -> Pair:
         kernel, words = f"{self.kernel}_backward", ["masked"] if self.lengths is not None else []
@@ -56,17 +54,17 @@ class _Recurrence:
         return Pair(" ".join([kernel, *words]), kernel, self._point(), self._loss, self._gradient)
 
     def _point(self) -> Point:
-        width = _GATES[self.kernel] * _UNITS
+        width = self.kind.gates * _UNITS
         point = {"xw": self.draw((_COUNT, _STEPS, width)), "u": self.draw((_UNITS, width))}
         if self.first:
-            point |= {f"{state}0": self.draw((_COUNT, _UNITS)) for state in self.states}
+            point |= {f"{state}0": self.draw((_COUNT, _UNITS)) for state in self.kind.states}
         if self.kernel == "gru":
             point["b"] = self.draw(width)
         return point
 
     def _forward(self, backend: Backend, point: Point) -> dict[str, Values]:
         results = {name: Output(seed.shape) for name, seed in self.seeds.items()}
-        kept = {name: Output((_COUNT, _STEPS, w * _UNITS)) for name, w in _KEPT[self.kernel].items()}
+        kept = {name: Output((_COUNT, _STEPS, w * _UNITS)) for name, w in self.kind.kept.items()}
         return _ordered(backend, self.kernel, {**point, **self.options, **results, **kept})
 
     def _loss(self, backend: Backend, point: Point) -> float:

@@ -20,6 +20,7 @@ from nnx.layers import (
     Conv2D,
     Dense,
     Dropout,
+    Embedding,
     Flatten,
     Layer,
     MaxPool2D,
@@ -38,13 +39,22 @@ Over the 40 steps here NumPy, BLAS and torch kernels were up to 80 eps apart; ab
 A wrong mask, batch, statistic, bias correction or penalty shows at 1e-2 and more.
 """
 
-_EPOCHS, _BATCH_SIZE, _CLASSES = 5, 16, 3
+_EPOCHS, _BATCH_SIZE, _COUNT, _CLASSES = 5, 16, 117, 3
+_VOCABULARY, _STEPS = 11, 6
+
+
+class Examples(NamedTuple):
+    """What a network learns: inputs, labels, and how many steps of each sequence are real; None for all."""
+
+    x: Values
+    labels: Values
+    lengths: Values | None = None
 
 
 class Network(NamedTuple):
-    """A small network, made anew for every run, and the shape of one of its examples."""
+    """A small network, made anew for every run, and its examples: 117, so that the last batch has 5."""
 
-    shape: tuple[int, ...]
+    examples: Callable[[], Examples]
     layers: Callable[[], list[Layer]]
 
 
@@ -78,10 +88,38 @@ def _recurrent() -> list[Layer]:
     ]
 
 
+def _reading() -> list[Layer]:
+    """A table of tokens, states that stop at the end of each sequence, and outputs of every step."""
+    return [
+        Embedding(_VOCABULARY, 5),
+        Bidirectional(LSTM(6, return_sequences=True)),
+        Dense(_CLASSES),
+    ]
+
+
+def _clouds(*shape: int) -> Examples:
+    """Three overlapping clouds of points."""
+    labels = np.arange(_COUNT) % _CLASSES
+    return Examples(_random().standard_normal((_COUNT, *shape)) + labels.reshape(-1, *(1 for _ in shape)), labels)
+
+
+def _texts() -> Examples:
+    """Sequences of tokens of unequal lengths; the label of a step is the remainder of it and the one before."""
+    random = _random()
+    tokens = random.integers(0, _VOCABULARY - 1, (_COUNT, _STEPS))  # the last one is never used
+    lengths = random.integers(1, _STEPS + 1, _COUNT)
+    return Examples(tokens, (tokens + np.roll(tokens, 1, axis=1)) % _CLASSES, lengths)
+
+
+def _random() -> np.random.Generator:
+    return np.random.Generator(np.random.PCG64(31))
+
+
 NETWORKS = {
-    "a dense network": Network((10,), _dense),
-    "a convolutional network": Network((7, 6, 2), _convolutional),
-    "a recurrent network": Network((6, 4), _recurrent),
+    "a dense network": Network(partial(_clouds, 10), _dense),
+    "a convolutional network": Network(partial(_clouds, 7, 6, 2), _convolutional),
+    "a recurrent network": Network(partial(_clouds, 6, 4), _recurrent),
+    "a network of tokens with lengths": Network(_texts, _reading),
 }
 
 
@@ -104,18 +142,12 @@ class _Outcome:
         """Train the network from the same weights as ever."""
         model = Sequential(network.layers(), seed=7, dtype=dtype, backend=backend)
         model.compile(loss="softmax_cross_entropy", optimizer=Adam(0.01), l2=0.01)
-        x, labels = _examples(network.shape)
+        x, labels, lengths = network.examples()
+        train = partial(model.fit, epochs=_EPOCHS, batch_size=_BATCH_SIZE, eager=eager, progress=False)
         with np.errstate(all="ignore"):
-            history = model.fit(x, labels, epochs=_EPOCHS, batch_size=_BATCH_SIZE, eager=eager, progress=False)
-            self.arrays = {**model.get_weights(), "predictions": model.predict(x)}
+            history = train(x, labels, lengths=lengths)
+            self.arrays = {**model.get_weights(), "predictions": model.predict(x, lengths=lengths)}
         self.arrays["losses"] = np.asarray(history["loss"])
-
-
-def _examples(shape: tuple[int, ...]) -> tuple[Values, Values]:
-    """Three overlapping clouds of points; 117 of them, so that the last batch has 5."""
-    rng = np.random.Generator(np.random.PCG64(31))
-    labels = np.arange(117) % _CLASSES
-    return rng.standard_normal((117, *shape)) + labels.reshape(-1, *(1 for _ in shape)), labels
 
 
 def _check_replay(what: str, network: Network, dtype: str, backend: Backend) -> None:

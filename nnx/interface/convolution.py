@@ -12,7 +12,8 @@ class Convolution(Arrays):
 
     Letters: N images of H rows, W columns and C channels; windows of K x L taps, with P x Q places on an image
     (`window.places(H, W)`); O output channels, in G groups: output channel o sees the C / G input channels from
-    (o // (O / G)) C / G on. Outside of the image, in the padding, x is 0.
+    (o // (O / G)) C / G on. Outside of the image, in the padding, x is 0; what its product with NaN or an infinity
+    is stays open: 0, as if there were no padding, or NaN.
     """
 
     def conv2d(

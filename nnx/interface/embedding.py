@@ -19,6 +19,9 @@ class Embedding(Arrays):
     def embedding_backward(self, tokens: Array, dy: Array, dtable: Array) -> None:
         """Gradient of `embedding`: dtable[v] = sum of dy[i] over all i with tokens[i] = v; 0 where there is none.
 
+        What a NaN or an infinity in dy does to the rows of other tokens is left open: a product with one-hot rows,
+        which is one way to compute this, spreads it as NaN.
+
         Shapes: tokens (N,) int64 in 0..V-1, dy (N, E), dtable (V, E).
         """
         reference.embedding_backward(self.xp, tokens, dy, dtable)

@@ -11,7 +11,8 @@ class Pooling(Arrays):
     """Kernels that make one number of every window. Letters as in `Convolution`.
 
     Padding takes no part: it is never the largest, and is not counted in an average. Windows may overlap, and
-    may leave pixels out; none lies in the padding alone. Dilation is 1.
+    may leave pixels out; none lies in the padding alone, since `before` and `after` are smaller than the window and
+    the image has a pixel. Dilation is 1.
     """
 
     def max_pool(self, x: Array, y: Array, index: Array, window: Window) -> None:

@@ -4,6 +4,11 @@ All of them take the inputs' part of every step in one product, xw = x W + b, an
 formulas stand at `nnx.Backend.simple_rnn`, `lstm` and `gru`. Where lengths are given, the steps from a sequence's
 length on are padding: y is 0 there, the state stays as it is, and no gradient flows.
 
+The last states are those after a sequence's last real step, or with go_backwards after its first step; a sequence
+of no real steps ends where it began, with zeros. A layer has one output: to have the states besides all steps, or
+to hand them to another layer, call `unroll` in a layer of your own; an encoder with its decoder stands there as an
+example.
+
 In a stream (`Context.states`), a layer begins where it ended before.
 """
 
@@ -16,7 +21,7 @@ from nnx.checks import check_alpha, check_flag
 from nnx.errors import UnknownNameError
 from nnx.initializers import InitializerLike, ones_within
 from nnx.interface import FUSED, Array
-from nnx.layers.unrolling import Gradients, Recurrent, Unrolled
+from nnx.layers.unrolling import PerState, Recurrent, Unrolled
 
 
 @dataclass(eq=False, repr=False)
@@ -29,7 +34,8 @@ class SimpleRNN(Recurrent):
         units: H, the size of the state.
         activation: one that the kernel can apply: identity, relu, leaky_relu, elu, sigmoid, tanh or softplus.
         return_sequences: whether the output is the state after every step, instead of the last one.
-        return_state: whether the output is all last states side by side; here there is but one.
+        return_state: whether the output is all last states side by side. Here h is the only one, so that the output
+            is (N, H) either way; `unroll` has it besides all steps.
         go_backwards: begin with the last step, of padded sequences the last real one. With return_sequences,
             outputs stay at their steps, as in PyTorch; Keras turns them round.
         init, recurrent_init: initialisers of W and U, see `nnx.initializers`.
@@ -38,7 +44,8 @@ class SimpleRNN(Recurrent):
 
     Raises:
         OptionError, UnknownNameError: an option is out of its range.
-        ShapeError: the inputs are no sequences of F features.
+        ShapeError: the inputs are no sequences of F features, or lengths are not one for each.
+        DtypeError: lengths are not int64.
     Source: Elman 1990.
 
     Elsewhere: W, U, b are kernel, recurrent_kernel and bias of Keras, and weight_ih.T, weight_hh.T and
@@ -55,13 +62,13 @@ class SimpleRNN(Recurrent):
         if self.activation not in FUSED:
             raise UnknownNameError("activation of SimpleRNN", self.activation, FUSED)
 
-    def recur(self, xw: Array, lengths: Array | None, states: Gradients) -> Unrolled:
+    def recur(self, xw: Array, lengths: Array | None, states: PerState) -> Unrolled:
         """See `Recurrent.recur`."""
         ops, recurrent, (h0,) = self.ops, self._recurrent, states
         attributes = self.activation, check_alpha(self.activation, None), self.go_backwards
         y, h_last = ops.simple_rnn(xw, recurrent.value, lengths, h0, *attributes)
 
-        def backward(dy: Array | None, dstates: Gradients = ()) -> tuple[Array, Gradients]:
+        def backward(dy: Array | None, dstates: PerState = ()) -> tuple[Array, PerState]:
             arrays = recurrent.value, lengths, h0, y, dy, dstates[0], recurrent.grad
             dxw, dh0 = ops.simple_rnn_backward(*arrays, *attributes)
             return dxw, (dh0,)
@@ -79,11 +86,14 @@ class LSTM(Recurrent):
     Args:
         units: H, the size of each state.
         unit_forget_bias: whether the part f of b is 1 at first, so that c lasts until something better is learned.
-        return_sequences, return_state, go_backwards, init, recurrent_init, bias, l2: as in `SimpleRNN`.
+        return_state: whether the output is both last states side by side, (N, 2 H): h in the first H features, c in
+            the others. `unroll` has them apart, as another layer takes them, and besides all steps.
+        return_sequences, go_backwards, init, recurrent_init, bias, l2: as in `SimpleRNN`.
 
     Raises:
         OptionError, UnknownNameError: an option is out of its range.
-        ShapeError: the inputs are no sequences of F features.
+        ShapeError: the inputs are no sequences of F features, or lengths are not one for each.
+        DtypeError: lengths are not int64.
     Source: Hochreiter & Schmidhuber 1997; f, Gers et al. 2000; its bias, Jozefowicz et al. 2015.
 
     Elsewhere: W, U, b are kernel, recurrent_kernel and bias of Keras, and weight_ih.T, weight_hh.T and
@@ -104,12 +114,12 @@ class LSTM(Recurrent):
         """See `Recurrent.bias_init`."""
         return ones_within(self.units, 2 * self.units) if self.unit_forget_bias else "zeros"
 
-    def recur(self, xw: Array, lengths: Array | None, states: Gradients) -> Unrolled:
+    def recur(self, xw: Array, lengths: Array | None, states: PerState) -> Unrolled:
         """See `Recurrent.recur`."""
         ops, recurrent, (h0, c0), reverse = self.ops, self._recurrent, states, self.go_backwards
         run = ops.lstm(xw, recurrent.value, lengths, h0, c0, reverse)
 
-        def backward(dy: Array | None, dstates: Gradients = ()) -> tuple[Array, Gradients]:
+        def backward(dy: Array | None, dstates: PerState = ()) -> tuple[Array, PerState]:
             dh, dc = dstates
             arrays = recurrent.value, lengths, h0, c0, run, dy, dh, dc, recurrent.grad
             dxw, dh0, dc0 = ops.lstm_backward(*arrays, reverse)
@@ -128,11 +138,13 @@ class GRU(Recurrent):
     Args:
         units: H, the size of the state.
         bias: whether there are b and recurrent_bias.
-        return_sequences, return_state, go_backwards, init, recurrent_init, l2: as in `SimpleRNN`.
+        return_state: as in `SimpleRNN`; h is the only state, so that the output is (N, H) either way.
+        return_sequences, go_backwards, init, recurrent_init, l2: as in `SimpleRNN`.
 
     Raises:
         OptionError, UnknownNameError: an option is out of its range.
-        ShapeError: the inputs are no sequences of F features.
+        ShapeError: the inputs are no sequences of F features, or lengths are not one for each.
+        DtypeError: lengths are not int64.
     Source: Cho et al. 2014, version 1 of arXiv:1406.1078.
 
     Elsewhere: W and U are kernel and recurrent_kernel of Keras with reset_after=True, and (b, recurrent_bias) the
@@ -149,12 +161,12 @@ class GRU(Recurrent):
         self._recurrent_bias = builder.parameter("recurrent_bias", wide, "zeros") if self.bias else None
         return out
 
-    def recur(self, xw: Array, lengths: Array | None, states: Gradients) -> Unrolled:
+    def recur(self, xw: Array, lengths: Array | None, states: PerState) -> Unrolled:
         """See `Recurrent.recur`."""
         ops, recurrent, bias, (h0,) = self.ops, self._recurrent, self._recurrent_bias, states
         run = ops.gru(xw, recurrent.value, bias and bias.value, lengths, h0, self.go_backwards)
 
-        def backward(dy: Array | None, dstates: Gradients = ()) -> tuple[Array, Gradients]:
+        def backward(dy: Array | None, dstates: PerState = ()) -> tuple[Array, PerState]:
             into = recurrent.grad, bias and bias.grad
             arrays = recurrent.value, lengths, h0, run, dy, dstates[0], *into
             dxw, dh0 = ops.gru_backward(*arrays, self.go_backwards)

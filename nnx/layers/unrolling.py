@@ -8,19 +8,22 @@ from typing import ClassVar, NamedTuple, Protocol
 
 from nnx.builder import Builder, Shape
 from nnx.checks import check_count, check_flag, check_number
-from nnx.errors import DtypeError, OptionError, ShapeError
+from nnx.errors import OptionError, ShapeError
 from nnx.initializers import InitializerLike, check_initializer
 from nnx.interface import Array
 from nnx.layers.base import Backward, Context, Layer
 
-Gradients = tuple[Array | None, ...]
-"""The gradients of states, each (N, H); None where nothing depends on one, or where none was given."""
+PerState = tuple[Array | None, ...]
+"""An array (N, H) for each of a layer's states, h and then c where there is one: a value, or a gradient.
+
+None stands for a state that begins with zeros, and for a gradient that nothing depends on or that is not wanted.
+"""
 
 
 class UnrolledBackward(Protocol):
     """Maps the gradients of what came out of a run to those of what went in."""
 
-    def __call__(self, dy: Array | None, dstates: Gradients = ()) -> tuple[Array | None, Gradients]:
+    def __call__(self, dy: Array | None, dstates: PerState = ()) -> tuple[Array | None, PerState]:
         """Write the gradients of the parameters; return those of the inputs and of the initial states.
 
         Args:
@@ -121,16 +124,54 @@ class Recurrent(Layer):
             raise OptionError(f"{self!r} begins with the last step, which a stream has not reached yet.")
         return context.states.get(self)
 
-    def unroll(self, x: Array, context: Context, states: Sequence[Array] | None = None) -> Unrolled:
+    def unroll(self, x: Array, context: Context, states: Sequence[Array | None] | None = None) -> Unrolled:
         """Run whole sequences from given states: for layers of your own, such as an encoder with its decoder.
 
         Args:
             x: (N, T, F).
             context: whose lengths say how many steps of each sequence are real; its states are not looked at.
-            states: where to begin, each (N, H), as `Unrolled.states` has them; None for zeros.
+            states: where to begin, as `Unrolled.states` has them: (N, H) each, or None for one of zeros; None for
+                zeros throughout.
 
         Raises:
-            ShapeError, DtypeError: x or a state does not fit.
+            ShapeError: x or a state has another shape, or there are more or fewer states than `state_names`.
+            DtypeError: a state has another dtype than the weights, or is no array; lengths are not int64.
+            BackendError: a state lives on another backend.
+
+        Examples:
+            The decoder begins where the encoder ended, and the gradient takes the same way back. Every step of x
+            holds A features for the encoder, and beside them those that the decoder reads.
+
+            >>> from dataclasses import dataclass
+            >>> @dataclass(eq=False, repr=False)
+            ... class EncoderDecoder(nnx.Layer):
+            ...     source: int  # A
+            ...     units: int
+            ...
+            ...     def setup(self, builder, shape):
+            ...         (steps, features), outer = shape, builder.path
+            ...         self.encoder, self.decoder = nnx.LSTM(self.units), nnx.LSTM(self.units)
+            ...         widths = {"encoder": self.source, "decoder": features - self.source}
+            ...         for name, width in widths.items():
+            ...             builder.path, layer = f"{outer}.{name}", getattr(self, name)
+            ...             layer.build(builder, (steps, width))
+            ...             layer.wants_dx = self.wants_dx
+            ...         builder.path = outer
+            ...         return steps, self.units
+            ...
+            ...     def forward(self, x, context):
+            ...         source, target = self.ops.split(x, self.source)
+            ...         read = self.encoder.unroll(source, context)
+            ...         written = self.decoder.unroll(target, context, read.states)
+            ...
+            ...         def backward(dy):
+            ...             dtarget, dstates = written.backward(dy)
+            ...             dsource, _ = read.backward(None, dstates)
+            ...             return self.ops.join(dsource, dtarget) if self.wants_dx else None
+            ...
+            ...         return written.y, backward
+            >>> nnx.Sequential([EncoderDecoder(source=3, units=4), nnx.Dense(2)], input_shape=(5, 6)).output_shape
+            (5, 2)
         """
         ops, weight, bias = self.ops, self._weight, self._bias
         if x.ndim != 3 or x.shape[2] != weight.shape[0]:
@@ -138,7 +179,7 @@ class Recurrent(Layer):
         xw = ops.linear(x, weight.value, bias and bias.value)  # (N, T, gates H), all steps in one product
         run = self.recur(xw, context.lengths, self._check_states(states))
 
-        def backward(dy: Array | None, dstates: Gradients = ()) -> tuple[Array | None, Gradients]:
+        def backward(dy: Array | None, dstates: PerState = ()) -> tuple[Array | None, PerState]:
             missing = (None,) * (len(self.state_names) - len(dstates))
             dxw, initial = run.backward(dy, (*dstates, *missing))
             into = weight.grad, bias and bias.grad
@@ -147,17 +188,13 @@ class Recurrent(Layer):
 
         return Unrolled(run.y, run.states, backward)
 
-    def _check_states(self, states: Sequence[Array] | None) -> Gradients:
+    def _check_states(self, states: Sequence[Array | None] | None) -> PerState:
         if states is None:
             return (None,) * len(self.state_names)
         if len(states) != len(self.state_names):
             raise ShapeError(f"{self!r} has the states {', '.join(self.state_names)}, got {len(states)} of them.")
-        for name, state in zip(self.state_names, states, strict=True):
-            if state.dtype != self._weight.value.dtype:
-                dtypes = f"{self._weight.value.dtype}, like the weights, got {state.dtype}"
-                raise DtypeError(f"{self!r} expects the state {name} to be of dtype {dtypes}.")
         return tuple(states)
 
-    def recur(self, xw: Array, lengths: Array | None, states: Gradients) -> Unrolled:
+    def recur(self, xw: Array, lengths: Array | None, states: PerState) -> Unrolled:
         """Run the kernel over what the inputs contribute, (N, T, gates H); its backward pass returns dxw."""
         raise NotImplementedError(f"{type(self).__name__} must supply recur")

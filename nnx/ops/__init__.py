@@ -8,14 +8,16 @@ from __future__ import annotations
 
 from nnx.ops.activations import Activations
 from nnx.ops.convolution import Convolution
+from nnx.ops.embedding import Embedding
 from nnx.ops.indexing import Indexing
 from nnx.ops.linear import Linear
 from nnx.ops.losses import Losses
 from nnx.ops.normalization import Normalization
+from nnx.ops.pooling import Pooling
 from nnx.ops.recurrent import Recurrent
 
 
-class Ops(Linear, Activations, Normalization, Losses, Indexing, Convolution, Recurrent):
+class Ops(Linear, Activations, Normalization, Losses, Indexing, Convolution, Pooling, Recurrent, Embedding):
     """All operations, bound to one backend."""
 
 

@@ -1,14 +1,14 @@
-"""Convolution and pooling of images."""
+"""Convolution of images."""
 
 from __future__ import annotations
 
 from nnx.errors import ShapeError
 from nnx.interface import Array, Window
-from nnx.ops.core import OpsCore
+from nnx.ops.windows import Windows
 
 
-class Convolution(OpsCore):
-    """Operations that move windows over images (N, H, W, C)."""
+class Convolution(Windows):
+    """Operations that slide weights over images. Letters as in `nnx.interface.convolution`."""
 
     def conv2d(
         self,
@@ -20,12 +20,22 @@ class Convolution(OpsCore):
         activation: str = "identity",
         alpha: float = 0.0,
     ) -> Array:
-        """y = f(conv(x, w) + b): (N, H, W, C) -> (N, P, Q, O)."""
+        """y = f(conv(x, w) + b).
+
+        Shapes: x (N, H, W, C), w (K, L, C / G, O), b (O,) or None for no bias -> y (N, P, Q, O).
+
+        Raises:
+            ShapeError: x is no images of C channels, or smaller than the window; the window has not K x L taps.
+            DtypeError: x has another dtype than w.
+        """
         if x.ndim != 4 or x.shape[3] != w.shape[2] * groups:
             raise ShapeError(
                 f"conv2d expects images (N, H, W, {w.shape[2] * groups}) of channels last, got {tuple(x.shape)}."
             )
-        y = self.empty(x.shape[0], *self._places("conv2d", x, window), w.shape[3])
+        if tuple(w.shape[:2]) != window.size:
+            raise ShapeError(f"conv2d expects a window of {tuple(w.shape[:2])} taps, got {window.size}.")
+        self.like_weights("conv2d", w, x=x)
+        y = self.empty(x.shape[0], *self.places("conv2d", x, window), w.shape[3])
         self.call(self.backend.conv2d, x, w, b, y, window, groups, activation, alpha)
         return y
 
@@ -43,47 +53,17 @@ class Convolution(OpsCore):
         alpha: float,
         wants_dx: bool,
     ) -> Array | None:
-        """Write the gradients of `conv2d` into dw and db; return dx if it is wanted."""
+        """Write the gradients of `conv2d` into dw and db; return dx if it is wanted.
+
+        Shapes: as in `conv2d`; dy as y, dw as w, db as b, dx as x.
+
+        Raises:
+            ShapeError, DtypeError: dy is not like y.
+        """
         self.same("conv2d_backward", y=y, dy=dy)
+        self.like_weights("conv2d_backward", w, dy=dy)
         dz = None if activation == "identity" else self.like(y)
         dx = self.like(x) if wants_dx else None
         attributes = window, groups, activation, alpha
         self.call(self.backend.conv2d_backward, x, y, dy, w, dz, dx, dw, db, *attributes)
         return dx
-
-    def max_pool(self, x: Array, window: Window) -> tuple[Array, Array]:
-        """Return the largest of every window, and the tap where it is: twice (N, P, Q, C)."""
-        shape = (x.shape[0], *self._places("max_pool", x, window), x.shape[3])
-        y, index = self.empty(*shape), self.empty(*shape, dtype="int32")
-        self.call(self.backend.max_pool, x, y, index, window)
-        return y, index
-
-    def max_pool_backward(self, x: Array, index: Array, dy: Array, window: Window) -> Array:
-        """Return the gradient of x."""
-        self.same("max_pool_backward", index=index, dy=dy)
-        dx = self.like(x)
-        self.call(self.backend.max_pool_backward, index, dy, dx, window)
-        return dx
-
-    def average_pool(self, x: Array, window: Window) -> Array:
-        """Return the mean of every window: (N, H, W, C) -> (N, P, Q, C)."""
-        y = self.empty(x.shape[0], *self._places("average_pool", x, window), x.shape[3])
-        self.call(self.backend.average_pool, x, y, window)
-        return y
-
-    def average_pool_backward(self, x: Array, dy: Array, window: Window) -> Array:
-        """Return the gradient of x."""
-        dx = self.like(x)
-        self.call(self.backend.average_pool_backward, dy, dx, window)
-        return dx
-
-    def _places(self, operation: str, x: Array, window: Window) -> tuple[int, int]:
-        if x.ndim != 4:
-            raise ShapeError(f"{operation} expects images (N, H, W, C), got {tuple(x.shape)}.")
-        places = window.places(*x.shape[1:3])
-        if min(places) < 1:
-            high, wide = window.padded(*x.shape[1:3])
-            raise ShapeError(
-                f"{operation} expects images of at least {window.reach}, got {high} x {wide} with padding."
-            )
-        return places

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from nnx.errors import BackendError, ShapeError
+from nnx.errors import BackendError, DtypeError, ShapeError
 from nnx.interface import Array, Backend, Tape
 from nnx.tape import Kernel
 
@@ -89,6 +89,10 @@ class OpsCore:
         """Allocate an array of the shape and dtype of another."""
         return self.backend.empty(tuple(x.shape), self.backend.dtype_name(x))
 
+    def flat(self, x: Array) -> Array:
+        """Return a view with all axes made one: (...) -> (N,)."""
+        return self.reshape(x, (math.prod(x.shape),))
+
     def scalar(self, dtype: str | None = None) -> Array:
         """Allocate a 0-d array, in the model's dtype unless another is named."""
         return self.empty(dtype=dtype)
@@ -99,3 +103,29 @@ class OpsCore:
         if len(set(shapes.values())) > 1:
             shown = ", ".join(f"{name} {shape}" for name, shape in shapes.items())
             raise ShapeError(f"{operation} expects arrays of one shape, got {shown}.")
+
+    def owned(self, operation: str, **arrays: object) -> None:
+        """Raise DtypeError for a named value that is no array, BackendError for one of another backend."""
+        for name, value in arrays.items():
+            if self.backend.owns(value):
+                continue
+            if hasattr(value, "dtype"):
+                raise BackendError(self._foreign(value))
+            kind = type(value).__name__
+            raise DtypeError(f"{operation} expects {name} to be an array, got a {kind}; make one by ops.asarray.")
+
+    def like_weights(self, operation: str, weights: Array, **arrays: Array) -> None:
+        """Raise DtypeError unless all named arrays have the dtype of the weights, BackendError for foreign ones."""
+        self.owned(operation, **arrays)
+        for name, array in arrays.items():
+            if array.dtype != weights.dtype:
+                raise DtypeError(
+                    f"{operation} expects {name} of dtype {weights.dtype}, like the weights, got {array.dtype}."
+                )
+
+    def whole_numbers(self, operation: str, **arrays: Array) -> None:
+        """Raise DtypeError unless all named arrays are of int64, BackendError for foreign ones."""
+        self.owned(operation, **arrays)
+        for name, array in arrays.items():
+            if self.backend.dtype_name(array) != "int64":
+                raise DtypeError(f"{operation} expects {name} of dtype int64, got {array.dtype}.")

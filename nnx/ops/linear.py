@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from nnx.errors import DtypeError, ShapeError
+from nnx.errors import ShapeError
 from nnx.interface import Array
 from nnx.ops.core import OpsCore
 
@@ -13,11 +13,14 @@ class Linear(OpsCore):
     def linear(
         self, x: Array, w: Array, b: Array | None, activation: str = "identity", alpha: float = 0.0
     ) -> Array:
-        """y = f(x @ w + b) over the last axis: (..., I) -> (..., O)."""
+        """y = f(x @ w + b) over the last axis: (..., I) -> (..., O).
+
+        Raises:
+            ShapeError, DtypeError: x has other features, or another dtype, than w.
+        """
         if x.shape[-1] != w.shape[0]:
             raise ShapeError(f"linear expects inputs of {w.shape[0]} features, got {tuple(x.shape)}.")
-        if x.dtype != w.dtype:
-            raise DtypeError(f"linear expects inputs of dtype {w.dtype}, like the weights, got {x.dtype}.")
+        self.like_weights("linear", w, inputs=x)
         y = self.empty(*x.shape[:-1], w.shape[1])
         self.call(self.backend.linear, self.rows(x), w, b, self.rows(y), activation, alpha)
         return y

@@ -6,7 +6,6 @@ row of outputs.
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 from nnx.errors import ShapeError
@@ -60,6 +59,7 @@ class Losses(OpsCore):
         return self._loss(self.backend.huber, outputs, targets, weight, gradient, delta)
 
     def _one_label_per_row(self, logits: Array, labels: Array) -> None:
+        self.whole_numbers("softmax_cross_entropy", labels=labels)
         if labels.shape != logits.shape[:-1]:
             raise ShapeError(
                 f"softmax_cross_entropy expects one label per row of logits {tuple(logits.shape)}, "
@@ -78,11 +78,8 @@ class Losses(OpsCore):
         if 0 in outputs.shape[:-1]:
             raise ShapeError(f"a loss expects at least one row, got outputs {tuple(outputs.shape)}.")
         loss, slope = self.scalar(), self.like(outputs) if gradient else None
-        aligned = self.rows(targets) if targets.ndim == outputs.ndim else self._flat_rows(targets)
-        rows_weight = None if weight is None else self._flat_rows(weight)
+        aligned = self.rows(targets) if targets.ndim == outputs.ndim else self.flat(targets)
+        rows_weight = None if weight is None else self.flat(weight)
         rows_slope = None if slope is None else self.rows(slope)
         self.call(kernel, self.rows(outputs), aligned, rows_weight, loss, rows_slope, *attributes)
         return loss, slope
-
-    def _flat_rows(self, x: Array) -> Array:
-        return self.reshape(x, (math.prod(x.shape),))

@@ -1,8 +1,8 @@
-"""Sequences, and the tables of vectors that they often begin with."""
+"""Recurrent networks over whole sequences."""
 
 from __future__ import annotations
 
-import math
+from collections.abc import Mapping
 from typing import NamedTuple
 
 from nnx.errors import ShapeError
@@ -11,7 +11,13 @@ from nnx.ops.core import OpsCore
 
 
 class LstmRun(NamedTuple):
-    """What `lstm` leaves behind: y, gates and cells of every step, and the last states."""
+    """What `lstm` leaves behind.
+
+    Attributes:
+        y, cells: (N, T, H), the states h and c after each step.
+        gates: (N, T, 4 H).
+        h_last, c_last: (N, H), the last states.
+    """
 
     y: Array
     gates: Array
@@ -21,7 +27,13 @@ class LstmRun(NamedTuple):
 
 
 class GruRun(NamedTuple):
-    """What `gru` leaves behind: y and gates of every step, and the last state."""
+    """What `gru` leaves behind.
+
+    Attributes:
+        y: (N, T, H), the state after each step.
+        gates: (N, T, 4 H).
+        h_last: (N, H), the last state.
+    """
 
     y: Array
     gates: Array
@@ -29,7 +41,17 @@ class GruRun(NamedTuple):
 
 
 class Recurrent(OpsCore):
-    """Operations on sequences (N, T, F); lengths, h0, c0 and reverse as in `nnx.interface.recurrent`."""
+    """Operations on sequences. Letters: N sequences, T steps, H units of state, G gates.
+
+    Everywhere: xw (N, T, G H), u (H, G H), lengths (N,) int64 in 0..T or None for T; h0, c0 (N, H) or None for
+    zeros, each for itself; y, dy (N, T, H); dh_last, dc_last (N, H), like dy None where nothing depends on them;
+    du (H, G H). G is 1, 4 (i, f, g, o) and 3 (z, r, n). Meaning as in `nnx.interface.recurrent`.
+
+    Everywhere, before the kernel runs:
+        ShapeError: an array has another shape than that.
+        DtypeError: lengths are not int64, or another array has another dtype than u; one is no array at all.
+        BackendError: an array lives on another backend.
+    """
 
     def simple_rnn(
         self,
@@ -41,8 +63,12 @@ class Recurrent(OpsCore):
         alpha: float,
         reverse: bool,
     ) -> tuple[Array, Array]:
-        """Return y (N, T, H) and the last state (N, H)."""
-        y, h_last = self._states("simple_rnn", xw, u, 1, lengths, h0)
+        """Run the network of Elman; return y and the last state (N, H).
+
+        Raises:
+            ShapeError, DtypeError, BackendError: see the class.
+        """
+        y, h_last = self._results("simple_rnn", xw, u, 1, lengths, h0=h0)
         self.call(self.backend.simple_rnn, xw, u, lengths, h0, y, h_last, activation, alpha, reverse)
         return y, h_last
 
@@ -59,7 +85,12 @@ class Recurrent(OpsCore):
         alpha: float,
         reverse: bool,
     ) -> tuple[Array, Array | None]:
-        """Write the gradient of u into du; return those of xw, and of h0 if there is one."""
+        """Write the gradient of u into du; return those of xw, and of h0 if there is one.
+
+        Raises:
+            ShapeError, DtypeError, BackendError: see the class.
+        """
+        self._check_gradients("simple_rnn_backward", y, u, dy, dh_last=dh_last)
         dxw, dh0 = self.like(y), None if h0 is None else self.like(h0)
         arrays = (u, lengths, h0, y, dy, dh_last, dxw, du, dh0)
         self.call(self.backend.simple_rnn_backward, *arrays, activation, alpha, reverse)
@@ -68,8 +99,12 @@ class Recurrent(OpsCore):
     def lstm(
         self, xw: Array, u: Array, lengths: Array | None, h0: Array | None, c0: Array | None, reverse: bool
     ) -> LstmRun:
-        """Run long short-term memory over xw (N, T, 4 H)."""
-        y, h_last = self._states("lstm", xw, u, 4, lengths, h0, c0)
+        """Run long short-term memory.
+
+        Raises:
+            ShapeError, DtypeError, BackendError: see the class.
+        """
+        y, h_last = self._results("lstm", xw, u, 4, lengths, h0=h0, c0=c0)
         run = LstmRun(y, self.like(xw), self.like(y), h_last, self.like(h_last))
         self.call(self.backend.lstm, xw, u, lengths, h0, c0, *run, reverse)
         return run
@@ -87,7 +122,12 @@ class Recurrent(OpsCore):
         du: Array,
         reverse: bool,
     ) -> tuple[Array, Array | None, Array | None]:
-        """Write the gradient of u into du; return those of xw, and of h0 and c0 where there are any."""
+        """Write the gradient of u into du; return those of xw, and of h0 and c0 where there are any.
+
+        Raises:
+            ShapeError, DtypeError, BackendError: see the class.
+        """
+        self._check_gradients("lstm_backward", run.y, u, dy, dh_last=dh_last, dc_last=dc_last)
         dxw = self.like(run.gates)
         dh0, dc0 = (None if given is None else self.like(given) for given in (h0, c0))
         arrays = (u, lengths, h0, c0, run.y, run.gates, run.cells, dy, dh_last, dc_last, dxw, du, dh0, dc0)
@@ -97,8 +137,12 @@ class Recurrent(OpsCore):
     def gru(
         self, xw: Array, u: Array, b: Array | None, lengths: Array | None, h0: Array | None, reverse: bool
     ) -> GruRun:
-        """Run gated recurrent units over xw (N, T, 3 H)."""
-        y, h_last = self._states("gru", xw, u, 3, lengths, h0)
+        """Run gated recurrent units; b (3 H,), which h U has added, or None.
+
+        Raises:
+            ShapeError, DtypeError, BackendError: see the class.
+        """
+        y, h_last = self._results("gru", xw, u, 3, lengths, h0=h0)
         run = GruRun(y, self.empty(*y.shape[:2], 4 * y.shape[2]), h_last)
         self.call(self.backend.gru, xw, u, b, lengths, h0, *run, reverse)
         return run
@@ -115,37 +159,50 @@ class Recurrent(OpsCore):
         db: Array | None,
         reverse: bool,
     ) -> tuple[Array, Array | None]:
-        """Write the gradients of u and b into du and db; return those of xw, and of h0 if there is one."""
+        """Write the gradients of u and b into du and db (3 H,); return those of xw, and of h0 if there is one.
+
+        Raises:
+            ShapeError, DtypeError, BackendError: see the class.
+        """
+        self._check_gradients("gru_backward", run.y, u, dy, dh_last=dh_last)
         shape = (*run.y.shape[:2], u.shape[1])
         dxw, dhu, dh0 = self.empty(*shape), self.empty(*shape), None if h0 is None else self.like(h0)
         arrays = (u, lengths, h0, run.y, run.gates, dy, dh_last, dxw, dhu, du, db, dh0)
         self.call(self.backend.gru_backward, *arrays, reverse)
         return dxw, dh0
 
-    def _states(
-        self, operation: str, xw: Array, u: Array, gates: int, lengths: Array | None, *states: Array | None
+    def _results(
+        self, operation: str, xw: Array, u: Array, gates: int, lengths: Array | None, **states: Array | None
     ) -> tuple[Array, Array]:
         """Check a call, and allocate y and the last state."""
         units = u.shape[0]
         if xw.ndim != 3 or xw.shape[2] != gates * units:
             raise ShapeError(f"{operation} expects sequences (N, T, {gates * units}), got {tuple(xw.shape)}.")
+        self.like_weights(operation, u, xw=xw)
         count, steps, _ = xw.shape
-        if lengths is not None and tuple(lengths.shape) != (count,):
-            raise ShapeError(f"{operation} expects one length for each of {count} sequences, got {lengths.shape}.")
-        for state in states:
-            if state is not None and tuple(state.shape) != (count, units):
-                raise ShapeError(f"{operation} expects states ({count}, {units}), got {tuple(state.shape)}.")
+        if lengths is not None:
+            self._check_lengths(operation, lengths, count)
+        self._check_states(operation, u, (count, units), states)
         return self.empty(count, steps, units), self.empty(count, units)
 
-    def embedding(self, tokens: Array, table: Array) -> Array:
-        """Look tokens up: (...) int64 -> (..., E)."""
-        y = self.empty(*tokens.shape, table.shape[1])
-        self.call(self.backend.embedding, self._flat(tokens), table, self.rows(y))
-        return y
+    def _check_lengths(self, operation: str, lengths: Array, count: int) -> None:
+        self.whole_numbers(operation, lengths=lengths)
+        if tuple(lengths.shape) != (count,):
+            shape = tuple(lengths.shape)
+            raise ShapeError(f"{operation} expects one length for each of {count} sequences, got {shape}.")
 
-    def embedding_backward(self, tokens: Array, dy: Array, dtable: Array) -> None:
-        """Write the gradient of the table into dtable."""
-        self.call(self.backend.embedding_backward, self._flat(tokens), self.rows(dy), dtable)
+    def _check_states(
+        self, operation: str, u: Array, shape: tuple[int, int], states: Mapping[str, Array | None]
+    ) -> None:
+        for name, state in states.items():
+            if state is None:
+                continue
+            self.like_weights(operation, u, **{name: state})
+            if tuple(state.shape) != shape:
+                raise ShapeError(f"{operation} expects {name} {shape}, got {tuple(state.shape)}.")
 
-    def _flat(self, tokens: Array) -> Array:
-        return self.reshape(tokens, (math.prod(tokens.shape),))
+    def _check_gradients(self, operation: str, y: Array, u: Array, dy: Array | None, **last: Array | None) -> None:
+        if dy is not None:
+            self.like_weights(operation, u, dy=dy)
+            self.same(operation, y=y, dy=dy)
+        self._check_states(operation, u, (y.shape[0], y.shape[2]), last)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from nnx.reference.convolution import Window, pad, taps, unpad
+from nnx.reference.windows import Window, pad, taps, unpad
 
 Array = Any
 

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pytest
-from support.gradients import Bench, check_gradients, mount
+from support.gradients import check_gradients, mount
 
 from nnx import GRU, LSTM, Backend, Context, Dense, Dropout, Layer, Sequential, SimpleRNN
-from nnx.errors import DtypeError, OptionError, ShapeError, UnknownNameError
+from nnx.errors import OptionError, ShapeError, UnknownNameError
 from nnx.interface import FUSED
 from nnx.layers import Chain
 
@@ -47,45 +46,6 @@ def test_gradients_follow_every_activation_of_a_simple_network(backend: Backend,
 def test_gradients_run_through_stacked_layers_with_dropout_between(backend: Backend) -> None:
     layers = [GRU(3, return_sequences=True), Dropout(0.3), LSTM(3, return_sequences=True), Dense(2), SimpleRNN(2)]
     check_gradients(Chain(layers), SHAPE, backend, ROWS, LENGTHS)
-
-
-@dataclass(eq=False, repr=False)
-class EncoderDecoder(Layer):
-    """A layer of a user's own: the decoder begins where the encoder ended, and both outputs are added."""
-
-    encoder: Any
-    decoder: Any
-
-    def setup(self, builder: Any, shape: tuple[int, ...]) -> tuple[int, ...]:
-        outer = builder.path
-        for name, layer in (("encoder", self.encoder), ("decoder", self.decoder)):
-            builder.path = f"{outer}.{name}"
-            layer.build(builder, shape)
-        builder.path = outer
-        return STEPS, UNITS
-
-    def forward(self, x: Any, context: Context) -> Any:
-        ops = self.ops
-        first = self.encoder.unroll(x, context)
-        second = self.decoder.unroll(x, context, first.states)
-
-        def backward(dy: Any) -> Any:
-            dx, initial = second.backward(dy)
-            other, none = first.backward(dy, initial)
-            assert all(gradient is None for gradient in none), "the encoder began with zeros"
-            return ops.add(dx, other)
-
-        return ops.add(first.y, second.y), backward
-
-
-@pytest.mark.parametrize("lengths", [None, LENGTHS], ids=["whole", "padded"])
-@pytest.mark.parametrize("go_backwards", [False, True])
-@pytest.mark.parametrize("kind", KINDS)
-def test_gradients_run_through_states_handed_from_layer_to_layer(
-    backend: Backend, kind: Any, go_backwards: bool, lengths: list[int] | None
-) -> None:
-    layer = EncoderDecoder(kind(UNITS, go_backwards=go_backwards), kind(UNITS))
-    check_gradients(layer, SHAPE, backend, ROWS, lengths)
 
 
 def outputs(kind: Any, backend: Backend, lengths: list[int] | None = None, **options: Any) -> np.ndarray:
@@ -212,23 +172,6 @@ def test_training_replays_what_it_does_eagerly(backend: Backend, kind: Any) -> N
         model.fit(x, np.zeros((10, width)), epochs=3, batch_size=4, eager=eager)
         results.append(model.predict(x))
     np.testing.assert_array_equal(*results)
-
-
-def state_of(bench: Bench, *shape: int, dtype: str | None = None) -> Any:
-    return bench.ops.asarray(np.zeros(shape), dtype)
-
-
-@pytest.mark.parametrize("kind", KINDS)
-def test_states_that_do_not_fit_are_refused(backend: Backend, kind: Any) -> None:
-    bench = mount(kind(UNITS), SHAPE, backend)
-    x, count = bench.array(sequences()), len(bench.layer.state_names)
-    for shape in ((ROWS, UNITS + 1), (ROWS + 1, UNITS)):
-        with pytest.raises(ShapeError, match=rf"expects states \({ROWS}, {UNITS}\), got "):
-            bench.layer.unroll(x, bench.context(), [state_of(bench, *shape)] * count)
-    with pytest.raises(ShapeError, match=rf"has the states {', '.join(bench.layer.state_names)}, got 3 of them"):
-        bench.layer.unroll(x, bench.context(), [state_of(bench, ROWS, UNITS)] * 3)
-    with pytest.raises(DtypeError, match=r"expects the state h to be of dtype .*float64, like the weights, got"):
-        bench.layer.unroll(x, bench.context(), [state_of(bench, ROWS, UNITS, dtype="float32")] * count)
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -183,7 +183,7 @@ _SETTINGS = (
 _FUSED = Setting((2, 7, 5, 3), 17, Window((3, 2), stride=(2, 1), before=(1, 0), after=(0, 1)))
 _SPECIAL = Setting((3, 7, 6, 4), 6, Window((3, 3), **_SAME), groups=2)
 _INNER = Setting((3, 7, 6, 4), 6, Window((3, 3)), groups=2)
-"""Without padding: what 0 times NaN is there is left open."""
+"""Without padding, where the interface leaves NaN open."""
 
 
 def _cases(kernel: str, build: Callable[[Draw, Setting], Arguments]) -> tuple[Case, ...]:

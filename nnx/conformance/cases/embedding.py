@@ -26,10 +26,7 @@ def _embedding(draw: Draw, rows: int, features: int, count: int, *, special: boo
 
 
 def _embedding_backward(draw: Draw, rows: int, features: int, count: int, *, tokens: str = "mixed") -> Arguments:
-    """A row of the table sums at most as many terms as its token occurs.
-
-    What NaN in dy does to other tokens is left open: a product with one-hot rows spreads it.
-    """
+    """A row of the table sums at most as many terms as its token occurs. NaN in dy is left open."""
     chosen = {
         "mixed": _tokens(draw, rows, count),
         "all alike": np.full(count, rows - 1),

@@ -11,6 +11,7 @@ import numpy as np
 from nnx import reference
 from nnx.conformance.case import Arguments, Case, Draw, Input, Output, late, parameters
 from nnx.conformance.kernels import expected_results
+from nnx.conformance.recurrences import KINDS
 from nnx.conformance.rounding import Precision, Rounded, Rounding
 from nnx.conformance.tolerance import Context, Values
 from nnx.interface import FUSED
@@ -116,29 +117,19 @@ def _sequences(draw: Draw, run: Run, width: int, lengths: Input | None) -> Value
     return values
 
 
-class Kind(NamedTuple):
-    """A kind of network: how many gates xw holds, its states, and what it keeps of every step (in units of H)."""
-
-    gates: int
-    states: tuple[str, ...]
-    kept: dict[str, int]
-
-
-_KINDS = {
-    "simple_rnn": Kind(1, ("h",), {}),
-    "lstm": Kind(4, ("h", "c"), {"gates": 4, "cells": 1}),
-    "gru": Kind(3, ("h",), {"gates": 4}),
-}
+def _begins(run: Run, state: str) -> bool:
+    """Whether that state is given, and does not begin with zeros."""
+    return run.first and f"{state}0" not in run.without
 
 
 def _given(kernel: str, draw: Draw, run: Run, activation: str) -> dict[str, Any]:
     """What the forward and the backward kernel are both given, but for xw."""
-    kind = _KINDS[kernel]
+    kind = KINDS[kernel]
     fused = {"activation": activation, "alpha": ALPHA} if kernel == "simple_rnn" else {}
     return {
         "u": Input(_weights(draw, run.units, kind.gates)),
         "lengths": Input(_lengths(draw, run), "int64") if run.lengths else None,
-        **{f"{s}0": Input(draw.normal(run.sequences, run.units)) if run.first else None for s in kind.states},
+        **{f"{s}0": Input(draw.normal(run.sequences, run.units)) if _begins(run, s) else None for s in kind.states},
         **fused,
         "reverse": run.reverse,
     }
@@ -146,7 +137,7 @@ def _given(kernel: str, draw: Draw, run: Run, activation: str) -> dict[str, Any]
 
 def _forward(draw: Draw, kernel: str, run: Run, activation: str = "tanh") -> Arguments:
     """Arguments of simple_rnn, lstm or gru."""
-    kind, given = _KINDS[kernel], _given(kernel, draw, run, activation)
+    kind, given = KINDS[kernel], _given(kernel, draw, run, activation)
     if kernel == "gru":
         given["b"] = Input(draw.normal(3 * run.units)) if run.bias else None
     kept = {name: Output((run.sequences, run.steps, width * run.units)) for name, width in kind.kept.items()}
@@ -165,13 +156,13 @@ def _forward(draw: Draw, kernel: str, run: Run, activation: str = "tanh") -> Arg
 
 def _backward(draw: Draw, kernel: str, run: Run, activation: str = "tanh") -> Arguments:
     """Arguments of the backward kernel, what the forward kernel keeps being that of a run of the reference."""
-    kind, n, t, h = _KINDS[kernel], run.sequences, run.steps, run.units
+    kind, n, t, h = KINDS[kernel], run.sequences, run.steps, run.units
     made = _forward(draw, kernel, run._replace(nan=""), activation)
     done = expected_results(kernel, made)
     gradients = {
         "dy": Input(_sequences(draw, run._replace(scale=1.0), h, made["lengths"])),
         **{f"d{state}_last": Input(draw.normal(n, h)) for state in kind.states},
-        **{f"d{state}0": Output((n, h)) if run.first else None for state in kind.states},
+        **{f"d{state}0": Output((n, h)) if _begins(run, state) else None for state in kind.states},
         "dxw": Output((n, t, kind.gates * h)),
         "du": Output((h, kind.gates * h)),
     }
@@ -201,24 +192,27 @@ _HARD = (
 )
 _NO_BIAS = (Run(5, 4, 17, bias=False), Run(5, 4, 17, bias=False, lengths=True, first=True, reverse=True))
 
+_ONE_STATE = tuple(_PLAIN._replace(without=(state,), reverse=state == "h0") for state in ("h0", "c0"))
+
 
 def _partly(kernel: str) -> tuple[Run, ...]:
     """Runs of which not every gradient comes in, or is wanted."""
-    last = tuple(f"d{state}_last" for state in _KINDS[kernel].states)
-    first = tuple(f"d{state}0" for state in _KINDS[kernel].states)
+    last = tuple(f"d{state}_last" for state in KINDS[kernel].states)
+    first = tuple(f"d{state}0" for state in KINDS[kernel].states)
     missing = {("dy",), last, ("dy", *last), last[-1:], last[:1], first, first[:1], first[-1:]}
     return tuple(_PLAIN._replace(without=names, reverse=len(names) == 2) for names in sorted(missing))
 
 
 def _runs(kernel: str, backward: bool) -> tuple[Run, ...]:
     no_bias = _NO_BIAS if kernel == "gru" else ()
-    return (*_SIZES, *_OPTIONS, *_HARD, *no_bias, *(_partly(kernel) if backward else ()))
+    one_state = _ONE_STATE if len(KINDS[kernel].states) > 1 else ()
+    return (*_SIZES, *_OPTIONS, *_HARD, *no_bias, *one_state, *(_partly(kernel) if backward else ()))
 
 
 CASES: tuple[Case, ...] = (
     *(
         Case(f"{kernel}{suffix}", str(run), late(build, kernel, run), views=run.sequences * run.steps < 200)
-        for kernel in _KINDS
+        for kernel in KINDS
         for suffix, build in (("", _forward), ("_backward", _backward))
         for run in _runs(kernel, bool(suffix))
     ),
