@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nnx import training
-from nnx.border import check_lengths, check_x
+from nnx.border import check_x
 from nnx.callbacks import Callback, check_callbacks
 from nnx.checks import check_count, check_number
 from nnx.compiled import Compiled
@@ -137,7 +137,18 @@ class Sequential(Compiled):
             raise OptionError(f"validation_data must be (x, y) or (x, y, lengths), got {given}.")
         x, y, lengths = (*validation_data, None)[:3]
         names = Names(*(f"validation_data[{index}]" for index in range(3)))
-        return examples, self._examples(x, y, lengths=lengths, names=names)
+        validation = self._examples(x, y, lengths=lengths, names=names)
+        if examples.lengths is not None and lengths is None:
+            raise OptionError(
+                "validation_data must be (x, y, lengths), since fit is given lengths: its third item, "
+                "validation_data[2], says how many steps of each sequence are real; for whole ones, all of them."
+            )
+        if examples.lengths is None and lengths is not None:
+            raise OptionError(
+                "validation_data[2] gives lengths, but fit is given none, so that padding would be trained on; "
+                "give fit the lengths of x too (for whole sequences, all their steps)."
+            )
+        return examples, validation
 
     def _examples(
         self,
@@ -151,8 +162,16 @@ class Sequential(Compiled):
         loss, _ = self.loss, self.optimizer
         if not self.built:
             self.build(check_x(x, None, self.vocabulary, self.ops).shape[1:])
-        intake = Intake(loss, self.input_shape, self.output_shape, self.vocabulary, self.ops)
-        return intake.check(x, y, sample_weight, class_weight, lengths, names)
+        inputs, counts = self.check_inputs(x, lengths, names.x, names.lengths)
+        steps, outputs = inputs.shape[1:2], self.output_shape
+        intake = Intake(
+            loss,
+            self.ops,
+            (*steps, *outputs[1:]) if self.steps_last else outputs,
+            self.steps_last,
+            steps[0] if steps and self.last_states else None,
+        )
+        return intake.check(inputs, y, sample_weight, class_weight, counts, names)
 
     @contextmanager
     def _unbuilt_if_refused(self) -> Iterator[None]:
@@ -208,8 +227,7 @@ class Sequential(Compiled):
     def _map(self, x: Any, lengths: Any, batch_size: int, function: Callable[[Array], Array]) -> NDArray[Any]:
         self.need_built()
         size = check_count("batch_size", batch_size)
-        host = check_x(x, self.input_shape, self.vocabulary, self.ops)
-        counts = check_lengths(lengths, host.shape[0], self.input_shape, self.vocabulary, self.ops)
+        host, counts = self.check_inputs(x, lengths)
         pieces = []
         for start in range(0, max(host.shape[0], 1), size):
             piece = send(host[start : start + size], self.ops)

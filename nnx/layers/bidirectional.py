@@ -50,7 +50,7 @@ class Bidirectional(Layer):
         if self.merge not in MERGES:
             raise OptionError(f'merge must be "concat" or "sum", got {self.merge!r}.')
         options = {**self.layer.config(), "go_backwards": not self.layer.go_backwards}
-        self._layers = self.layer, type(self.layer)(**options)
+        self._layers, self.steps = (self.layer, type(self.layer)(**options)), self.layer.steps
 
     def setup(self, builder: Builder, shape: Shape) -> Shape:
         """Build both layers on the same inputs."""

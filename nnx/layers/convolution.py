@@ -40,7 +40,7 @@ class _Convolution(Windowed, Affine):
 
     def setup(self, builder: Builder, shape: Shape) -> Shape:
         """Declare W and b."""
-        self.check_shape(shape)
+        self.check_shape(builder, shape)
         channels = shape[-1]
         if channels % self.groups or self.filters % self.groups:
             raise OptionError(
@@ -70,10 +70,11 @@ class _Convolution(Windowed, Affine):
 
     def forward(self, x: Array, context: Context) -> tuple[Array, Backward]:
         """See `Layer.forward`."""
-        self.check_inputs(x, context)
+        self.check_inputs(x)
         return super().forward(x, context)
 
 
+@dataclass(eq=False, repr=False)
 class Conv2D(_Convolution):
     """Convolution of images: y = activation(conv(x, W) + b); the formula stands at `nnx.Backend.conv2d`.
 
@@ -105,6 +106,7 @@ class Conv2D(_Convolution):
     axes = 2
 
 
+@dataclass(eq=False, repr=False)
 class Conv1D(_Convolution):
     """Convolution of sequences along their steps: an image of one row.
 

@@ -36,6 +36,7 @@ class Dense(Affine):
     """
 
     streams = True
+    steps = "kept"
 
     units: int
     activation: str = "identity"
@@ -52,16 +53,14 @@ class Dense(Affine):
     def setup(self, builder: Builder, shape: Shape) -> Shape:
         """Declare W and b."""
         if not shape:
-            raise ShapeError(f"Dense({self.units}) expects inputs of at least one feature, got shape {shape}.")
+            raise ShapeError(f"{self!r} expects inputs of at least one feature, got shape {shape}.")
         return self.declare(builder, (shape[-1], self.units), self.init, (*shape[:-1], self.units))
 
     def affine(self, x: Array, activation: str, alpha: float) -> tuple[Array, Backward]:
         """See `Affine.affine`."""
         ops, weight, bias = self.ops, self._weight, self._bias
         if x.shape[-1] != weight.shape[0]:
-            raise ShapeError(
-                f"Dense({self.units}) expects inputs of {weight.shape[0]} features, got {tuple(x.shape)}."
-            )
+            raise ShapeError(f"{self!r} expects inputs of {weight.shape[0]} features, got {tuple(x.shape)}.")
         y = ops.linear(x, weight.value, bias and bias.value, activation, alpha)  # (N, O)
 
         def backward(dy: Array) -> Array | None:

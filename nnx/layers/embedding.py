@@ -35,6 +35,7 @@ class Embedding(Layer):
 
     takes = "tokens"
     streams = True
+    steps = "kept"
 
     vocabulary: int
     units: int

@@ -36,6 +36,7 @@ class BatchNorm(Layer):
     """
 
     streams = True
+    steps = "kept"
 
     momentum: float = 0.1
     eps: float = 1e-5
@@ -91,6 +92,7 @@ class LayerNorm(Layer):
     """
 
     streams = True
+    steps = "kept"
 
     eps: float = 1e-5
 
