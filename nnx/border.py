@@ -163,8 +163,7 @@ def as_dtype(array: Host, dtype: str, argument: str) -> Host:
         where = tuple(np.argwhere(~np.isfinite(converted))[0])
         wider = ' or make the model with dtype="float64"' if dtype == "float32" else ""
         raise DataError(
-            f"{argument} holds {array[where]:g} in {place(where[:1])}, too large for {dtype}; scale {argument}"
-            f"{wider}."
+            f"{argument} holds {array[where]:g} in {place(where[:1])}, too large for {dtype}; scale it{wider}."
         )
     return converted
 

@@ -84,20 +84,21 @@ class Sequential(Compiled):
         """Train the model; calling it again goes on where it ended.
 
         Args:
-            x: (M, *input shape) numbers; whole numbers of 0 to V - 1 if the first layer takes tokens.
+            x: (M, *input shape) numbers, of any number of steps T where all layers take any, as the recurrent do;
+                whole numbers of 0 to V - 1 if the first layer takes tokens.
             y: targets as the loss takes them: (M,) labels, (M, C) distributions, or (M, O) values; for outputs
                 with more axes, such as (M, T, O), one per step: (M, T), (M, T, C) or (M, T, O).
             epochs: how many times to go through the examples.
             batch_size: examples per step, or "full" for all at once. A last, smaller batch is trained on too.
-            validation_data: (x, y) or (x, y, lengths) to measure after each epoch.
+            validation_data: (x, y), or (x, y, lengths) where lengths are given, to measure after each epoch.
             validation_split: share of the examples, drawn by the seed, to set aside for that instead, in [0, 1).
             sample_weight: (M,) how much each example counts, or (M, T) how much each step.
             class_weight: how much each class counts, by label.
             lengths: (M,) how many steps of each sequence are real, 1 to T; see `nnx.pad_sequences`. Recurrent
-                layers pass over the rest. Where outputs have steps, only real ones count: the loss of an epoch
-                is the mean over its real steps, each step weighed alike in whatever batch it comes (the loss of
-                a batch is the sum over its real steps / (its examples * T) * (all steps / real steps of the data
-                set)), and accuracy is the share of right real steps.
+                layers pass over the rest, and layers that would take it for steps are refused. Where outputs have
+                steps, only real ones count: the loss of an epoch is the mean over its real steps, each step weighed
+                alike in whatever batch it comes (the loss of a batch is the sum over its real steps / (its examples
+                * T) * (all steps / real steps of the data set)), and accuracy is the share of right real steps.
             callbacks: see `nnx.callbacks`.
             shuffle: new order in every epoch; otherwise the order given.
             eager: run the layers' code in every step instead of replaying a recording; the same numbers.
@@ -105,6 +106,7 @@ class Sequential(Compiled):
 
         Raises:
             DataError, ShapeError, DtypeError, BackendError: the data are not what the model takes.
+            OptionError: an option is out of its range, or lengths do not go with the layers or the validation_data.
             DivergenceError: the loss became NaN or infinite; the model is left as it was before that step.
             NotBuiltError: `compile` was not called.
             BackendError: this model is being trained already.
@@ -203,6 +205,7 @@ class Sequential(Compiled):
 
         Raises:
             DataError, ShapeError, DtypeError, BackendError: x is not what the model takes.
+            OptionError: lengths for a model with a layer that would take padding for steps.
         """
         return self._map(x, lengths, batch_size, lambda outputs: outputs)
 

@@ -135,12 +135,15 @@ class Stream:
     def _checked(self, path: str, given: Any, former: tuple[Array, ...]) -> tuple[Array, ...]:
         ops = self._ops
         if not isinstance(given, tuple | list) or len(given) != len(former):
-            names = "(h, c)" if len(former) == 2 else "(h,)"
-            kind = type(given).__name__
-            found = f"a {kind} of {len(given)}" if isinstance(given, tuple | list) else f"{kind}, which is no tuple"
+            shapes = " and ".join(str(tuple(array.shape)) for array in former)
+            found = (
+                f"{type(given).__name__} of {len(given)}"
+                if isinstance(given, tuple | list)
+                else type(given).__name__
+            )
             raise ShapeError(
-                f"states[{path!r}] must be a tuple {names} of shape "
-                f"{tuple(former[0].shape)}, got {found}."
+                f"states[{path!r}] must be a tuple that holds {len(former)} array{'s' * (len(former) > 1)}, "
+                f"{shapes}, got {found}."
             )
         return tuple(
             ops.asarray(check_values(values, tuple(array.shape), f"states[{path!r}][{index}]", ops))

@@ -24,7 +24,8 @@ class Bidirectional(Layer):
     hold for both; the second begins with the last real step.
 
     Shapes: x (N, T, F) -> y (N, 2 H), or (N, T, 2 H) with return_sequences, the output of `layer` before that of
-    its twin; H instead of 2 H with "sum". The parameters of `layer` are named "0.", those of the twin "1.".
+    its twin; H instead of 2 H with "sum". The parameters of `layer` are named "0.weight" and so on, those of the
+    twin "1.weight": of a Bidirectional that is layer 2 of a model, "2.0.weight", "2.1.weight".
 
     Args:
         layer: a recurrent layer; the other is made of its options, with go_backwards turned round.

@@ -31,8 +31,9 @@ class Dense(Affine):
         OptionError, UnknownNameError: an option is out of its range.
         ShapeError: at build, if the inputs have no axis besides the batch; in use, if the last is not I.
 
-    Elsewhere: W is the kernel of Keras, and weight.T of PyTorch's Linear. After `Flatten` of an image, the rows of
-    W follow the order (H, W, C), as in Keras; those of PyTorch follow (C, H, W).
+    Elsewhere: W and b are "weight" and "bias" in `get_weights`; W is the kernel of Keras, and weight.T of PyTorch's
+    Linear. After `Flatten` of an image, the rows of W follow the order (H, W, C), as in Keras; those of PyTorch
+    follow (C, H, W).
     """
 
     streams = True

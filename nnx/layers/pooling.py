@@ -97,7 +97,9 @@ class MaxPool2D(_MaxPool):
 
 @dataclass(eq=False, repr=False)
 class MaxPool1D(_MaxPool):
-    """The largest of every window of a sequence: x (N, T, C) -> y (N, Q, C); lengths are refused.
+    """The largest of every window of a sequence: x (N, T, C) -> y (N, Q, C).
+
+    A model with it takes no lengths, since padding would be counted.
 
     Args:
         pool_size: steps.
@@ -105,7 +107,7 @@ class MaxPool1D(_MaxPool):
         padding: "valid", "same", a number of steps, or ((before, after),).
 
     Raises:
-        OptionError, ShapeError: as `MaxPool2D`; OptionError for lengths, since padding could be the largest.
+        OptionError, ShapeError: as `MaxPool2D`.
     """
 
     axes = 1
@@ -125,7 +127,9 @@ class AveragePool2D(_AveragePool):
 
 @dataclass(eq=False, repr=False)
 class AveragePool1D(_AveragePool):
-    """The mean of every window of a sequence: x (N, T, C) -> y (N, Q, C); lengths are refused.
+    """The mean of every window of a sequence: x (N, T, C) -> y (N, Q, C).
+
+    A model with it takes no lengths, since padding would be counted.
 
     Args, Raises: as `MaxPool1D`.
     """
@@ -172,9 +176,10 @@ class GlobalAveragePool2D(_GlobalAveragePool):
 class GlobalAveragePool1D(_GlobalAveragePool):
     """The mean of every channel over all steps of a sequence: x (N, T, C) -> y (N, C).
 
+    A model with it takes no lengths, since padding would be counted.
+
     Raises:
         ShapeError: the inputs are no sequences.
-        OptionError: lengths are given, since padding would be counted.
     """
 
     axes = 1

@@ -28,7 +28,10 @@ class _View(Layer):
 
 @dataclass(eq=False, repr=False)
 class Flatten(_View):
-    """Make one axis of all but the batch's: (N, ...) -> (N, F)."""
+    """Make one axis of all but the batch's: (N, ...) -> (N, F).
+
+    After an axis of steps, a model with it takes no lengths: padding would be among the features.
+    """
 
     def setup(self, builder: Builder, shape: Shape) -> Shape:
         """Compute the number of features."""
