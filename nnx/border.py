@@ -47,8 +47,19 @@ def plain_array(value: Any, argument: str) -> Host:
     except ValueError as error:
         raise ShapeError(f"{argument} must be rectangular, got nested sequences of unequal lengths.") from error
     if array.dtype.kind not in "biuf":
-        raise DtypeError(f"{argument} must hold real numbers, got dtype {array.dtype}.")
+        hint = _NO_NUMBERS.get(array.dtype.kind, "")
+        raise DtypeError(f"{argument} must hold real numbers, got dtype {array.dtype}.{hint}")
     return array
+
+
+_TEXT = " Turn characters or words into numbers first."
+_NO_NUMBERS = {
+    "U": _TEXT,
+    "S": _TEXT,
+    "O": " Objects, such as None, are no numbers: leave them out or replace them, and convert by .astype(float).",
+    "c": " Give real and imaginary parts as features of their own.",
+}
+"""What to do about arrays of other kinds."""
 
 
 def _refuse_masks(value: Any, argument: str) -> None:
@@ -60,31 +71,47 @@ def _refuse_masks(value: Any, argument: str) -> None:
             )
 
 
-def check_x(x: Any, input_shape: Extents | None, vocabulary: int | None, ops: Ops, argument: str = "x") -> Host:
-    """Return inputs (M, *input_shape): floating, or int64 where the model has a vocabulary.
+def check_x(x: Any, extents: Extents | None, vocabulary: int | None, ops: Ops, argument: str = "x") -> Host:
+    """Return inputs (M, *extents): floating, or int64 where the model has a vocabulary.
 
     Raises:
         ShapeError: another shape per example; the batch axis is missing.
         DataError: NaN or infinity among numbers; among tokens, what is none of the vocabulary.
+        DtypeError: booleans as tokens.
     """
     array = to_host(x, argument, ops)
     if array.ndim == 0:
         raise ShapeError(f"{argument} must have a batch axis first, got a single number.")
-    if input_shape is not None and not _fits(array.shape[1:], input_shape):
-        hint = f" For a single example, add the batch axis: {argument}[None]." * _fits(array.shape, input_shape)
-        raise ShapeError(f"{argument} must have shape {batch_of(input_shape)}, got {array.shape}.{hint}")
+    if extents is not None and not _fits(array.shape[1:], extents):
+        hint = shape_hint(array.shape, extents, vocabulary, argument)
+        raise ShapeError(f"{argument} must have shape {batch_of(extents)}, got {array.shape}.{hint}")
     if vocabulary is not None:
         return _check_tokens(array, vocabulary, argument)
-    with np.errstate(over="ignore"):  # what overflows in the model's dtype is found below
-        converted = array.astype(ops.dtype, copy=False)
-    check_finite(converted, argument)
-    return converted
+    return as_dtype(array, ops.dtype, argument)
 
 
 def _fits(shape: tuple[int, ...], expected: Extents) -> bool:
     return len(shape) == len(expected) and all(
-        wanted in (None, extent) for extent, wanted in zip(shape, expected, strict=True)
+        extent == wanted or (wanted is None and extent > 0) for wanted, extent in zip(expected, shape, strict=True)
     )
+
+
+def shape_hint(shape: tuple[int, ...], extents: Extents, vocabulary: int | None, argument: str) -> str:
+    """Return what to do about inputs of `shape` for a model that takes examples of these extents; "" if unknown."""
+    rest, axes = shape[1:], len(extents)
+    if _fits(shape, extents):
+        return f" For a single example, add the batch axis: {argument}[None]."
+    if axes == 3 and rest == extents[:2] and extents[2] == 1:
+        return f" Give the images an axis of channels: {argument}[..., None]."
+    if axes == 3 and len(rest) == 3 and _fits((*rest[1:], rest[0]), extents):
+        return f" Channels come last: np.moveaxis({argument}, 1, -1)."
+    sequences = axes == (2 if vocabulary is None else 1)
+    if sequences and extents[0] is not None and _fits(rest, (None, *extents[1:])):
+        return (
+            f" The model takes sequences of {extents[0]} steps: pad shorter ones to {extents[0]} steps with "
+            f"nnx.pad_sequences(..., steps={extents[0]}), and cut longer ones."
+        )
+    return ""
 
 
 def batch_of(shape: Extents) -> str:
@@ -100,6 +127,8 @@ def place(index: Sequence[Any]) -> str:
 
 
 def _check_tokens(array: Host, vocabulary: int, argument: str) -> Host:
+    if array.dtype.kind == "b":
+        raise DtypeError(f"{argument} must hold tokens, whole numbers, got booleans; convert by .astype(int).")
     bad = (array < 0) | (array >= vocabulary)
     if array.dtype.kind == "f":
         bad |= array != np.floor(array)
@@ -121,40 +150,57 @@ def check_finite(array: Host, argument: str) -> None:
         )
 
 
-def check_lengths(
-    lengths: Any,
-    rows: int,
-    input_shape: tuple[int, ...],
-    vocabulary: int | None,
-    ops: Ops,
-    argument: str = "lengths",
-) -> Host | None:
-    """Return how many steps of each sequence are real, (rows,) int64 in 1..T; None for None.
+def as_dtype(array: Host, dtype: str, argument: str) -> Host:
+    """Return finite numbers in a model's dtype.
 
     Raises:
-        ShapeError: the inputs have no time axis, or lengths are not one per sequence.
-        DataError: a length is not a whole number of 1 to T.
+        DataError: there is NaN or infinity, or a number is too large for the dtype.
     """
-    if lengths is None:
-        return None
-    check_time_axis(input_shape, vocabulary, argument)
+    check_finite(array, argument)
+    with np.errstate(over="ignore"):
+        converted: Host = array.astype(dtype, copy=False)
+    if not np.isfinite(converted).all():
+        where = tuple(np.argwhere(~np.isfinite(converted))[0])
+        wider = ' or make the model with dtype="float64"' if dtype == "float32" else ""
+        raise DataError(
+            f"{argument} holds {array[where]:g} in {place(where[:1])}, too large for {dtype}; scale it{wider}."
+        )
+    return converted
+
+
+def check_lengths(lengths: Any, rows: int, steps: int, ops: Ops, argument: str = "lengths") -> Host:
+    """Return how many steps of each sequence are real, (rows,) int64 in 1..steps.
+
+    Raises:
+        ShapeError: lengths are not one per sequence.
+        DataError, DtypeError: a length is not a whole number of 1 to the number of steps.
+    """
     array = to_host(lengths, argument, ops)
+    if array.dtype.kind == "b":
+        raise DtypeError(
+            f"{argument} must be whole numbers, got booleans; of a mask (N, T), give {argument}.sum(axis=1)."
+        )
     if array.shape != (rows,):
         raise ShapeError(f"{argument} must have shape ({rows},), one per sequence, got {array.shape}.")
-    bad = ~((array >= 1) & (array <= input_shape[0]) & (array == np.floor(array)))
+    bad = ~((array >= 1) & (array <= steps) & (array == np.floor(array)))
     if bad.any():
         row = int(np.argmax(bad))
         empty = " A sequence without steps has no outputs and no last state: leave it out." * bool(array[row] == 0)
         raise DataError(
-            f"{argument} must be whole numbers of 1 to {input_shape[0]}, the steps of the inputs, "
+            f"{argument} must be whole numbers of 1 to {steps}, the steps of the inputs, "
             f"got {array[row].item()} in row {row}.{empty}"
         )
     return array.astype(np.int64)
 
 
+def has_time_axis(input_shape: tuple[int, ...], vocabulary: int | None) -> bool:
+    """Tell whether the first axis of an example can be time: (T, F, ...), or (T, ...) of tokens."""
+    return len(input_shape) >= (2 if vocabulary is None else 1)
+
+
 def check_time_axis(input_shape: tuple[int, ...], vocabulary: int | None, argument: str) -> None:
-    """Raise ShapeError unless the first axis of an example can be time: (T, F, ...), or (T, ...) of tokens."""
-    if len(input_shape) < (2 if vocabulary is None else 1):
+    """Raise ShapeError unless the first axis of an example can be time."""
+    if not has_time_axis(input_shape, vocabulary):
         raise ShapeError(
             f"{argument} needs sequences, (N, T, features) or (N, T) tokens, but the model takes inputs "
             f"{batch_of(input_shape)}."
@@ -170,10 +216,7 @@ def check_values(values: Any, shape: tuple[int, ...], argument: str, ops: Ops) -
     array = to_host(values, argument, ops)
     if array.shape != shape:
         raise ShapeError(f"{argument} must have shape {shape}, got {array.shape}.")
-    with np.errstate(over="ignore"):
-        converted = array.astype(ops.dtype)
-    check_finite(converted, argument)
-    return converted
+    return as_dtype(array, ops.dtype, argument)
 
 
 def check_weight(name: str, values: Any, held: Mapping[str, Array], ops: Ops) -> Host:

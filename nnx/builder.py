@@ -22,6 +22,11 @@ class Claimable(Protocol):
 
     owner: object | None
 
+    @property
+    def steps(self) -> str:
+        """What it does with the axis of steps."""
+        ...
+
 
 @dataclass
 class Builder:
@@ -36,6 +41,9 @@ class Builder:
         owner: the model being built.
         layers: the layers claimed so far, inner ones too, each after the one that holds it.
         paths: the place of each of them.
+        steps: whether the first axis of the examples at this place holds the steps of the model's inputs.
+        mixer: place and layer of the first that mixes these steps, see `Layer.steps`; None if there is none.
+        last_states: whether a recurrent layer before this place gives only its last states.
     """
 
     ops: Ops
@@ -47,6 +55,9 @@ class Builder:
     owner: object | None = None
     layers: list[Claimable] = field(default_factory=list)
     paths: list[str] = field(default_factory=list)
+    steps: bool = False
+    mixer: tuple[str, Claimable] | None = None
+    last_states: bool = False
 
     @property
     def first(self) -> bool:
@@ -65,6 +76,18 @@ class Builder:
             raise OptionError(f"the layer object {layer!r} belongs to another model; make one for each model.")
         self.layers.append(layer)
         self.paths.append(self.path)
+
+    def follow_steps(self, layer: Claimable, before: bool) -> None:
+        """Note what a layer, now built, has done with the axis of steps, if there was one before it."""
+        if before and layer.steps == "mixed" and self.mixer is None:
+            self.mixer = self.path, layer
+        self.steps = before and layer.steps == "kept"
+
+    def steps_hint(self, shape: Shape) -> str:
+        """Return what to do about examples of `shape` whose axis of steps is missing."""
+        if self.last_states:
+            return " Set return_sequences=True in the recurrent layer before it."
+        return f" Put Reshape({(*shape, 1)}) before it."
 
     def parameter(
         self,

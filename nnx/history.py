@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import Any
+
+from nnx.errors import UnknownNameError
 
 
-@dataclass
+@dataclass(repr=False)
 class History(Mapping[str, list[float]]):
     """The measurements of each epoch, by name: loss, accuracy, val_loss, val_accuracy, learning_rate, seconds.
 
@@ -18,6 +21,11 @@ class History(Mapping[str, list[float]]):
         >>> history = nnx.History({"loss": [0.7, 0.5]})
         >>> history["loss"][-1]
         0.5
+        >>> history
+        <History of 2 epochs, the last with loss 0.5>
+
+    Raises:
+        UnknownNameError: nothing of that name was measured.
     """
 
     measurements: dict[str, list[float]] = field(default_factory=dict)
@@ -34,10 +42,25 @@ class History(Mapping[str, list[float]]):
         return len(self.measurements.get("loss", ()))
 
     def __getitem__(self, name: str) -> list[float]:
+        if name not in self.measurements:
+            raise UnknownNameError("measurement", name, self.measurements)
         return self.measurements[name]
+
+    def __contains__(self, name: object) -> bool:
+        return name in self.measurements
+
+    def get(self, name: str, default: Any = None) -> Any:
+        """Return the measurements of that name, or the default if there are none."""
+        return self.measurements.get(name, default)
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.measurements)
 
     def __len__(self) -> int:
         return len(self.measurements)
+
+    def __repr__(self) -> str:
+        last = ", ".join(f"{name} {values[-1]:.4g}" for name, values in self.measurements.items() if values)
+        count = f"{self.epochs} epoch{'' if self.epochs == 1 else 's'}"
+        ending = f"; stopped: {self.stopped}" if self.stopped else ""
+        return f"<History of {count}{f', the last with {last}' if last else ''}{ending}>"

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from nnx.border import Host, batch_of, check_finite, check_lengths, check_x, to_host
+from nnx.border import Host, check_finite, to_host
 from nnx.errors import DataError, ShapeError
 from nnx.example_weights import check_classes, check_weights
 from nnx.interface import Array
@@ -28,7 +28,8 @@ class Examples:
         targets: (M, *steps) int64 labels, or (M, *steps, O) floating.
         weight: (M, *steps) floating, or None for all ones.
         lengths: (M,) int64, how many steps of each sequence are real, or None for all.
-        marks: what keeps padding out of accuracy, see `Loss.count_correct`; None without lengths.
+        real: (M, *steps) bool, which steps of the outputs are real, or None for all.
+        marks: what keeps padding out of accuracy, see `Loss.count_correct`; None where all steps are real.
         steps: the axes of the outputs between the first and the last.
     """
 
@@ -36,26 +37,27 @@ class Examples:
     targets: Host
     weight: Host | None = None
     lengths: Host | None = None
+    real: Host | None = None
     marks: Host | None = None
     steps: tuple[int, ...] = ()
 
     @property
     def padded(self) -> bool:
         """Whether some steps of the outputs may be padding."""
-        return self.lengths is not None and bool(self.steps)
+        return self.real is not None
 
     def rows(self, index: NDArray[np.int64]) -> Examples:
         """Return the examples with these numbers."""
-        weight, lengths, marks = (
-            None if part is None else part[index] for part in (self.weight, self.lengths, self.marks)
+        weight, lengths, real, marks = (
+            None if part is None else part[index] for part in (self.weight, self.lengths, self.real, self.marks)
         )
-        return Examples(self.x[index], self.targets[index], weight, lengths, marks, self.steps)
+        return Examples(self.x[index], self.targets[index], weight, lengths, real, marks, self.steps)
 
     def real_outputs(self) -> NDArray[np.int64] | int:
         """Return how many steps of an output count, 1 if it has none; (M,), one per example, where they differ."""
-        if self.lengths is None or not self.steps:
+        if self.real is None:
             return math.prod(self.steps)
-        counts: NDArray[np.int64] = self.lengths * math.prod(self.steps[1:])
+        counts: NDArray[np.int64] = self.real.reshape(len(self.real), -1).sum(axis=1)
         return counts
 
     def step_weight(self) -> Host | None:
@@ -65,10 +67,9 @@ class Examples:
         over all its steps, so that the mean of all batches, each weighed by its examples, is the mean over the
         real steps; a step counts the same whatever batch it comes in.
         """
-        if self.lengths is None or not self.steps:
+        if self.real is None:
             return self.weight
-        real = real_steps(self.lengths, self.steps)
-        share: Host = np.where(real, real.size / np.count_nonzero(real), 0.0)
+        share: Host = np.where(self.real, self.real.size / np.count_nonzero(self.real), 0.0)
         return share if self.weight is None else share * self.weight
 
 
@@ -109,63 +110,51 @@ NAMES = Names()
 
 @dataclass(frozen=True)
 class Intake:
-    """What a model and its loss take.
+    """What a model and its loss take, for inputs of one shape.
 
     Attributes:
-        loss, input_shape, output_shape, vocabulary, ops: of the model.
+        loss, ops: of the model.
+        output_shape: of the model for these inputs.
+        steps_last: whether the first axis of an output holds the steps of the inputs.
+        lost_steps: how many steps the inputs have, if a recurrent layer leaves only its last states of them.
     """
 
     loss: Loss
-    input_shape: tuple[int, ...]
-    output_shape: tuple[int, ...]
-    vocabulary: int | None
     ops: Ops
+    output_shape: tuple[int, ...]
+    steps_last: bool
+    lost_steps: int | None
 
     def check(
         self,
-        x: Any,
+        x: Host,
         y: Any,
         sample_weight: Any,
         class_weight: Mapping[int, float] | None,
-        lengths: Any,
+        lengths: Host | None,
         names: Names,
     ) -> Examples:
-        """Check inputs, targets, weights and lengths together.
+        """Check targets and weights, for inputs and lengths that have been checked.
 
         Raises:
             DataError, DtypeError, ShapeError, BackendError: one of them is not what the model and the loss take.
         """
-        inputs = check_x(x, self.input_shape, self.vocabulary, self.ops, names.x)
-        rows = inputs.shape[0]
+        rows = x.shape[0]
         if rows == 0:
             raise DataError(f"{names.x} holds no examples; training and evaluation need at least one.")
-        counts = check_lengths(lengths, rows, self.input_shape, self.vocabulary, self.ops, names.lengths)
         if not self.output_shape:
             raise ShapeError(
                 "A loss needs outputs of shape (N, outputs), got (N,). Add an axis of features to the inputs, such "
                 f"as by {names.x}[:, None]."
             )
-        real = self._real_steps(counts, names)
-        targets = self._check_targets(y, rows, real, names)
         steps = self.output_shape[:-1]
+        real = real_steps(lengths, steps) if lengths is not None and self.steps_last else None
+        targets = self._check_targets(y, rows, real, names)
         if class_weight is not None:
             check_classes(class_weight, self.loss, self.output_shape[-1])
         weight = check_weights(sample_weight, class_weight, targets, steps, self.ops, names.y)
         targets, marks = (targets, None) if real is None else mark_padding(self.loss.targets, targets, real)
-        return Examples(inputs, targets, weight, counts, marks, steps)
-
-    def _real_steps(self, lengths: Host | None, names: Names) -> Host | None:
-        """Return which steps of the outputs are real, where lengths tell."""
-        steps = self.output_shape[:-1]
-        if lengths is None or not steps:
-            return None
-        if steps[0] != self.input_shape[0]:
-            raise ShapeError(
-                f"{names.lengths} count the {self.input_shape[0]} steps of the inputs, but the model's outputs "
-                f"{batch_of(self.output_shape)} have {steps[0]}, so that their padding is not known; use "
-                "sample_weight per step instead."
-            )
-        return real_steps(lengths, steps)
+        return Examples(x, targets, weight, lengths, real, marks, steps)
 
     def _check_targets(self, y: Any, rows: int, real: Host | None, names: Names) -> Host:
         given = to_host(y, names.y, self.ops)
@@ -176,7 +165,4 @@ class Intake:
         if real is not None:
             given = fill_padding(given, real)
         check_finite(given, names.y)
-        with np.errstate(over="ignore"):
-            targets = check_targets(self.loss.targets, given, self.output_shape, self.ops.dtype, names.y)
-        check_finite(targets, names.y)
-        return targets
+        return check_targets(self.loss.targets, given, self.output_shape, self.ops.dtype, names.y, self.lost_steps)

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nnx import training
-from nnx.border import check_lengths, check_x
+from nnx.border import check_x
 from nnx.callbacks import Callback, check_callbacks
 from nnx.checks import check_count, check_number
 from nnx.compiled import Compiled
@@ -84,20 +84,21 @@ class Sequential(Compiled):
         """Train the model; calling it again goes on where it ended.
 
         Args:
-            x: (M, *input shape) numbers; whole numbers of 0 to V - 1 if the first layer takes tokens.
+            x: (M, *input shape) numbers, of any number of steps T where all layers take any, as the recurrent do;
+                whole numbers of 0 to V - 1 if the first layer takes tokens.
             y: targets as the loss takes them: (M,) labels, (M, C) distributions, or (M, O) values; for outputs
                 with more axes, such as (M, T, O), one per step: (M, T), (M, T, C) or (M, T, O).
             epochs: how many times to go through the examples.
             batch_size: examples per step, or "full" for all at once. A last, smaller batch is trained on too.
-            validation_data: (x, y) or (x, y, lengths) to measure after each epoch.
+            validation_data: (x, y), or (x, y, lengths) where lengths are given, to measure after each epoch.
             validation_split: share of the examples, drawn by the seed, to set aside for that instead, in [0, 1).
             sample_weight: (M,) how much each example counts, or (M, T) how much each step.
             class_weight: how much each class counts, by label.
             lengths: (M,) how many steps of each sequence are real, 1 to T; see `nnx.pad_sequences`. Recurrent
-                layers pass over the rest. Where outputs have steps, only real ones count: the loss of an epoch
-                is the mean over its real steps, each step weighed alike in whatever batch it comes (the loss of
-                a batch is the sum over its real steps / (its examples * T) * (all steps / real steps of the data
-                set)), and accuracy is the share of right real steps.
+                layers pass over the rest, and layers that would take it for steps are refused. Where outputs have
+                steps, only real ones count: the loss of an epoch is the mean over its real steps, each step weighed
+                alike in whatever batch it comes (the loss of a batch is the sum over its real steps / (its examples
+                * T) * (all steps / real steps of the data set)), and accuracy is the share of right real steps.
             callbacks: see `nnx.callbacks`.
             shuffle: new order in every epoch; otherwise the order given.
             eager: run the layers' code in every step instead of replaying a recording; the same numbers.
@@ -105,6 +106,7 @@ class Sequential(Compiled):
 
         Raises:
             DataError, ShapeError, DtypeError, BackendError: the data are not what the model takes.
+            OptionError: an option is out of its range, or lengths do not go with the layers or the validation_data.
             DivergenceError: the loss became NaN or infinite; the model is left as it was before that step.
             NotBuiltError: `compile` was not called.
             BackendError: this model is being trained already.
@@ -137,7 +139,18 @@ class Sequential(Compiled):
             raise OptionError(f"validation_data must be (x, y) or (x, y, lengths), got {given}.")
         x, y, lengths = (*validation_data, None)[:3]
         names = Names(*(f"validation_data[{index}]" for index in range(3)))
-        return examples, self._examples(x, y, lengths=lengths, names=names)
+        validation = self._examples(x, y, lengths=lengths, names=names)
+        if examples.lengths is not None and lengths is None:
+            raise OptionError(
+                "validation_data must be (x, y, lengths), since fit is given lengths: its third item, "
+                "validation_data[2], says how many steps of each sequence are real; for whole ones, all of them."
+            )
+        if examples.lengths is None and lengths is not None:
+            raise OptionError(
+                "validation_data[2] gives lengths, but fit is given none, so that padding would be trained on; "
+                "give fit the lengths of x too (for whole sequences, all their steps)."
+            )
+        return examples, validation
 
     def _examples(
         self,
@@ -151,8 +164,16 @@ class Sequential(Compiled):
         loss, _ = self.loss, self.optimizer
         if not self.built:
             self.build(check_x(x, None, self.vocabulary, self.ops).shape[1:])
-        intake = Intake(loss, self.input_shape, self.output_shape, self.vocabulary, self.ops)
-        return intake.check(x, y, sample_weight, class_weight, lengths, names)
+        inputs, counts = self.check_inputs(x, lengths, names.x, names.lengths)
+        steps, outputs = inputs.shape[1:2], self.output_shape
+        intake = Intake(
+            loss,
+            self.ops,
+            (*steps, *outputs[1:]) if self.steps_last else outputs,
+            self.steps_last,
+            steps[0] if steps and self.last_states else None,
+        )
+        return intake.check(inputs, y, sample_weight, class_weight, counts, names)
 
     @contextmanager
     def _unbuilt_if_refused(self) -> Iterator[None]:
@@ -184,6 +205,7 @@ class Sequential(Compiled):
 
         Raises:
             DataError, ShapeError, DtypeError, BackendError: x is not what the model takes.
+            OptionError: lengths for a model with a layer that would take padding for steps.
         """
         return self._map(x, lengths, batch_size, lambda outputs: outputs)
 
@@ -208,8 +230,7 @@ class Sequential(Compiled):
     def _map(self, x: Any, lengths: Any, batch_size: int, function: Callable[[Array], Array]) -> NDArray[Any]:
         self.need_built()
         size = check_count("batch_size", batch_size)
-        host = check_x(x, self.input_shape, self.vocabulary, self.ops)
-        counts = check_lengths(lengths, host.shape[0], self.input_shape, self.vocabulary, self.ops)
+        host, counts = self.check_inputs(x, lengths)
         pieces = []
         for start in range(0, max(host.shape[0], 1), size):
             piece = send(host[start : start + size], self.ops)

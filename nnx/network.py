@@ -9,7 +9,15 @@ from typing import Any, Self
 
 from numpy.typing import NDArray
 
-from nnx.border import check_weight
+from nnx.border import (
+    Extents,
+    Host,
+    check_lengths,
+    check_time_axis,
+    check_weight,
+    check_x,
+    has_time_axis,
+)
 from nnx.builder import Builder, Claimable, Shape
 from nnx.checks import check_count
 from nnx.errors import NotBuiltError, OptionError, ShapeError
@@ -55,6 +63,10 @@ class Network:
     Attributes:
         chain: the layers.
         seed, dtype, input_shape, output_shape: as given and inferred; shapes without the batch axis.
+        steps_last: whether the first axis of an output holds the steps of the inputs.
+        last_states: whether a recurrent layer gives only its last states.
+        mixer: the path and the layer of the first that takes padding for steps, or knows one number of steps only;
+            None if there is none.
         backend, ops: where it runs.
         store: parameters, gradients and state in flat buffers.
         step: () int64 on the device, the number of training steps done.
@@ -69,6 +81,9 @@ class Network:
     step: Array
     input_shape: tuple[int, ...]
     output_shape: tuple[int, ...]
+    steps_last: bool
+    last_states: bool
+    mixer: tuple[str, Claimable] | None
 
     def __init__(self, layers: Sequence[Layer], seed: int, dtype: str, backend: str | Backend | None) -> None:
         """Take the layers, unbuilt, and bind the backend."""
@@ -103,7 +118,8 @@ class Network:
 
     def _bind(self, backend: Backend, shape: Shape, maker: type[Builder]) -> None:
         ops, step = Ops(backend, self.dtype), backend.zeros((), "int64")
-        builder = maker(ops, self.seed, step, owner=self.chain)
+        steps = has_time_axis(shape, self.vocabulary)
+        builder = maker(ops, self.seed, step, owner=self.chain, steps=steps)
         output_shape = self.chain.build(builder, shape)
         self.store = Store(backend, self.dtype, builder.parameters, builder.states)
         for layer in builder.layers:
@@ -111,6 +127,7 @@ class Network:
         self.backend, self.ops, self.step = backend, ops, step
         self.places = list(zip(builder.paths, builder.layers, strict=True))
         self.input_shape, self.output_shape = shape, output_shape
+        self.steps_last, self.last_states, self.mixer = builder.steps, builder.last_states, builder.mixer
         self._make_moments()
 
     def _make_moments(self) -> None:
@@ -127,6 +144,34 @@ class Network:
         """How many tokens there are, if the first layer takes tokens; None if the model takes numbers."""
         first: Any = self.chain.layers[0] if self.chain.layers else None
         return first.vocabulary if first is not None and first.takes == "tokens" else None
+
+    @property
+    def input_extents(self) -> Extents:
+        """The shape that examples must have, None standing for any number of steps where all layers take any."""
+        if self.mixer is None and has_time_axis(self.input_shape, self.vocabulary):
+            return None, *self.input_shape[1:]
+        return self.input_shape
+
+    def check_inputs(
+        self, x: Any, lengths: Any, x_name: str = "x", lengths_name: str = "lengths"
+    ) -> tuple[Host, Host | None]:
+        """Return inputs (M, *input_extents), and how many of their steps are real, (M,) int64 or None for all.
+
+        Raises:
+            DataError, DtypeError, ShapeError, BackendError: they are not what the model takes.
+            OptionError: lengths for a model with a layer that would take padding for steps.
+        """
+        host = check_x(x, self.input_extents, self.vocabulary, self.ops, x_name)
+        if lengths is None:
+            return host, None
+        check_time_axis(self.input_shape, self.vocabulary, lengths_name)
+        if self.mixer is not None:
+            path, layer = self.mixer
+            raise OptionError(
+                f"{lengths_name} cannot be given to a model with layer {path}, {layer!r}, which would take padding "
+                "for steps. Leave them out, or use layers that pass over padding, such as LSTM."
+            )
+        return host, check_lengths(lengths, host.shape[0], host.shape[1], self.ops, lengths_name)
 
     def need_built(self) -> None:
         """Raise NotBuiltError unless the model has weights."""
@@ -191,7 +236,10 @@ class Network:
             raise
 
     def get_weights(self) -> dict[str, NDArray[Any]]:
-        """Return copies of all parameters and states on the host, by name ("0.weight", "1.running_mean", ...)."""
+        """Return copies of all parameters and states on the host, by name ("0.weight", "1.running_mean", ...).
+
+        They come layer by layer, from the first to the last.
+        """
         self.need_built()
         return {name: self.backend.to_numpy(value) for name, value in self.store.named().items()}
 

@@ -90,6 +90,7 @@ class Store:
         """Lay the arrays out, allocate the buffers, bind every view and fill in the initial values."""
         self.parameters = sorted(parameters, key=lambda parameter: not parameter.decayed)  # a stable sort
         self.states = list(states)
+        self._declared: list[Parameter | State] = [*parameters, *states]
         itemsize = np.dtype(dtype).itemsize
         self.slots, total = lay_out([parameter.shape for parameter in self.parameters], itemsize)
         self._state_slots, state_total = lay_out([state.shape for state in self.states], itemsize)
@@ -118,9 +119,11 @@ class Store:
             held.value = slot.view(self.state, backend)
 
     def named(self) -> dict[str, Array]:
-        """Return the values of all parameters and states by name, as views of the buffers."""
-        held: list[Parameter | State] = [*self.parameters, *self.states]
-        return {item.name: item.value for item in held}
+        """Return the values of all parameters and states by name, as views of the buffers; layer by layer."""
+        layers: dict[str, dict[str, Array]] = {}
+        for item in self._declared:
+            layers.setdefault(item.name.rpartition(".")[0], {})[item.name] = item.value
+        return {name: value for held in layers.values() for name, value in held.items()}
 
     def count(self) -> int:
         """Return the number of trainable values, gaps not counted."""

@@ -9,12 +9,12 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from nnx.border import plain_array
-from nnx.checks import check_number
+from nnx.checks import check_count, check_number
 from nnx.errors import DataError, DtypeError, OptionError, ShapeError
 
 
 def pad_sequences(
-    sequences: Iterable[Any], value: float = 0, dtype: DTypeLike | None = None
+    sequences: Iterable[Any], value: float = 0, dtype: DTypeLike | None = None, steps: int | None = None
 ) -> tuple[NDArray[Any], NDArray[np.int64]]:
     """Put sequences of unequal lengths into one array, and return their lengths with it, as `fit` takes them.
 
@@ -22,15 +22,16 @@ def pad_sequences(
         sequences: arrays (T_i, ...), or nested lists, alike but for the number of steps, which is at least 1.
         value: what stands after the end of each sequence; for tokens, one of the vocabulary.
         dtype: of the result; by default the one that all sequences fit into.
+        steps: T, such as the number of steps that a model was built for; by default the largest T_i.
 
     Returns:
-        x (M, T, ...) with T the largest T_i, and lengths (M,) int64.
+        x (M, T, ...) and lengths (M,) int64.
 
     Raises:
         DataError: there are no sequences, or one has no steps.
-        ShapeError: they differ in more than the number of steps, or one is a single number.
+        ShapeError: they differ in more than the number of steps, one has more than `steps`, or is a single number.
         DtypeError: they are not numbers, or `dtype` cannot hold them.
-        OptionError: value is not a finite number, or the dtype cannot hold it.
+        OptionError: value is not a finite number, or the dtype cannot hold it; steps is not a number of steps.
 
     Examples:
         >>> x, lengths = nnx.pad_sequences([[3, 1, 4], [1, 5]])
@@ -44,7 +45,7 @@ def pad_sequences(
     kind = np.result_type(*arrays) if dtype is None else _check_dtype(dtype, arrays)
     filler = _check_value(value, kind)
     lengths = np.array([len(array) for array in arrays], np.int64)
-    x = np.full((len(arrays), int(lengths.max()), *arrays[0].shape[1:]), filler, kind)
+    x = np.full((len(arrays), _check_steps(steps, lengths), *arrays[0].shape[1:]), filler, kind)
     for row, array in zip(x, arrays, strict=True):
         row[: len(array)] = array
     return x, lengths
@@ -63,6 +64,17 @@ def _check_shapes(arrays: list[NDArray[Any]]) -> None:
                 "sequences must be alike but for their number of steps, "
                 f"got {arrays[0].shape} for sequences[0] and {array.shape} for sequences[{index}]."
             )
+
+
+def _check_steps(steps: int | None, lengths: NDArray[np.int64]) -> int:
+    longest = int(np.argmax(lengths))
+    if steps is None:
+        return int(lengths[longest])
+    if lengths[longest] > check_count("steps", steps):
+        raise ShapeError(
+            f"sequences[{longest}] has {lengths[longest]} steps, more than steps={steps}; cut it, or give more."
+        )
+    return int(steps)
 
 
 def _check_dtype(dtype: DTypeLike, arrays: list[NDArray[Any]]) -> np.dtype[Any]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nnx.border import check_time_axis, check_values, check_x
+from nnx.border import check_time_axis, check_values, check_x, to_host
 from nnx.errors import OptionError, ShapeError, UnknownNameError
 from nnx.inputs import send
 from nnx.interface import Array
@@ -129,13 +129,21 @@ class Stream:
             **{held[path]: self._checked(path, given, self._states[held[path]]) for path, given in states.items()},
         }
 
+    def __repr__(self) -> str:
+        return f"<Stream of {self.batch_size} sequences through {self.model!r}>"
+
     def _checked(self, path: str, given: Any, former: tuple[Array, ...]) -> tuple[Array, ...]:
         ops = self._ops
         if not isinstance(given, tuple | list) or len(given) != len(former):
-            shapes = ", ".join(str(tuple(array.shape)) for array in former)
+            shapes = " and ".join(str(tuple(array.shape)) for array in former)
+            found = (
+                f"{type(given).__name__} of {len(given)}"
+                if isinstance(given, tuple | list)
+                else type(given).__name__
+            )
             raise ShapeError(
-                f"states[{path!r}] must be a tuple of {len(former)}, of shape {shapes}, "
-                f"got a {type(given).__name__}{f' of {len(given)}' if hasattr(given, '__len__') else ''}."
+                f"states[{path!r}] must be a tuple that holds {len(former)} array{'s' * (len(former) > 1)}, "
+                f"{shapes}, got {found}."
             )
         return tuple(
             ops.asarray(check_values(values, tuple(array.shape), f"states[{path!r}][{index}]", ops))
@@ -145,18 +153,31 @@ class Stream:
     def _advance(self, x: Any, function: Callable[[Array], Array]) -> NDArray[Any]:
         self._follow()
         model, ops, states = self.model, self._ops, dict(self._states)
-        host = check_x(x, (None, *model.input_shape[1:]), model.vocabulary, ops)
-        if host.shape[0] != self.batch_size or host.shape[1] == 0:
-            expected = ", ".join(map(str, (self.batch_size, "T", *model.input_shape[1:])))
-            raise ShapeError(
-                f"x must have shape ({expected}) with T of at least 1, the next steps of the stream's "
-                f"{self.batch_size} sequences, got {host.shape}."
-            )
+        given = to_host(x, "x", ops)
+        self._check_shape(given.shape)
+        host = check_x(given, None, model.vocabulary, ops)
         with np.errstate(all="ignore"):
             outputs, _ = model.chain.forward(send(host, ops), Context(train=False, states=states))
             result = ops.backend.to_numpy(function(outputs))
         self._states = states
         return result
+
+    def _check_shape(self, shape: tuple[int, ...]) -> None:
+        count, features = self.batch_size, self.model.input_shape[1:]
+        if len(shape) == len(features) + 2 and shape[0] == count and shape[1] > 0 and shape[2:] == features:
+            return
+        hint = ""
+        if shape == (count, *features):
+            hint = " For one step of each sequence, add the axis of steps: x[:, None]."
+        elif count == 1 and shape == features:
+            hint = " For one step of one sequence, add both axes: x[None, None]."
+        elif count == 1 and len(shape) == len(features) + 1 and shape[1:] == features:
+            hint = " For one sequence, add the batch axis: x[None]."
+        expected = ", ".join(map(str, (count, "T", *features)))
+        raise ShapeError(
+            f"x must have shape ({expected}) with T of at least 1, the next steps of the stream's "
+            f"{count} sequences, got {shape}.{hint}"
+        )
 
     def _follow(self) -> None:
         """Take the states to the backend of the model, if it has moved."""

@@ -9,29 +9,37 @@ import math
 
 import numpy as np
 
-from nnx.border import Host, batch_of, place
+from nnx.border import Host, as_dtype, batch_of, place
 from nnx.errors import DataError, ShapeError
 
 Shape = tuple[int, ...]
 
 
-def check_targets(kind: str, y: Host, shape: Shape, dtype: str, name: str) -> Host:
+def check_targets(kind: str, y: Host, shape: Shape, dtype: str, name: str, lost_steps: int | None = None) -> Host:
     """Return targets for outputs (N, *shape): int64 labels (N, *steps), or floating (N, *shape).
+
+    Args:
+        kind: what `Loss.targets` says.
+        y: (N, ...), finite.
+        shape: of the outputs of one example.
+        dtype: of the model.
+        name: what errors call y.
+        lost_steps: how many steps the inputs have, if the model keeps only the last states of them.
 
     Raises:
         ShapeError, DataError: y is not what a loss with targets of that kind takes.
     """
-    return _CHECKS[kind](y, shape, dtype, name)
+    return _CHECKS[kind](y, shape, dtype, name, lost_steps)
 
 
-def _labels(y: Host, shape: Shape, dtype: str, name: str) -> Host:
+def _labels(y: Host, shape: Shape, dtype: str, name: str, lost_steps: int | None) -> Host:
     outputs, steps = shape[-1], shape[:-1]
     if y.shape[1:] == shape and outputs > 1:
         return _distributions(y, dtype, name)
     if y.size != y.shape[0] * math.prod(steps) or (steps and y.shape[1:] not in (steps, (*steps, 1))):
         raise ShapeError(
             f"{name} must be labels {batch_of(steps)} or distributions {batch_of(shape)}, got shape {y.shape}."
-            f"{_hint(y, steps)}"
+            f"{_hint(y, steps, lost_steps)}"
         )
     y = y.reshape(y.shape[0], *steps)
     if y.dtype.kind == "f" and (y != np.floor(y)).any():
@@ -45,7 +53,12 @@ def _labels(y: Host, shape: Shape, dtype: str, name: str) -> Host:
     return y.astype(np.int64)
 
 
-def _hint(y: Host, steps: Shape) -> str:
+def _hint(y: Host, steps: Shape, lost_steps: int | None) -> str:
+    if not steps and lost_steps is not None and y.shape[1:2] == (lost_steps,):
+        return (
+            f" The model gives one output per example; for a target in each of the {lost_steps} steps, set "
+            "return_sequences=True in its last recurrent layer."
+        )
     if not steps or y.size != y.shape[0]:
         return ""
     return (
@@ -69,22 +82,22 @@ def _distributions(y: Host, dtype: str, name: str) -> Host:
         raise DataError(
             f"each row of {name} must be a distribution that sums to 1, {place(where)} sums to {sums[where]:g}."
         )
-    return y.astype(dtype)
+    return as_dtype(y, dtype, name)
 
 
-def _values(y: Host, shape: Shape, dtype: str, name: str) -> Host:
+def _values(y: Host, shape: Shape, dtype: str, name: str, lost_steps: int | None) -> Host:
     if y.shape[1:] == shape[:-1] and shape[-1] == 1:
         y = y[..., None]
     if y.shape[1:] != shape:
         raise ShapeError(
             f"{name} must have shape {batch_of(shape)} like the model's outputs, got {y.shape}."
-            f"{_hint(y, shape[:-1])}"
+            f"{_hint(y, shape[:-1], lost_steps)}"
         )
-    return y.astype(dtype)
+    return as_dtype(y, dtype, name)
 
 
-def _binary(y: Host, shape: Shape, dtype: str, name: str) -> Host:
-    targets = _values(y, shape, dtype, name)
+def _binary(y: Host, shape: Shape, dtype: str, name: str, lost_steps: int | None) -> Host:
+    targets = _values(y, shape, dtype, name, lost_steps)
     if targets.min() < 0 or targets.max() > 1:
         raise DataError(
             f"{name} must lie between 0 and 1 for this loss, got {targets.min():g} to {targets.max():g}."

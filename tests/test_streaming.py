@@ -135,13 +135,24 @@ def test_states_not_named_stay(backend: Backend) -> None:
 HELD = np.zeros((3, 5))
 
 BAD_STATES = [
-    pytest.param({"1": (HELD,)}, UnknownNameError, "Unknown recurrent layer '1'", id="no recurrent layer"),
+    pytest.param(
+        {"1": (HELD,)},
+        UnknownNameError,
+        "Unknown recurrent layer '1'. Known: '0', '3.0', '4'.",
+        id="no recurrent layer",
+    ),
     pytest.param({0: (HELD, HELD)}, UnknownNameError, "Unknown recurrent layer 0", id="a number"),
     pytest.param(
-        {"0": (HELD,)}, ShapeError, "states['0'] must be a tuple of 2, of shape (3, 5), (3, 5)", id="h alone"
+        {"0": (HELD,)},
+        ShapeError,
+        "states['0'] must be a tuple that holds 2 arrays, (3, 5) and (3, 5), got tuple of 1.",
+        id="h alone",
     ),
     pytest.param(
-        {"3.0": HELD}, ShapeError, "states['3.0'] must be a tuple of 1, of shape (3, 5), got", id="an array"
+        {"3.0": HELD},
+        ShapeError,
+        "states['3.0'] must be a tuple that holds 1 array, (3, 5), got ndarray.",
+        id="an array",
     ),
     pytest.param(
         {"0": (HELD, HELD[:2])}, ShapeError, "states['0'][1] must have shape (3, 5), got (2, 5)", id="rows"
@@ -171,9 +182,14 @@ BAD_PIECES = [
         X[:2], ShapeError, "x must have shape (3, T, 4) with T of at least 1, the next steps of", id="rows"
     ),
     pytest.param(X[:, :0], ShapeError, "with T of at least 1, the next steps of the stream's 3", id="no steps"),
-    pytest.param(X[:, :, :2], ShapeError, "x must have shape (N, T, 4), got (3, 9, 2).", id="features"),
-    pytest.param(X[:, 0], ShapeError, "x must have shape (N, T, 4), got (3, 4).", id="no time axis"),
-    pytest.param(X[0], ShapeError, "For a single example, add the batch axis: x[None].", id="no batch axis"),
+    pytest.param(X[:, :, :2], ShapeError, "stream's 3 sequences, got (3, 9, 2).", id="features"),
+    pytest.param(
+        X[:, 0],
+        ShapeError,
+        "got (3, 4). For one step of each sequence, add the axis of steps: x[:, None].",
+        id="no time axis",
+    ),
+    pytest.param(X[0], ShapeError, "stream's 3 sequences, got (9, 4).", id="no batch axis"),
     pytest.param(X * np.inf, DataError, "x holds NaN or infinity", id="infinity"),
     pytest.param(X.astype(str), DtypeError, "x must hold real numbers", id="text"),
 ]
@@ -188,6 +204,38 @@ def test_pieces_that_do_not_fit_are_refused_and_the_states_stay(x: Any, error: t
         stream.predict(x)
     assert says in str(caught.value)
     np.testing.assert_allclose(stream.predict(X[:, 4:]), model.predict(X)[:, 4:], rtol=1e-12, atol=1e-14)
+
+
+@pytest.mark.parametrize(
+    ("x", "says", "mended"),
+    [
+        (X[0], "got (9, 4). For one sequence, add the batch axis: x[None].", X[0][None]),
+        (
+            X[0, :1],
+            "got (1, 4). For one step of each sequence, add the axis of steps: x[:, None].",
+            X[0, :1][:, None],
+        ),
+        (X[0, 0], "got (4,). For one step of one sequence, add both axes: x[None, None].", X[0, 0][None, None]),
+    ],
+    ids=["one sequence", "one step of one sequence", "features"],
+)
+def test_pieces_of_one_sequence_without_their_axes_are_refused_with_the_way_to_add_them(
+    x: Any, says: str, mended: Any
+) -> None:
+    stream = recurrent("generic:numpy").stream()
+    with pytest.raises(ShapeError) as caught:
+        stream.predict(x)
+    assert str(caught.value).endswith(says)
+    assert stream.predict(mended).shape == (1, mended.shape[1], 3)
+
+
+def test_one_step_of_tokens_without_its_axis_is_refused_with_the_way_to_add_it() -> None:
+    with pytest.raises(ShapeError, match=r"got \(3,\). For one step of each sequence, .*x\[:, None\]"):
+        speaking("generic:numpy").stream(3).predict(TOKENS[:, 0])
+
+
+def test_a_stream_says_what_it_is() -> None:
+    assert repr(recurrent("generic:numpy").stream(3)).startswith("<Stream of 3 sequences through <Sequential of 6")
 
 
 def test_tokens_outside_the_vocabulary_are_refused_by_a_stream() -> None:

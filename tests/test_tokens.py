@@ -39,8 +39,9 @@ BAD_TOKENS = [
     pytest.param(broken(1234567, int), DataError, "of 7, got 1234567 in row 3.", id="many digits"),
     pytest.param(broken(2**63, np.uint64), DataError, "got 9223372036854775808 in row 3.", id="beyond int64"),
     pytest.param(TOKENS.astype(str), DtypeError, "x must hold real numbers, got dtype <U", id="text"),
-    pytest.param(TOKENS[:, :4], ShapeError, "x must have shape (N, 5), got (9, 4).", id="too few"),
+    pytest.param(TOKENS[:, :0], ShapeError, "x must have shape (N, T), got (9, 0).", id="none"),
     pytest.param(TOKENS[0], ShapeError, "add the batch axis: x[None].", id="one example"),
+    pytest.param(TOKENS > 2, DtypeError, "whole numbers, got booleans; convert by .astype(int).", id="booleans"),
 ]
 
 

@@ -167,5 +167,5 @@ def test_the_layer_named_is_one_of_the_real_steps(backend: Backend) -> None:
     model = nnx.Sequential(layers, dtype="float64", input_shape=(2, 1), backend=backend)
     model.compile("mean_absolute_error", nnx.SGD(0.1))
     model.set_weights({"0.weight": [[1e200]], "1.weight": [[1e200]]})
-    with pytest.raises(DivergenceError, match=r"epoch 1, step 1 of 1: layer 1, Dense\(units=1\), is the first"):
+    with pytest.raises(DivergenceError, match=r"epoch 1, step 1 of 1: layer 1, Dense\(1\), is the first"):
         model.fit(x, np.zeros((3, 2, 1)), lengths=lengths)

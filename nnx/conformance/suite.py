@@ -13,7 +13,7 @@ from nnx.conformance.kernels import kernel_checks
 from nnx.conformance.randomness import randomness_checks
 from nnx.conformance.report import Check, Failure, Report
 from nnx.conformance.training import training_checks
-from nnx.errors import UnknownNameError
+from nnx.errors import OptionError, UnknownNameError
 from nnx.interface import Backend
 from nnx.registry import resolve
 
@@ -27,11 +27,14 @@ def checks(kernels: Collection[str] | None = None) -> list[Check]:
         kernels: names of kernels (or other subjects, such as "arrays") to limit the checks to.
 
     Raises:
+        OptionError: kernels names none.
         UnknownNameError: if nothing is checked under one of the names.
     """
     everything = list(_everything())
     if kernels is None:
         return everything
+    if not kernels:
+        raise OptionError(f"kernels must name at least one kernel, or be None for all, got {kernels!r}.")
     subjects = {check.subject for check in everything}
     for name in kernels:
         if name not in subjects:

@@ -28,6 +28,7 @@ class Activation(Layer):
     """
 
     streams = True
+    steps = "kept"
 
     activation: str
     alpha: float | None = None

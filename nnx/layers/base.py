@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import Field, dataclass, fields, is_dataclass
+from dataclasses import MISSING, Field, dataclass, fields, is_dataclass
 from typing import Any, ClassVar
 
 from nnx.builder import Builder, Shape
+from nnx.errors import ShapeError
 from nnx.interface import Array
 from nnx.ops import Ops
 
@@ -44,6 +45,11 @@ class Layer:
         takes: "numbers", or "tokens" where the inputs are int64 numbers of things, as those of `Embedding`.
         streams: whether the steps of a sequence (N, T, ...) may come in several calls: each step is mapped on its
             own, or what it needs of those before is kept in `Context.states`.
+        steps: what it does with the axis of steps (N, T, ...), of which some may be padding by `Context.lengths`.
+            "kept": outputs have it too, real steps come of real ones alone, and T may be any number; "ended": as
+            before, but outputs have no such axis; "mixed": it would take padding for steps, or knows one T only,
+            so that a model with it refuses lengths. Layers inside are asked by themselves, unless `setup` sets
+            `Builder.steps` to False before it builds them.
         ops: the operations of the model's backend, set when the layer is built.
         wants_dx: whether the gradient of the input is of use to anything before this layer.
         owner: the model whose arrays the layer uses; None until one is built with it.
@@ -51,6 +57,7 @@ class Layer:
 
     takes: ClassVar[str] = "numbers"
     streams: bool = False
+    steps: str = "mixed"
     ops: Ops
     wants_dx: bool
     owner: object | None = None
@@ -64,7 +71,12 @@ class Layer:
         """
         builder.claim(self)
         self.ops, self.wants_dx = builder.ops, bool(builder.parameters)
-        return self.setup(builder, shape)
+        before = builder.steps
+        out = self.setup(builder, shape)
+        builder.follow_steps(self, before)
+        if builder.steps and (len(out) < 2 or out[0] != shape[0]):
+            raise ShapeError(f"{self!r} should keep the steps of {shape}, but gives {out}.")
+        return out
 
     def setup(self, builder: Builder, shape: Shape) -> Shape:
         """Declare parameters, states and streams; by default none, and the shape stays."""
@@ -84,7 +96,9 @@ class Layer:
 
     def __repr__(self) -> str:
         given = [
-            f"{item.name}={getattr(self, item.name)!r}"
+            repr(getattr(self, item.name))
+            if item.default is MISSING
+            else f"{item.name}={getattr(self, item.name)!r}"
             for item in self._options()
             if getattr(self, item.name) != item.default
         ]

@@ -24,7 +24,8 @@ class Bidirectional(Layer):
     hold for both; the second begins with the last real step.
 
     Shapes: x (N, T, F) -> y (N, 2 H), or (N, T, 2 H) with return_sequences, the output of `layer` before that of
-    its twin; H instead of 2 H with "sum". The parameters of `layer` are named "0.", those of the twin "1.".
+    its twin; H instead of 2 H with "sum". The parameters of `layer` are named "0.weight" and so on, those of the
+    twin "1.weight": of a Bidirectional that is layer 2 of a model, "2.0.weight", "2.1.weight".
 
     Args:
         layer: a recurrent layer; the other is made of its options, with go_backwards turned round.
@@ -50,7 +51,7 @@ class Bidirectional(Layer):
         if self.merge not in MERGES:
             raise OptionError(f'merge must be "concat" or "sum", got {self.merge!r}.')
         options = {**self.layer.config(), "go_backwards": not self.layer.go_backwards}
-        self._layers = self.layer, type(self.layer)(**options)
+        self._layers, self.steps = (self.layer, type(self.layer)(**options)), self.layer.steps
 
     def setup(self, builder: Builder, shape: Shape) -> Shape:
         """Build both layers on the same inputs."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from nnx.builder import Builder, Shape
 from nnx.errors import OptionError, ShapeError
@@ -37,16 +37,20 @@ class Chain(Layer):
         if len({id(layer) for layer in self.layers}) < len(self.layers):
             raise OptionError("layers holds the same layer object twice; make one object for each place.")
         self.shapes: list[Shape] = []
+        self._ending: Layer | None = None
         self.streams = all(layer.streams for layer in self.layers)
 
     def setup(self, builder: Builder, shape: Shape) -> Shape:
         """Build the layers, each on the output shape of the one before."""
-        outer, self.shapes = builder.path, []
+        outer, self.shapes, self._ending = builder.path, [], None
         for index, layer in enumerate(self.layers):
             builder.path = f"{outer}.{index}" if outer else str(index)
+            before = builder.steps
             shape = layer.build(builder, shape)
             self.shapes.append(shape)
-        builder.path = outer
+            if before and not builder.steps:
+                self._ending = layer
+        builder.path, self.steps = outer, "kept" if builder.steps else "ended"
         return shape
 
     def forward(self, x: Array, context: Context) -> tuple[Array, Backward]:
@@ -54,11 +58,16 @@ class Chain(Layer):
         return self.observed_forward(x, context, lambda _index, _output: None)
 
     def observed_forward(self, x: Array, context: Context, observer: Observer) -> tuple[Array, Backward]:
-        """Run `forward`, showing every layer's output to the observer."""
+        """Run `forward`, showing every layer's output to the observer.
+
+        Lengths count the steps of the inputs: layers after the one that ends these are given none.
+        """
         backwards: list[Backward] = []
         for index, layer in enumerate(self.layers):
             x, backward = layer.forward(x, context)
             observer(index, x)
+            if layer is self._ending:
+                context = replace(context, lengths=None)
             backwards.append(backward)
 
         def backward_all(dy: Array) -> Array | None:
@@ -96,8 +105,11 @@ class Residual(Layer):
     def setup(self, builder: Builder, shape: Shape) -> Shape:
         """Build f."""
         out = self._inner.build(builder, shape)
+        self.steps = self._inner.steps
         if out != shape:
-            raise ShapeError(f"Residual expects layers that keep the shape {shape}, got {out} out of them.")
+            shrunk = len(out) == len(shape) > 1 and out[:-1] != shape[:-1]
+            hint = ' Give convolutions and pooling padding="same" and strides of 1.' if shrunk else ""
+            raise ShapeError(f"Residual expects layers that keep the shape {shape}, got {out} out of them.{hint}")
         return shape
 
     def forward(self, x: Array, context: Context) -> tuple[Array, Backward]:
@@ -125,10 +137,11 @@ class TimeDistributed(Layer):
         layers: one after another.
 
     Raises:
-        ShapeError: the inputs have no axis of steps, or the layers cannot take their steps.
+        ShapeError: the inputs have no axis of steps, or no other besides, or the layers cannot take their steps.
     """
 
     streams = True
+    steps = "kept"
 
     layers: Sequence[Layer]
 
@@ -139,8 +152,13 @@ class TimeDistributed(Layer):
 
     def setup(self, builder: Builder, shape: Shape) -> Shape:
         """Build the layers for one step."""
-        if not shape:
-            raise ShapeError(f"TimeDistributed expects sequences (N, T, ...), got examples of shape {shape}.")
+        if len(shape) < 2:
+            hint = builder.steps_hint(shape) if shape else ""
+            raise ShapeError(
+                f"TimeDistributed expects sequences (N, T, ...) of steps with at least one axis, got examples of "
+                f"shape {shape}.{hint}"
+            )
+        builder.steps = False  # the layers see each step as an example
         return (shape[0], *self._inner.build(builder, shape[1:]))
 
     def forward(self, x: Array, context: Context) -> tuple[Array, Backward]:

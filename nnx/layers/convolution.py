@@ -40,7 +40,7 @@ class _Convolution(Windowed, Affine):
 
     def setup(self, builder: Builder, shape: Shape) -> Shape:
         """Declare W and b."""
-        self.check_shape(shape)
+        self.check_shape(builder, shape)
         channels = shape[-1]
         if channels % self.groups or self.filters % self.groups:
             raise OptionError(
@@ -70,10 +70,11 @@ class _Convolution(Windowed, Affine):
 
     def forward(self, x: Array, context: Context) -> tuple[Array, Backward]:
         """See `Layer.forward`."""
-        self.check_inputs(x, context)
+        self.check_inputs(x)
         return super().forward(x, context)
 
 
+@dataclass(eq=False, repr=False)
 class Conv2D(_Convolution):
     """Convolution of images: y = activation(conv(x, W) + b); the formula stands at `nnx.Backend.conv2d`.
 
@@ -98,18 +99,20 @@ class Conv2D(_Convolution):
         OptionError, UnknownNameError: an option is out of its range; at build, groups divide not both C and O.
         ShapeError: the inputs are no images of C channels; at build, if the window is larger than they are.
 
-    Elsewhere: W is the kernel of Keras' Conv2D, of (K, L, C, M) of its DepthwiseConv2D as (K, L, 1, C M), and
-    weight (O, C / G, K, L) of PyTorch's Conv2d with the axes taken in the order (2, 3, 1, 0).
+    Elsewhere: W and b are "weight" and "bias" in `get_weights`; W is the kernel of Keras' Conv2D, of (K, L, C, M)
+    of its DepthwiseConv2D as (K, L, 1, C M), and weight (O, C / G, K, L) of PyTorch's Conv2d with the axes taken in
+    the order (2, 3, 1, 0).
     """
 
     axes = 2
 
 
+@dataclass(eq=False, repr=False)
 class Conv1D(_Convolution):
     """Convolution of sequences along their steps: an image of one row.
 
-    Shapes: x (N, T, C) -> y (N, Q, O); W (K, C / G, O); b (O,). Sequences with lengths of their own are refused,
-    since the windows would take their padding for steps.
+    Shapes: x (N, T, C) -> y (N, Q, O); W (K, C / G, O); b (O,). A model with it takes no lengths, since the
+    windows would take padding for steps.
 
     Args:
         filters: O, the number of output channels.
@@ -120,10 +123,10 @@ class Conv1D(_Convolution):
         groups, activation, init, bias, l2, alpha: as in `Conv2D`.
 
     Raises:
-        OptionError, UnknownNameError, ShapeError: as `Conv2D`; OptionError for lengths.
+        OptionError, UnknownNameError, ShapeError: as `Conv2D`.
 
-    Elsewhere: W is the kernel of Keras' Conv1D, and weight (O, C / G, K) of PyTorch's Conv1d with the axes taken in
-    the order (2, 1, 0).
+    Elsewhere: W and b are "weight" and "bias" in `get_weights`; W is the kernel of Keras' Conv1D, and weight (O, C
+    / G, K) of PyTorch's Conv1d with the axes taken in the order (2, 1, 0).
     """
 
     axes = 1

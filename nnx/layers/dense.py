@@ -31,11 +31,13 @@ class Dense(Affine):
         OptionError, UnknownNameError: an option is out of its range.
         ShapeError: at build, if the inputs have no axis besides the batch; in use, if the last is not I.
 
-    Elsewhere: W is the kernel of Keras, and weight.T of PyTorch's Linear. After `Flatten` of an image, the rows of
-    W follow the order (H, W, C), as in Keras; those of PyTorch follow (C, H, W).
+    Elsewhere: W and b are "weight" and "bias" in `get_weights`; W is the kernel of Keras, and weight.T of PyTorch's
+    Linear. After `Flatten` of an image, the rows of W follow the order (H, W, C), as in Keras; those of PyTorch
+    follow (C, H, W).
     """
 
     streams = True
+    steps = "kept"
 
     units: int
     activation: str = "identity"
@@ -52,16 +54,14 @@ class Dense(Affine):
     def setup(self, builder: Builder, shape: Shape) -> Shape:
         """Declare W and b."""
         if not shape:
-            raise ShapeError(f"Dense({self.units}) expects inputs of at least one feature, got shape {shape}.")
+            raise ShapeError(f"{self!r} expects inputs of at least one feature, got shape {shape}.")
         return self.declare(builder, (shape[-1], self.units), self.init, (*shape[:-1], self.units))
 
     def affine(self, x: Array, activation: str, alpha: float) -> tuple[Array, Backward]:
         """See `Affine.affine`."""
         ops, weight, bias = self.ops, self._weight, self._bias
         if x.shape[-1] != weight.shape[0]:
-            raise ShapeError(
-                f"Dense({self.units}) expects inputs of {weight.shape[0]} features, got {tuple(x.shape)}."
-            )
+            raise ShapeError(f"{self!r} expects inputs of {weight.shape[0]} features, got {tuple(x.shape)}.")
         y = ops.linear(x, weight.value, bias and bias.value, activation, alpha)  # (N, O)
 
         def backward(dy: Array) -> Array | None:

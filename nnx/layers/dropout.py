@@ -14,6 +14,7 @@ from nnx.layers.base import Backward, Context, Layer
 @dataclass(eq=False, repr=False)
 class _Dropping(Layer):
     streams = True
+    steps = "kept"
 
     rate: float
 
@@ -38,6 +39,7 @@ class _Dropping(Layer):
         raise NotImplementedError(f"{type(self).__name__} must supply drop")
 
 
+@dataclass(eq=False, repr=False)
 class Dropout(_Dropping):
     """Set each element to zero with probability `rate` in training and scale the others by 1 / (1 - rate).
 
@@ -60,6 +62,7 @@ class Dropout(_Dropping):
         return self.ops.dropout(x, self._step, self._seed, self._stream, self._threshold)
 
 
+@dataclass(eq=False, repr=False)
 class SpatialDropout(_Dropping):
     """`Dropout` of whole channels (the last axis): all pixels of an image, or steps of a sequence, share the mask.
 

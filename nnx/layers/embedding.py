@@ -29,12 +29,13 @@ class Embedding(Layer):
         DtypeError: the inputs are not int64.
     Source: Bengio et al. 2003.
 
-    Elsewhere: the table is embeddings of Keras, and weight of PyTorch's Embedding. It knows no padding token;
-    give lengths instead.
+    Elsewhere: the table is "table" in `get_weights`, embeddings of Keras, and weight of PyTorch's Embedding. It
+    knows no padding token; give lengths instead.
     """
 
     takes = "tokens"
     streams = True
+    steps = "kept"
 
     vocabulary: int
     units: int

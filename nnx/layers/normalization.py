@@ -31,11 +31,13 @@ class BatchNorm(Layer):
         ShapeError: training on a batch without rows.
     Source: Ioffe & Szegedy 2015.
 
-    Elsewhere: gamma, beta and running_... are weight, bias and running_... of PyTorch, whose momentum is the same,
-    and gamma, beta, moving_mean and moving_variance of Keras, whose momentum is 1 minus this one.
+    Elsewhere: `get_weights` has the names used here; gamma, beta and running_... are weight, bias and running_...
+    of PyTorch, whose momentum is the same, and gamma, beta, moving_mean and moving_variance of Keras, whose
+    momentum is 1 minus this one.
     """
 
     streams = True
+    steps = "kept"
 
     momentum: float = 0.1
     eps: float = 1e-5
@@ -87,10 +89,12 @@ class LayerNorm(Layer):
         OptionError: eps is out of its range.
     Source: Ba, Kiros & Hinton 2016.
 
-    Elsewhere: gamma and beta are weight and bias of PyTorch; Keras has the same names.
+    Elsewhere: `get_weights` has the names used here; gamma and beta are weight and bias of PyTorch; Keras has the
+    same names.
     """
 
     streams = True
+    steps = "kept"
 
     eps: float = 1e-5
 

@@ -38,13 +38,13 @@ class _Pool(Windowed):
 
     def setup(self, builder: Builder, shape: Shape) -> Shape:
         """Compute how many windows there are."""
-        del builder
-        self.check_shape(shape)
+        self.check_shape(builder, shape)
         return (*self.places(shape), shape[-1])
 
     def forward(self, x: Array, context: Context) -> tuple[Array, Backward]:
         """See `Layer.forward`."""
-        self.check_inputs(x, context)
+        del context
+        self.check_inputs(x)
         image = self.lift(x)
         y, image_backward = self.pool(image, self.frame.window(*image.shape[1:3]))
 
@@ -73,6 +73,7 @@ class _AveragePool(_Pool):
         return ops.average_pool(image, window), lambda dy: ops.average_pool_backward(image, dy, window)
 
 
+@dataclass(eq=False, repr=False)
 class MaxPool2D(_MaxPool):
     """The largest of every window of an image, channel by channel.
 
@@ -94,8 +95,11 @@ class MaxPool2D(_MaxPool):
     axes = 2
 
 
+@dataclass(eq=False, repr=False)
 class MaxPool1D(_MaxPool):
-    """The largest of every window of a sequence: x (N, T, C) -> y (N, Q, C); lengths are refused.
+    """The largest of every window of a sequence: x (N, T, C) -> y (N, Q, C).
+
+    A model with it takes no lengths, since padding would be counted.
 
     Args:
         pool_size: steps.
@@ -103,12 +107,13 @@ class MaxPool1D(_MaxPool):
         padding: "valid", "same", a number of steps, or ((before, after),).
 
     Raises:
-        OptionError, ShapeError: as `MaxPool2D`; OptionError for lengths, since padding could be the largest.
+        OptionError, ShapeError: as `MaxPool2D`.
     """
 
     axes = 1
 
 
+@dataclass(eq=False, repr=False)
 class AveragePool2D(_AveragePool):
     """The mean of every window of an image, channel by channel; padding is not counted, as in Keras.
 
@@ -120,8 +125,11 @@ class AveragePool2D(_AveragePool):
     axes = 2
 
 
+@dataclass(eq=False, repr=False)
 class AveragePool1D(_AveragePool):
-    """The mean of every window of a sequence: x (N, T, C) -> y (N, Q, C); lengths are refused.
+    """The mean of every window of a sequence: x (N, T, C) -> y (N, Q, C).
+
+    A model with it takes no lengths, since padding would be counted.
 
     Args, Raises: as `MaxPool1D`.
     """
@@ -133,13 +141,13 @@ class AveragePool1D(_AveragePool):
 class _GlobalAveragePool(Windowed):
     def setup(self, builder: Builder, shape: Shape) -> Shape:
         """Leave the channels."""
-        del builder
-        self.check_shape(shape)
+        self.check_shape(builder, shape)
         return shape[-1:]
 
     def forward(self, x: Array, context: Context) -> tuple[Array, Backward]:
         """See `Layer.forward`."""
-        self.check_inputs(x, context)
+        del context
+        self.check_inputs(x)
         ops, image = self.ops, self.lift(x)
         whole = Window((image.shape[1], image.shape[2]))
         y = ops.average_pool(image, whole)  # (N, 1, 1, C)
@@ -152,6 +160,7 @@ class _GlobalAveragePool(Windowed):
         return ops.reshape(y, (x.shape[0], x.shape[-1])), backward
 
 
+@dataclass(eq=False, repr=False)
 class GlobalAveragePool2D(_GlobalAveragePool):
     """The mean of every channel of an image: x (N, H, W, C) -> y (N, C).
 
@@ -163,12 +172,14 @@ class GlobalAveragePool2D(_GlobalAveragePool):
     axes = 2
 
 
+@dataclass(eq=False, repr=False)
 class GlobalAveragePool1D(_GlobalAveragePool):
     """The mean of every channel over all steps of a sequence: x (N, T, C) -> y (N, C).
 
+    A model with it takes no lengths, since padding would be counted.
+
     Raises:
         ShapeError: the inputs are no sequences.
-        OptionError: lengths are given, since padding would be counted.
     """
 
     axes = 1

@@ -48,8 +48,9 @@ class SimpleRNN(Recurrent):
         DtypeError: lengths are not int64.
     Source: Elman 1990.
 
-    Elsewhere: W, U, b are kernel, recurrent_kernel and bias of Keras, and weight_ih.T, weight_hh.T and
-    bias_ih + bias_hh of PyTorch's RNN (to carry over to it: bias_ih = b, bias_hh = 0).
+    Elsewhere: W, U, b are "weight", "recurrent_weight", "bias" in `get_weights`; kernel, recurrent_kernel and bias
+    of Keras, and weight_ih.T, weight_hh.T and bias_ih + bias_hh of PyTorch's RNN (to carry over to it: bias_ih = b,
+    bias_hh = 0).
     """
 
     activation: str = "tanh"
@@ -96,8 +97,9 @@ class LSTM(Recurrent):
         DtypeError: lengths are not int64.
     Source: Hochreiter & Schmidhuber 1997; f, Gers et al. 2000; its bias, Jozefowicz et al. 2015.
 
-    Elsewhere: W, U, b are kernel, recurrent_kernel and bias of Keras, and weight_ih.T, weight_hh.T and
-    bias_ih + bias_hh of PyTorch's LSTM (to carry over to it: bias_ih = b, bias_hh = 0); both have the same order.
+    Elsewhere: W, U, b are "weight", "recurrent_weight", "bias" in `get_weights`; kernel, recurrent_kernel and bias
+    of Keras, and weight_ih.T, weight_hh.T and bias_ih + bias_hh of PyTorch's LSTM (to carry over to it: bias_ih =
+    b, bias_hh = 0); both have the same order.
     """
 
     unit_forget_bias: bool = True
@@ -147,7 +149,8 @@ class GRU(Recurrent):
         DtypeError: lengths are not int64.
     Source: Cho et al. 2014, version 1 of arXiv:1406.1078.
 
-    Elsewhere: W and U are kernel and recurrent_kernel of Keras with reset_after=True, and (b, recurrent_bias) the
+    Elsewhere: W, U, b, recurrent_bias are "weight", "recurrent_weight", "bias", "recurrent_bias" in `get_weights`;
+    W and U are kernel and recurrent_kernel of Keras with reset_after=True, and (b, recurrent_bias) the
     two rows of its bias. PyTorch's GRU has weight_ih.T, weight_hh.T, bias_ih and bias_hh in the order r, z, n: swap
     the first two thirds, either way.
     """

@@ -20,14 +20,18 @@ class _View(Layer):
         """See `Layer.forward`."""
         del context
         ops, former = self.ops, tuple(x.shape)
-        return ops.reshape(x, (former[0], *self._target)), lambda dy: ops.reshape(dy, former)
+        target = (former[1], *self._target[1:]) if self.steps == "kept" else self._target
+        return ops.reshape(x, (former[0], *target)), lambda dy: ops.reshape(dy, former)
 
     _target: Shape
 
 
 @dataclass(eq=False, repr=False)
 class Flatten(_View):
-    """Make one axis of all but the batch's: (N, ...) -> (N, F)."""
+    """Make one axis of all but the batch's: (N, ...) -> (N, F).
+
+    After an axis of steps, a model with it takes no lengths: padding would be among the features.
+    """
 
     def setup(self, builder: Builder, shape: Shape) -> Shape:
         """Compute the number of features."""
@@ -64,5 +68,7 @@ class Reshape(_View):
         missing = math.prod(shape) // known if known else 0
         self._target = tuple(missing if extent == -1 else extent for extent in self.shape)
         if math.prod(self._target) != math.prod(shape):
-            raise ShapeError(f"Reshape{self.shape} cannot hold the {math.prod(shape)} elements of {shape}.")
+            raise ShapeError(f"{self!r} cannot hold the {math.prod(shape)} elements of {shape}.")
+        stepwise = len(self._target) > 1 and self._target[0] == shape[0]
+        self.steps = "kept" if stepwise else "mixed"
         return self._target

@@ -86,11 +86,12 @@ class Recurrent(Layer):
                 f"call {type(self).__name__}.unroll from a layer of your own to have both."
             )
         self.streams = not self.go_backwards
+        self.steps = "kept" if self.return_sequences else "ended"
 
     def setup(self, builder: Builder, shape: Shape) -> Shape:
         """Declare W, U and b."""
         if len(shape) != 2:
-            hint = f" Put Reshape({(*shape, 1)}) before it." if len(shape) == 1 else ""
+            hint = builder.steps_hint(shape) if len(shape) == 1 else ""
             raise ShapeError(f"{self!r} expects sequences (N, T, F), got examples of shape {shape}.{hint}")
         steps, features = shape
         wide = self.gates * self.units
@@ -100,6 +101,7 @@ class Recurrent(Layer):
         self._bias = builder.parameter("bias", (wide,), self.bias_init()) if self.bias else None
         if self.return_sequences:
             return steps, self.units
+        builder.last_states = True
         return (self.units * (len(self.state_names) if self.return_state else 1),)
 
     def bias_init(self) -> InitializerLike:

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from numbers import Integral
 from typing import ClassVar
 
-from nnx.builder import Shape
+from nnx.builder import Builder, Shape
 from nnx.checks import check_count
 from nnx.errors import OptionError, ShapeError
 from nnx.interface import Array, Window
 from nnx.interface.windows import Pair
-from nnx.layers.base import Context, Layer
+from nnx.layers.base import Layer
 
 Extents = int | tuple[int, ...]
 """A whole number for every axis, or one for each."""
@@ -41,6 +41,8 @@ def check_padding(value: object, axes: int) -> Padding:
     if isinstance(value, Sequence) and len(value) == axes and all(_is_pair(pair) for pair in value):
         return tuple((check_count("padding", a, 0), check_count("padding", b, 0)) for a, b in value)
     example = "((1, 1), (2, 2))" if axes == 2 else "((2, 0),)"
+    if isinstance(value, str) and value.lower() in ("valid", "same"):
+        raise OptionError(f"padding must be {value.lower()!r}, in small letters, got {value!r}.")
     raise OptionError(
         f'padding must be "valid", "same", a whole number, or (before, after) for each of {_AXES[axes][0]}, '
         f"such as {example}, got {value!r}."
@@ -113,11 +115,11 @@ class Windowed(Layer):
     axes: ClassVar[int]
     frame: Frame
 
-    def check_shape(self, shape: Shape) -> None:
+    def check_shape(self, builder: Builder, shape: Shape) -> None:
         """Raise ShapeError unless examples of that shape have the axes."""
         if len(shape) == self.axes + 1:
             return
-        hint = f" Put Reshape({(*shape, 1)}) before it." if len(shape) == self.axes else ""
+        hint = builder.steps_hint(shape) if len(shape) == self.axes else ""
         raise ShapeError(f"{self!r} expects inputs {_AXES[self.axes][1]}, got examples of shape {shape}.{hint}")
 
     def places(self, shape: Shape) -> Shape:
@@ -127,29 +129,20 @@ class Windowed(Layer):
         places = window.places(height, width)
         if min(places) < 1:
             reach, padded = (self._shown(pair) for pair in (window.reach, window.padded(height, width)))
+            first = self.axes == 2 and height < min(width, shape[-1])
             raise ShapeError(
                 f"{self!r} has windows of {reach}, larger than its inputs of {padded} with their padding; "
-                'make the windows smaller, or give padding="same".'
+                f'make the windows smaller, or give padding="same".{" Channels come last: (N, H, W, C)." * first}'
             )
         return places[2 - self.axes :]
 
     def _shown(self, pair: Pair) -> str:
         return f"{pair[0]} x {pair[1]}" if self.axes == 2 else str(pair[1])
 
-    def check_inputs(self, x: Array, context: Context) -> None:
-        """Check a batch.
-
-        Raises:
-            ShapeError: it has other axes.
-            OptionError: it holds sequences of lengths of their own, whose padding the windows would take for steps.
-        """
+    def check_inputs(self, x: Array) -> None:
+        """Raise ShapeError unless a batch has the axes."""
         if x.ndim != self.axes + 2:
             raise ShapeError(f"{self!r} expects inputs {_AXES[self.axes][1]}, got {tuple(x.shape)}.")
-        if self.axes == 1 and context.lengths is not None:
-            raise OptionError(
-                f"{self!r} takes no lengths: its windows would take padding for steps. Leave the lengths out, "
-                "or use layers that know of them, such as LSTM."
-            )
 
     def lift(self, x: Array) -> Array:
         """Return (N, T, C) as (N, 1, T, C), and images as they are."""

@@ -66,7 +66,7 @@ def test_softmax_without_a_feature_axis_is_refused_instead_of_mixing_the_example
 
 def test_unknown_names_are_refused_with_the_nearest_one() -> None:
     with pytest.raises(
-        UnknownNameError, match=r"Unknown activation 'sigmod'. Did you mean 'sigmoid'\? Known: elu, "
+        UnknownNameError, match=r"Unknown activation 'sigmod'. Did you mean 'sigmoid'\? Known: 'elu', "
     ):
         Activation("sigmod")
 

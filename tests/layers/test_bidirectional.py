@@ -85,7 +85,7 @@ def test_a_stream_is_refused(backend: Backend) -> None:
 @pytest.mark.parametrize(
     ("make", "says"),
     [
-        (lambda: Bidirectional(Dense(3)), r"layer must be a SimpleRNN, LSTM or GRU, got Dense\(units=3\)"),
+        (lambda: Bidirectional(Dense(3)), r"layer must be a SimpleRNN, LSTM or GRU, got Dense\(3\)"),
         (lambda: Bidirectional(None), "layer must be a SimpleRNN, LSTM or GRU, got None"),
         (lambda: Bidirectional(GRU), "layer must be a SimpleRNN, LSTM or GRU, got "),
         (lambda: Bidirectional(GRU(3, return_state=True)), "layer must not return_state in Bidirectional"),
@@ -99,7 +99,5 @@ def test_what_cannot_be_read_both_ways_is_refused(make: Any, says: str) -> None:
 
 
 def test_what_is_no_sequence_is_refused_when_the_model_is_built() -> None:
-    with pytest.raises(
-        ShapeError, match=r"GRU\(units=3\) expects sequences \(N, T, F\), got examples of shape \(4,\)"
-    ):
+    with pytest.raises(ShapeError, match=r"GRU\(3\) expects sequences \(N, T, F\), got examples of shape \(4,\)"):
         Sequential([Bidirectional(GRU(3))], input_shape=(4,), backend="generic:numpy")

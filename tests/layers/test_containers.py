@@ -155,8 +155,12 @@ def test_lengths_of_the_sequences_are_not_those_of_the_sequences_that_their_step
 
 def test_steps_that_the_layers_cannot_take_are_refused_when_the_model_is_built() -> None:
     with pytest.raises(
-        ShapeError, match=r"TimeDistributed expects sequences \(N, T, ...\), got examples of shape \(\)"
+        ShapeError, match=r"TimeDistributed expects sequences \(N, T, ...\) of steps with at least one axis, got "
     ):
         Sequential([TimeDistributed([Dense(2)])], input_shape=(), backend="generic:numpy")
-    with pytest.raises(ShapeError, match=r"Dense\(2\) expects inputs of at least one feature, got shape \(\)"):
+    with pytest.raises(ShapeError, match=r"got examples of shape \(4,\). Put Reshape\(\(4, 1\)\) before it."):
         Sequential([TimeDistributed([Dense(2)])], input_shape=(4,), backend="generic:numpy")
+    with pytest.raises(
+        ShapeError, match=r"got examples of shape \(4,\). Set return_sequences=True in the recurrent"
+    ):
+        Sequential([LSTM(4), TimeDistributed([Dense(2)])], input_shape=(4, 1), backend="generic:numpy")

@@ -166,12 +166,6 @@ def test_another_number_of_channels_or_axes_is_refused_in_use(backend: Backend) 
         bench.run(np.zeros((5, 5, 3)))
 
 
-def test_lengths_are_refused_since_windows_would_take_padding_for_steps(backend: Backend) -> None:
-    bench = mount(Conv1D(2, 3), (5, 3), backend)
-    with pytest.raises(OptionError, match=r"Conv1D\(filters=2, kernel_size=3\) takes no lengths"):
-        bench.run(np.zeros((2, 5, 3)), lengths=[5, 2])
-
-
 def test_the_gradient_of_the_first_layers_inputs_is_not_computed(backend: Backend) -> None:
     model = Sequential([Conv2D(2, 3)], input_shape=(5, 5, 1), backend=backend)
     y, backward = model.chain.forward(model.ops.asarray(np.ones((1, 5, 5, 1))), Context(True))
@@ -185,7 +179,7 @@ def test_the_gradient_of_the_first_layers_inputs_is_not_computed(backend: Backen
             lambda: Conv2D(8, 5),
             (4, 7, 1),
             ShapeError,
-            "(filters=8, kernel_size=5) has windows of 5 x 5, larger than its inputs of 4 x 7 with their padding",
+            "Conv2D(8, 5) has windows of 5 x 5, larger than its inputs of 4 x 7 with their padding",
         ),
         (
             lambda: Conv2D(8, 5, padding=((0, 0), (1, 1))),

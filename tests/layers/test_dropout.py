@@ -115,7 +115,7 @@ def test_prediction_passes_channels_through(backend: Backend) -> None:
 
 
 def test_inputs_without_channels_are_refused_when_the_model_is_built() -> None:
-    with pytest.raises(ShapeError, match=r"SpatialDropout\(rate=0.5\) expects inputs \(N, ..., C\), got "):
+    with pytest.raises(ShapeError, match=r"SpatialDropout\(0.5\) expects inputs \(N, ..., C\), got "):
         Sequential([SpatialDropout(0.5)], input_shape=(), backend="generic:numpy")
 
 

@@ -52,7 +52,7 @@ def test_the_layer_says_that_it_takes_tokens_and_how_many_there_are() -> None:
 
 
 def test_numbers_in_place_of_tokens_are_refused(backend: Backend) -> None:
-    with pytest.raises(DtypeError, match=r"Embedding\(vocabulary=6, units=4\) expects tokens of dtype int64, got "):
+    with pytest.raises(DtypeError, match=r"Embedding\(6, 4\) expects tokens of dtype int64, got "):
         mount(Embedding(6, 4), (3,), backend, path="0").run(np.zeros((2, 3)))
 
 

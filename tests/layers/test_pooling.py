@@ -118,12 +118,6 @@ def test_pixels_that_no_window_holds_have_no_gradient(backend: Backend) -> None:
     np.testing.assert_array_equal(dx[0, :, :, 0], [[0.25, 0.25, 0], [0.25, 0.25, 0], [0, 0, 0]])
 
 
-@pytest.mark.parametrize("kind", [MaxPool1D, AveragePool1D, GlobalAveragePool1D])
-def test_lengths_are_refused_since_padding_would_be_counted(backend: Backend, kind: Any) -> None:
-    with pytest.raises(OptionError, match=r"1D\(\) takes no lengths"):
-        mount(kind(), (5, 3), backend).run(np.zeros((2, 5, 3)), lengths=[5, 2])
-
-
 @pytest.mark.parametrize(
     ("layer", "shape", "says"),
     [
