@@ -24,6 +24,10 @@ _NARROW = 4  # words of a row up to which it is copied word by word
 _AHEAD = 2  # rows: far enough for memory, and few enough for the nearest caches
 
 
+ONLY = np.zeros((), np.int64)
+"""The number of the batch, where all of `order` is one."""
+
+
 @kernel
 def take_rows(
     first: int, last: int, source: Array, order: Array, batch: Array, out: Array, batch_size: int

@@ -22,6 +22,12 @@ ONE_LINE: tuple[int, int] = (16, 8) if REGISTERS == 32 else (12, 6)
 TWO_LINES: tuple[int, int] = (12, 6) if REGISTERS == 32 else (6, 3)
 """The same for tiles of two lines."""
 
+PANEL = 2
+"""Lines of a panel of weights."""
+
+FOLD = 2
+"""Depths that share a line where the columns fill at most half of one."""
+
 _INDEX = ir.IntType(32)
 
 

@@ -47,14 +47,14 @@ class Reading(NamedTuple):
         spots: where the rows of the result are.
         pieces: (where it is, its length, its place in the block) of every run of at most a register.
         blocks: (first piece, piece to stop before, depth, depths before) of every block of depth.
-        order: the depths, as indices (tap, channel of the group) in the order of `pieces`; tap is k L + l.
+        taps: those that the depth goes through, each with all of a group's channels; a tap is k L + l.
     """
 
     places: Offsets
     spots: Offsets
     pieces: Offsets
     blocks: Offsets
-    order: Offsets
+    taps: Offsets
 
 
 def forward_padding(window: Window, extents: Pair) -> Padding:
@@ -139,9 +139,8 @@ def _flat(axes: list[Offsets], wide: int) -> Offsets:
 
 def _reading(places: Offsets, spots: Offsets, offsets: Offsets, taps: Offsets, run: int, itemsize: int) -> Reading:
     depth = (offsets[:, None] + np.arange(run)).ravel()
-    order = (taps[:, None] * run + np.arange(run)).ravel()
     pieces = np.array(list(_pieces(depth, itemsize)), np.int64).reshape(-1, 3)
-    return Reading(places, spots, pieces, _blocks(pieces, depth.size, BLOCK_BYTES // itemsize), order)
+    return Reading(places, spots, pieces, _blocks(pieces, depth.size, BLOCK_BYTES // itemsize), taps)
 
 
 def _pieces(depth: Offsets, itemsize: int) -> Iterator[tuple[int, int, int]]:

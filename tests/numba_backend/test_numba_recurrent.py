@@ -118,9 +118,9 @@ def test_sequences_of_every_size_agree_with_the_reference(
 @pytest.mark.parametrize("cell", PARTS)
 def test_any_number_of_threads_gives_the_same_bits(backend: Any, cell: str) -> None:
     problem, found, before = Problem(cell, (67, 40, 70)), [], team.num_threads()
-    with collecting() as launches:
+    with collecting() as recording:
         problem.found(backend)
-    assert sum(launch.splits for launch in launches) >= 3, "too little work to be dealt out"
+    assert sum(launch.splits for launch in recording.launches) >= 3, "too little work to be dealt out"
     for threads in (1, 2, 3):
         backend.set_num_threads(threads)
         found.append(problem.found(backend))
