@@ -16,7 +16,7 @@ from nnx_numba.indexing import ONLY, take_rows, words_of
 from nnx_numba.kernel import pack_row
 from nnx_numba.launches import rooms
 from nnx_numba.lines import REGISTER_BYTES
-from nnx_numba.moving import add_parts, deliver, pack_weights, packed, pad
+from nnx_numba.moving import add_parts, deliver, pack_taps, packed, pad
 from nnx_numba.windows import Padding, Reading
 
 _PARTS = 16  # parts of the places that have sums of their own, at most,
@@ -52,7 +52,7 @@ class _Weights:
             )
             return
         grain = GRAIN * self._count // max(self.size, 1)
-        pack_weights(self._count, grain, self._w, self._taps, out, self._groups, self._turned)
+        pack_taps(self._count, grain, self._w, self._taps, out, self._groups, self._turned)
 
 
 class Convolution(Activations):

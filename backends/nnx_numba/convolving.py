@@ -142,7 +142,7 @@ def convolve(
 ) -> None:
     """Weigh what windows lie on, and activate while it is in cache; units are chunks of places.
 
-    weights: (G, depth, lines of the group), see `pack_weights`; activation: the address of a kernel's entry, or 0;
+    weights: (G, depth, lines of the group), see `pack_taps`; activation: the address of a kernel's entry, or 0;
     row: its arguments, of which units are elements of out.
     """
     size, total = x.itemsize, x.shape[0] * places.shape[0]

@@ -32,7 +32,7 @@ def gru(
 ) -> None:
     """Sums begin with the bias."""
     begin, stop = first * _HEIGHT, min(last * _HEIGHT, y.shape[0])
-    _gru(begin, stop, (xw, panels, b, (h0,), (y,), (h_last,), gates), lengths, states, reverse, 0.0)
+    _gru(begin, stop, (xw, panels, (b,), (h0,), (y,), (h_last,), (gates,)), lengths, states, reverse, 0.0)
 
 
 @kernel
@@ -56,7 +56,7 @@ def gru_backward(
 ) -> None:
     """All but du and db."""
     begin, stop = first * HEIGHT, min(last * HEIGHT, y.shape[0])
-    arrays = (panels, (h0,), (y,), gates, dy, (dh_last,), (dxw, dhu), before, (dh0,))
+    arrays = (panels, (h0,), (y,), (gates,), dy, (dh_last,), (dxw, dhu), before, (dh0,))
     _gru_backward(begin, stop, arrays, lengths, (states, slopes), reverse, 0.0)
 
 

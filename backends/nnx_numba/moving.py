@@ -107,7 +107,7 @@ def packed(groups: int, taps: int, run: int, columns: int, itemsize: int) -> tup
 
 
 @kernel
-def pack_weights(first: int, last: int, w: Array, taps: Array, out: Array, groups: int, turned: bool) -> None:
+def pack_taps(first: int, last: int, w: Array, taps: Array, out: Array, groups: int, turned: bool) -> None:
     """Lay weights out in the order in which they are read; units are matrices: panels of a tap and a group.
 
     w: (K L, C / G, O), of which `taps` are taken in turn, each a matrix (C / G, O / G) of a group, or turned.

@@ -46,21 +46,21 @@ def run_down(lines: Lines, sums: list[list[Any]], left: list[Any], panel: Any, d
 
 @dataclass(frozen=True)
 class Run:
-    """The arrays of a run forward; what is not given has no rows.
+    """The arrays of a run forward; what is not given has no rows, and of what a cell has none there is no array.
 
     Attributes:
-        xw: inputs (N, T, parts H); panels: packed weights; bias: (parts H,).
+        xw: inputs (N, T, parts H); panels: packed weights; bias: (parts H,), if any.
         first, each, last: every state before the first step (N, H), after each (N, T, H), after the last (N, H).
-        gates: (N, T, gates H).
+        gates: (N, T, gates H), if any.
     """
 
     xw: Grid
     panels: Grid
-    bias: Grid
+    bias: list[Grid]
     first: list[Grid]
     each: list[Grid]
     last: list[Grid]
-    gates: Grid
+    gates: list[Grid]
 
 
 @dataclass(frozen=True)
@@ -143,10 +143,11 @@ class Forward:
             lines.store(total.get(), place)
 
     def _bias(self, part: int, column: Any, mask: Any) -> Any:
-        given = self._run.bias.given
-        place = self._run.bias.at(self._column(part, column))
-        place = self._builder.select(given, place, self._run.panels.address)
-        return self._lines.load(place, self._lines.mask_if(given, mask))
+        total = self._lines.zeros
+        for bias in self._run.bias:
+            place = self._builder.select(bias.given, bias.at(self._column(part, column)), self._run.panels.address)
+            total = self._lines.load(place, self._lines.mask_if(bias.given, mask))
+        return total
 
     def _column(self, part: int, column: Any) -> Any:
         """The column of one part of several that lie side by side."""
@@ -159,7 +160,9 @@ class Forward:
         places = [self._states.at(2 * n if n else slot, row, column) for n in range(cell.states)]
         targets = [self._states.at(2 * n if n else other, row, column) for n in range(cell.states)]
         kept = [each.at(row, t, column) for each in self._run.each]
-        kept += [self._run.gates.at(row, t, self._column(part, column)) for part in range(cell.gates)]
+        kept += [
+            gates.at(row, t, self._column(part, column)) for gates in self._run.gates for part in range(cell.gates)
+        ]
         before = [lines.load(place) for place in places]
         real = self._time.is_real(t, self._time.length(row))
         with builder.if_else(real) as (then, otherwise):

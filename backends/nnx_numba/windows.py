@@ -25,6 +25,8 @@ Pair = tuple[int, int]
 BLOCK_BYTES = 1024
 """Bytes of a block of depth."""
 
+_KNOWN = 64  # readings that are kept; of the images' places each takes 16 bytes
+
 
 class Padding(NamedTuple):
     """Zeros around images of `extents`, rows and columns: `before`, and as many as make them `padded`."""
@@ -62,7 +64,7 @@ def forward_padding(window: Window, extents: Pair) -> Padding:
     return Padding(extents, window.before, window.padded(*extents))
 
 
-@lru_cache(256)
+@lru_cache(_KNOWN)
 def forward(window: Window, extents: Pair, channels: int, groups: int, outputs: int, itemsize: int) -> Reading:
     """Read padded images, and write places."""
     wide = window.padded(*extents)[1]
@@ -85,7 +87,7 @@ def backward_padding(window: Window, extents: Pair) -> Padding:
     return Padding(places, before, (high, wide))
 
 
-@lru_cache(256)
+@lru_cache(_KNOWN)
 def backward(
     window: Window, extents: Pair, channels: int, groups: int, outputs: int, itemsize: int
 ) -> tuple[Reading, ...]:
