@@ -5,19 +5,20 @@ from __future__ import annotations
 import numpy as np
 
 from nnx.interface import Array, Window
-from nnx_numba import windows
 from nnx_numba.activations import Activations, forward_entry
-from nnx_numba.convolving import convolve
-from nnx_numba.correlating import correlate
-from nnx_numba.depthwise import convolve_channels, correlate_channels
-from nnx_numba.gathering import CHUNK
 from nnx_numba.hostarrays import GRAIN, NO_WORDS, PRODUCTS, flat, or_nothing, plain, row_grain
+from nnx_numba.images import readings
+from nnx_numba.images.chunks import CHUNK
+from nnx_numba.images.depthwise import convolve_channels, sum_channel_gradients
+from nnx_numba.images.padding import pad
+from nnx_numba.images.products import convolve
+from nnx_numba.images.readings import Padding, Reading
+from nnx_numba.images.weight_gradients import sum_gradients
+from nnx_numba.images.weights import add_parts, deliver, pack_taps, packed
 from nnx_numba.indexing import ONLY, take_rows, words_of
 from nnx_numba.kernel import pack_row
 from nnx_numba.launches import rooms
 from nnx_numba.lines import REGISTER_BYTES
-from nnx_numba.moving import add_parts, deliver, pack_taps, packed, pad
-from nnx_numba.windows import Padding, Reading
 
 _PARTS = 16  # parts of the places that have sums of their own, at most,
 _LEAST = 4  # with so many chunks at least,
@@ -70,8 +71,8 @@ class Convolution(Activations):
         alpha: float,
     ) -> None:
         """Every chunk of places is gathered, weighed and activated while it is in cache."""
-        reading = windows.forward(window, x.shape[1:3], x.shape[3], groups, y.shape[3], x.itemsize)
-        padding, packing = windows.forward_padding(window, x.shape[1:3]), _Weights(w, reading, groups, False)
+        reading = readings.forward(window, x.shape[1:3], x.shape[3], groups, y.shape[3], x.itemsize)
+        padding, packing = readings.forward_padding(window, x.shape[1:3]), _Weights(w, reading, groups, False)
         padded, weights = rooms(x.dtype, _padded_shape(x, padding), (packing.size,))
         packing.pack(weights)
         entry, row = 0, NO_WORDS
@@ -129,12 +130,12 @@ def _convolve(
 
 
 def _images_gradient(gradient: Array, w: Array, dx: Array, window: Window, groups: int) -> None:
-    padding = windows.backward_padding(window, dx.shape[1:3])
-    readings = windows.backward(window, dx.shape[1:3], dx.shape[3], groups, gradient.shape[3], dx.itemsize)
-    packings = [_Weights(w, reading, groups, True) for reading in readings]
+    padding = readings.backward_padding(window, dx.shape[1:3])
+    remainders = readings.backward(window, dx.shape[1:3], dx.shape[3], groups, gradient.shape[3], dx.itemsize)
+    packings = [_Weights(w, reading, groups, True) for reading in remainders]
     memory, *room = rooms(dx.dtype, _padded_shape(gradient, padding), *((part.size,) for part in packings))
     padded = _padded(gradient, padding, memory)
-    for reading, packing, weights in zip(readings, packings, room, strict=True):
+    for reading, packing, weights in zip(remainders, packings, room, strict=True):
         packing.pack(weights)
         _convolve(padded, reading, weights, None, dx, groups, 0, NO_WORDS)
 
@@ -142,12 +143,12 @@ def _images_gradient(gradient: Array, w: Array, dx: Array, window: Window, group
 def _weights_gradient(x: Array, gradient: Array, dw: Array, db: Array | None, window: Window, groups: int) -> None:
     outputs, depth = gradient.shape[3], dw.size // max(gradient.shape[3], 1)
     by_channels = _by_channels(x.shape[3], outputs, groups)
-    reading = windows.forward(window, x.shape[1:3], x.shape[3], groups, outputs, x.itemsize)
-    padding = windows.forward_padding(window, x.shape[1:3])
+    reading = readings.forward(window, x.shape[1:3], x.shape[3], groups, outputs, x.itemsize)
+    padding = readings.forward_padding(window, x.shape[1:3])
     parts, share = _parts(-(-x.shape[0] * reading.places.size // CHUNK), dw.size)
     shape = (parts, depth + 1, outputs) if by_channels else (parts, outputs, depth + 1)
     memory, sums = rooms(x.dtype, _padded_shape(x, padding), shape)
-    _correlate(
+    _sum_gradients(
         _padded(x, padding, memory), reading, gradient.reshape(-1, outputs), sums, share, groups, by_channels
     )
     if parts > 1:
@@ -163,7 +164,7 @@ def _parts(chunks: int, weights: int) -> tuple[int, int]:
     return -(-chunks // share), share
 
 
-def _correlate(
+def _sum_gradients(
     x: Array, reading: Reading, dz: Array, parts: Array, share: int, groups: int, by_channels: bool
 ) -> None:
     blocks, cost = (
@@ -172,10 +173,10 @@ def _correlate(
     )
     if by_channels:
         tables = reading.places, reading.pieces
-        correlate_channels(parts.shape[0], PRODUCTS // max(cost, 1), x, *tables, dz, parts, share)
+        sum_channel_gradients(parts.shape[0], PRODUCTS // max(cost, 1), x, *tables, dz, parts, share)
     else:
         units = parts.shape[0] * blocks
-        correlate(
+        sum_gradients(
             *(units, PRODUCTS * blocks // max(cost, 1), x, reading.places, reading.pieces, reading.blocks),
             *(dz, parts, share, groups),
         )

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from nnx.interface import Array, Backend
+from nnx_numba.grids import Grid, grids
 from nnx_numba.hostarrays import GRAIN, plain, row_grain
 from nnx_numba.indexing import ONLY, take_rows, words_of
 from nnx_numba.internals import types
@@ -13,7 +14,6 @@ from nnx_numba.jit import intrinsic
 from nnx_numba.kernel import kernel
 from nnx_numba.lanes import WORD
 from nnx_numba.lines import POINTER, Lines
-from nnx_numba.sequences import Grid, grids
 from nnx_numba.vectors import LINE, loop
 
 

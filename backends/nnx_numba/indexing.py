@@ -8,7 +8,7 @@ from nnx.interface import Array, Backend
 from nnx_numba.hostarrays import GRAIN, flat, plain, row_grain
 from nnx_numba.kernel import kernel
 from nnx_numba.launches import scratch
-from nnx_numba.moves import copy_columns, copy_row, find_largest
+from nnx_numba.rows import copy_columns, copy_row, find_largest
 from nnx_numba.sweeps import sweep
 
 _add = sweep(lambda a, b: a + b)

@@ -8,15 +8,15 @@ from typing import Any
 import numpy as np
 
 from nnx.interface import Array, Backend, Window
-from nnx_numba import pools
-from nnx_numba.gathering import address_of
 from nnx_numba.hostarrays import GRAIN, plain
+from nnx_numba.images import reductions
+from nnx_numba.images.chunks import address_of
+from nnx_numba.images.reductions import Pool, Taps
 from nnx_numba.internals import types
 from nnx_numba.jit import device, intrinsic
 from nnx_numba.kernel import kernel
 from nnx_numba.lanes import WORD
 from nnx_numba.lines import Lines, moved, words
-from nnx_numba.pools import Pool, Taps
 from nnx_numba.vectors import loop
 
 
@@ -36,8 +36,8 @@ def _row_of_places(emit: Any) -> Any:
     return run
 
 
-_largest, _average = _row_of_places(pools.largest), _row_of_places(pools.average)
-_largest_back, _average_back = _row_of_places(pools.largest_back), _row_of_places(pools.average_back)
+_largest, _average = _row_of_places(reductions.largest), _row_of_places(reductions.average)
+_largest_back, _average_back = _row_of_places(reductions.largest_back), _row_of_places(reductions.average_back)
 
 
 @intrinsic

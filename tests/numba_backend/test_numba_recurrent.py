@@ -14,12 +14,13 @@ from nnx.interface import FUSED, Tape
 
 pytest.importorskip("numba")
 
-from nnx_numba import gru, lstm, team
+from nnx_numba import team
 from nnx_numba.launches import collecting
 from nnx_numba.lines import REGISTER_BYTES
 from nnx_numba.program import NativeProgram
-from nnx_numba.recurrence import BLOCK, PANEL_BYTES, height
-from nnx_numba.simple_rnn import BACKWARD, FORWARD
+from nnx_numba.sequences import gru, lstm
+from nnx_numba.sequences.forward import BLOCK, PANEL_BYTES, height
+from nnx_numba.sequences.simple_rnn import BACKWARD, FORWARD
 
 PARTS = {"simple_rnn": 1, "lstm": 4, "gru": 3}
 LANES = REGISTER_BYTES // 4

@@ -8,7 +8,7 @@ from typing import Any
 from llvmlite import ir
 
 from nnx.interface import Array
-from nnx_numba.gathering import ASIDE, CHUNK, SOURCES, TARGETS, address_of, list_rows, run_entry, word_at
+from nnx_numba.images.chunks import ASIDE, CHUNK, SOURCES, TARGETS, address_of, list_rows, run_entry, word_at
 from nnx_numba.internals import types
 from nnx_numba.jit import intrinsic
 from nnx_numba.kernel import kernel
@@ -52,7 +52,7 @@ class _Channels:
                 for total, place in zip(sums, places, strict=True):
                     lines.store(total.get(), builder.add(word_at(builder, self._targets, place), step), mask)
 
-    def correlate(self, count: Any, gradient: Any, out: Any, fresh: Any) -> None:
+    def sum_gradients(self, count: Any, gradient: Any, out: Any, fresh: Any) -> None:
         """Add up what `count` places say of the weights of all taps, and behind them of the bias."""
         builder, lines, row = self.builder, self.lines, self._bytes(self.channels)
         with loop(builder, WORD(0), self.channels, lines.lanes) as channel:
@@ -121,7 +121,7 @@ def _weigh(_context: Any, memory: Any, pieces: Any, weights: Any, bias: Any, cha
 
 
 @intrinsic
-def _correlate(
+def _sum_gradients(
     _context: Any,
     memory: Any,
     pieces: Any,
@@ -138,7 +138,7 @@ def _correlate(
         lines = Lines(builder, context.get_data_type(like.dtype))
         taps = _table(context, builder, signature.args[1], arguments[1])
         emitted = _Channels(lines, arguments[0], taps, arguments[4])
-        emitted.correlate(arguments[5], arguments[2], arguments[3], arguments[6])
+        emitted.sum_gradients(arguments[5], arguments[2], arguments[3], arguments[6])
         return context.get_dummy_value()
 
     return types.none(memory, pieces, gradient, out, channels, count, fresh, like), generate
@@ -179,10 +179,10 @@ def convolve_channels(
 
 
 @kernel
-def correlate_channels(
+def sum_channel_gradients(
     first: int, last: int, memory: int, x: Array, places: Array, pieces: Array, dz: Array, parts: Array, chunks: int
 ) -> None:
-    """As `correlate`, with parts (parts, taps + 1, C); units are parts of the places."""
+    """As `sum_gradients`, with parts (parts, taps + 1, C); units are parts of the places."""
     total, source = dz.shape[0], (x.ctypes.data, x.strides[0])
     for unit in range(first, last):
         begin, out = unit * chunks * CHUNK, parts.ctypes.data + unit * parts.strides[0]
@@ -190,4 +190,4 @@ def correlate_channels(
             count = min(CHUNK, total - start)
             list_rows(memory + SOURCES, source, places, x.itemsize, start, count, memory)
             gradient = dz.ctypes.data + start * dz.strides[0]
-            _correlate(memory, pieces, gradient, out, dz.shape[1], count, start == begin, x)
+            _sum_gradients(memory, pieces, gradient, out, dz.shape[1], count, start == begin, x)

@@ -10,13 +10,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from nnx_numba.cells import Cell
+from nnx_numba.grids import Grid, columns, grids
 from nnx_numba.internals import types
 from nnx_numba.jit import intrinsic
 from nnx_numba.lanes import WORD, Value
 from nnx_numba.lines import REGISTER_BYTES, REGISTERS, Lines, Strided, moved
 from nnx_numba.packing import pack
-from nnx_numba.sequences import Grid, States, Time, columns, grids
+from nnx_numba.sequences.cells import Cell
+from nnx_numba.sequences.states import States, Time
 from nnx_numba.vectors import loop, smaller
 
 BLOCK = 64
@@ -33,7 +34,11 @@ def height(lines: int) -> int:
 
 
 def run_down(lines: Lines, sums: list[list[Any]], left: list[Any], panel: Any, deep: Any) -> None:
-    """Add the product of rows of elements and a panel of lines to sums in registers."""
+    """Add the product of rows of elements and a panel of lines to sums in registers.
+
+    The tiles of `tiles` and `images.sums` write their sums out; here there are as many lines to a row as a cell has
+    parts, and who calls decides where sums come from and who takes them over.
+    """
     builder, width = lines.builder, len(sums[0])
     with loop(builder, WORD(0), deep) as k:
         place = moved(builder, panel, (k, WORD(width * REGISTER_BYTES)))

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from nnx.interface import Array
-from nnx_numba.gathering import (
+from nnx_numba.images.chunks import (
     ASIDE,
     CHUNK,
     PITCH,
@@ -18,12 +18,12 @@ from nnx_numba.gathering import (
     run_entry,
     word_at,
 )
+from nnx_numba.images.sums import FOLD, PANEL, Left, Result, Right, Sums, for_tiles
 from nnx_numba.internals import types
 from nnx_numba.jit import intrinsic
 from nnx_numba.kernel import kernel
 from nnx_numba.lanes import WORD
 from nnx_numba.lines import REGISTER_BYTES, Lines, moved, words
-from nnx_numba.sums import FOLD, PANEL, Left, Result, Right, Sums, tiles
 from nnx_numba.vectors import loop
 
 
@@ -87,7 +87,7 @@ class _Weighing:
             left = Left(moved(builder, self.memory, (row, WORD(PITCH))), PITCH, WORD(sums.fold * lines.size))
             sums.emit(height, left, right, Result(target, masks, fresh, starts))
 
-        tiles(builder, count, len(masks), tile)
+        for_tiles(builder, count, len(masks), tile)
 
     def _start(self, column: Any, n: int, mask: Any) -> Any:
         """What the sums of a line begin with: the bias, or 0."""

@@ -9,14 +9,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from nnx_numba.cells import Cell
+from nnx_numba.grids import Grid, columns, grids
 from nnx_numba.internals import types
 from nnx_numba.jit import intrinsic
 from nnx_numba.lanes import WORD, Value
 from nnx_numba.lines import REGISTER_BYTES, Lines, Strided, moved
 from nnx_numba.packing import pack
-from nnx_numba.recurrence import BLOCK, PANEL_BYTES, height, run_down
-from nnx_numba.sequences import Grid, States, Time, columns, grids
+from nnx_numba.sequences.cells import Cell
+from nnx_numba.sequences.forward import BLOCK, PANEL_BYTES, height, run_down
+from nnx_numba.sequences.states import States, Time
 from nnx_numba.vectors import loop, smaller
 
 LINES = 2

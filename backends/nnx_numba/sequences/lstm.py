@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from nnx.interface import Array
-from nnx_numba.cells import LSTM
 from nnx_numba.hostarrays import or_nothing, plain
 from nnx_numba.kernel import kernel
 from nnx_numba.linear import Linear
-from nnx_numba.recurrence import forward, height
-from nnx_numba.recurrence_backward import HEIGHT, backward
-from nnx_numba.recurrent import backward_rooms, dealt_out, forward_rooms, rows_of, times
+from nnx_numba.sequences.backward import HEIGHT, backward
+from nnx_numba.sequences.cells import LSTM
+from nnx_numba.sequences.forward import forward, height
+from nnx_numba.sequences.rooms import backward_rooms, dealt_out, forward_rooms, rows_of, times
 
 _HEIGHT = height(LSTM.parts)
 _lstm, _lstm_backward = forward(LSTM), backward(LSTM)
