@@ -3,17 +3,20 @@
 How it stacks up, each line on the ones above it:
 
     jit, internals, cache          compiling, and keeping what was compiled
-    instructions, launches         memory on the stack; a kernel call made ready, and what collects such calls
+    instructions, launches         memory on the stack; a kernel call made ready, and what records such calls
     team, kernel                   threads that walk a table of calls; a function made into such a call
     lanes, vectors                 formulas over vector values; registers of lanes under a mask, rows, folds
-    sweeps, columns, panels        a formula along rows; down the columns of matrices
-    lines, packing                 registers in products, and elements laid out for them
+    sweeps, columns, panels, rows  a formula along rows; down the columns of matrices; rows copied and searched
+    lines, packing, grids          registers in products; elements laid out for them; arrays of any extents
     tiles, product, inner          products by tiles of sums, and along the depth
-    sequences, cells               states between steps; a step of each recurrent network as a formula
-    recurrence, _backward          all steps of some sequences, forward and backward
-    windows, gathering, sums       convolutions as tables of offsets; what windows lie on, gathered; its products
-    convolving, correlating, depthwise, pools, moving    the passes that convolutions and pools are made of
-    activations ... updates        the families of the interface, one file each
+    activations ... updates        the families of the interface, one file each; those of images and sequences are
+                                   convolution, pooling, recurrent and embedding, and build on two folders:
+    images/readings, chunks        convolutions as tables of offsets; what windows lie on, side by side
+    images/padding, weights        what goes into products and comes out of them
+    images/sums, products, weight_gradients, depthwise, reductions    tiles, and the passes made of them
+    sequences/states, cells        states between steps; a step of each recurrent network as a formula
+    sequences/forward, backward    all steps of some sequences
+    sequences/rooms, simple_rnn, lstm, gru    memory and packed weights, and the networks
     program, backend               a recorded step as one table; the class that nnx finds
 """
 

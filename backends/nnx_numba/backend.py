@@ -15,19 +15,17 @@ from nnx_numba.activations import Activations
 from nnx_numba.convolution import Convolution
 from nnx_numba.dropout import Dropout
 from nnx_numba.embedding import Embedding
-from nnx_numba.gru import Gru
 from nnx_numba.indexing import Indexing
 from nnx_numba.linear import Linear
 from nnx_numba.lines import REGISTER_BYTES
 from nnx_numba.losses import Losses
-from nnx_numba.lstm import Lstm
 from nnx_numba.normalization import Normalization
 from nnx_numba.pooling import Pooling
 from nnx_numba.program import compile_tape
-from nnx_numba.simple_rnn import SimpleRnn
+from nnx_numba.recurrent import Recurrent
 from nnx_numba.updates import Updates
 
-_IMAGES, _SEQUENCES = (Convolution, Pooling), (SimpleRnn, Lstm, Gru, Embedding)
+_IMAGES, _SEQUENCES = (Convolution, Pooling), (*Recurrent.__bases__, Embedding)
 _FAMILIES = (Linear, Activations, *_IMAGES, *_SEQUENCES, Normalization, Dropout, Losses, Indexing, Updates)
 _NATIVE = {function for family in _FAMILIES for function in vars(family).values() if callable(function)}
 
@@ -38,9 +36,7 @@ def _is_native(kernel: Any) -> bool:
 
 
 class NumbaBackend(
-    SimpleRnn,
-    Lstm,
-    Gru,
+    Recurrent,
     Embedding,
     Linear,
     Convolution,

@@ -28,10 +28,10 @@ _NAME = 100  # letters of a file name: a kernel of many arguments has a name lon
 
 @cache
 def source_stamp() -> bytes:
-    """Digest of every source file of this package."""
+    """Digest of every source file of this package and of those below it."""
     digest = hashlib.sha256()
-    for path in sorted(_PACKAGE.glob("*.py")):
-        digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
+    for path in sorted(_PACKAGE.rglob("*.py")):
+        digest.update(path.relative_to(_PACKAGE).as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
     return digest.digest()
 
 

@@ -2,72 +2,27 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
-from typing import Any
-
 import numpy as np
-from numpy.typing import NDArray
 
 from nnx.interface import Array, Window
-from nnx_numba import windows
 from nnx_numba.activations import Activations, forward_entry
-from nnx_numba.convolving import FOLD, convolve
-from nnx_numba.correlating import correlate
-from nnx_numba.depthwise import convolve_channels, correlate_channels
-from nnx_numba.gathering import CHUNK
-from nnx_numba.hostarrays import GRAIN, flat, plain
+from nnx_numba.hostarrays import GRAIN, NO_WORDS, PRODUCTS, flat, or_nothing, plain, row_grain
+from nnx_numba.images import readings
+from nnx_numba.images.chunks import CHUNK
+from nnx_numba.images.depthwise import convolve_channels, sum_channel_gradients
+from nnx_numba.images.padding import pad
+from nnx_numba.images.products import convolve
+from nnx_numba.images.readings import Padding, Reading
+from nnx_numba.images.weight_gradients import sum_gradients
+from nnx_numba.images.weights import add_parts, deliver, pack_taps, packed
+from nnx_numba.indexing import ONLY, take_rows, words_of
 from nnx_numba.kernel import pack_row
-from nnx_numba.launches import scratch
+from nnx_numba.launches import rooms
 from nnx_numba.lines import REGISTER_BYTES
-from nnx_numba.moving import add_parts, deliver, pad, pick
-from nnx_numba.windows import BLOCK_BYTES, Padding, Reading
 
-_GRAIN = 60_000  # products of lines that are worth a thread: some ten microseconds
 _PARTS = 16  # parts of the places that have sums of their own, at most,
 _LEAST = 4  # with so many chunks at least,
 _ROOM = 1 << 22  # and so many elements for all of them together
-
-_NOTHING = {kind: np.empty(0, kind) for kind in ("f", "d")}
-_NO_ROW = np.empty(0, np.int64)
-
-
-def working(kind: Any, *shapes: tuple[int, ...]) -> list[NDArray[Any]]:
-    """Return uninitialised arrays that live as long as the kernels that are now run, or collected."""
-    sizes = [-(-int(np.prod(shape)) * kind.itemsize // 64) * 8 for shape in shapes]
-    memory = scratch(sum(sizes) + 8)
-    place = -memory.ctypes.data % 64 // 8
-    found = []
-    for shape, size in zip(shapes, sizes, strict=True):
-        found.append(memory[place : place + size].view(kind)[: int(np.prod(shape))].reshape(shape))
-        place += size
-    return found
-
-
-@lru_cache(256)
-def _forward(window: Window, extents: Any, counts: Any, groups: int, itemsize: int) -> tuple[Reading, Array]:
-    """Return what is read, and the order of the weights."""
-    channels, outputs = counts
-    reading = windows.forward(window, extents, channels, groups, outputs, itemsize)
-    columns = outputs // groups
-    group, depth, column = np.ix_(np.arange(groups), reading.order, np.arange(columns))
-    order = depth * outputs + group * columns + column
-    return reading, _packed_order(order, itemsize, _by_channels(channels, outputs, groups))
-
-
-@lru_cache(256)
-def _backward(
-    window: Window, extents: Any, counts: Any, groups: int, itemsize: int
-) -> tuple[tuple[Reading, Array], ...]:
-    """Return the same for the gradient of the images, for every remainder."""
-    channels, outputs = counts
-    columns, width = channels // groups, outputs // groups
-    found = []
-    for reading in windows.backward(window, extents, channels, groups, outputs, itemsize):
-        group, depth, column = np.ix_(np.arange(groups), reading.order, np.arange(columns))
-        tap, output = depth // width, depth % width
-        order = (tap * columns + column) * outputs + group * width + output
-        found.append((reading, _packed_order(order, itemsize, _by_channels(channels, outputs, groups))))
-    return tuple(found)
 
 
 def _by_channels(channels: int, outputs: int, groups: int) -> bool:
@@ -75,29 +30,30 @@ def _by_channels(channels: int, outputs: int, groups: int) -> bool:
     return 1 < channels == outputs == groups
 
 
-def _packed_order(order: NDArray[np.int64], itemsize: int, by_channels: bool) -> NDArray[np.int64]:
-    """Return weights (G, depth, columns), given as indices, as lines that are read in turn; -1 stands for 0.
+class _Weights:
+    """Weights (K, L, C / G, O), or those of the gradient of the images, as they are read for one reading."""
 
-    Block after block of depth, panel after panel of at most two lines; or, where the columns fill at most half of
-    a line, neighbours along the depth side by side; or, where every group is one channel, tap after tap.
-    """
-    groups, depth, columns = order.shape
-    if by_channels:
-        return np.ascontiguousarray(order[:, :, 0].T).ravel()
-    lanes, deep = REGISTER_BYTES // itemsize, BLOCK_BYTES // itemsize
-    if columns <= lanes // FOLD:
-        steps = -(-depth // FOLD)
-        folded = np.full((groups, steps * FOLD, lanes // FOLD), -1, np.int64)
-        folded[:, :depth, :columns] = order
-        return folded.reshape(groups, steps, FOLD, lanes // FOLD).swapaxes(2, 3).ravel()
-    wide = np.full((groups, depth, -(-columns // lanes) * lanes), -1, np.int64)
-    wide[:, :, :columns] = order
-    blocks = [
-        wide[:, first : first + deep, column : column + 2 * lanes].reshape(groups, -1)
-        for first in range(0, depth, deep)
-        for column in range(0, columns, 2 * lanes)
-    ]
-    return np.concatenate([np.empty((groups, 0), np.int64), *blocks], axis=1).ravel()
+    def __init__(self, w: Array, reading: Reading, groups: int, turned: bool) -> None:
+        """Take the taps that are read, and whether matrices are read by their columns."""
+        self._w, self._taps, self._groups, self._turned = plain(w), reading.taps, groups, turned
+        self._w = self._w.reshape(w.shape[0] * w.shape[1], *w.shape[2:])
+        rows, columns = self._w.shape[1], w.shape[3] // max(groups, 1)
+        self._by_channels = _by_channels(rows * groups, w.shape[3], groups)
+        run, columns = (columns, rows) if turned else (rows, columns)
+        self.size, self._count = packed(groups, self._taps.size, run, columns, w.itemsize)
+        if self._by_channels:
+            self.size = self._taps.size * w.shape[3]
+
+    def pack(self, out: Array) -> None:
+        """Lay them out; where every group is one channel, tap after tap."""
+        if self._by_channels:
+            rows = words_of(out.reshape(self._taps.size, self._w.shape[2]))
+            take_rows(
+                rows.shape[0], row_grain(rows.shape[1]), words_of(self._w), self._taps, ONLY, rows, rows.shape[0]
+            )
+            return
+        grain = GRAIN * self._count // max(self.size, 1)
+        pack_taps(self._count, grain, self._w, self._taps, out, self._groups, self._turned)
 
 
 class Convolution(Activations):
@@ -115,16 +71,15 @@ class Convolution(Activations):
         alpha: float,
     ) -> None:
         """Every chunk of places is gathered, weighed and activated while it is in cache."""
-        reading, order = _forward(window, x.shape[1:3], (x.shape[3], y.shape[3]), groups, x.itemsize)
-        padding = windows.forward_padding(window, x.shape[1:3])
-        padded, weights = working(x.dtype, _padded_shape(x, padding), order.shape)
-        _pack(w, order, weights)
-        bias = _NOTHING[x.dtype.char] if b is None else plain(b)
-        entry, row = 0, _NO_ROW
+        reading = readings.forward(window, x.shape[1:3], x.shape[3], groups, y.shape[3], x.itemsize)
+        padding, packing = readings.forward_padding(window, x.shape[1:3]), _Weights(w, reading, groups, False)
+        padded, weights = rooms(x.dtype, _padded_shape(x, padding), (packing.size,))
+        packing.pack(weights)
+        entry, row = 0, NO_WORDS
         if activation != "identity":
             arguments = flat(y), flat(y), float(alpha)
             entry, row = forward_entry(activation, arguments), pack_row(arguments)
-        _convolve(_padded(x, padding, padded), reading, weights, bias, y, groups, entry, row)
+        _convolve(_padded(x, padding, padded), reading, weights, b, y, groups, entry, row)
 
     def conv2d_backward(
         self,
@@ -163,48 +118,43 @@ def _padded(x: Array, padding: Padding, memory: Array) -> Array:
     return memory
 
 
-def _pack(w: Array, order: Array, memory: Array) -> None:
-    pick(order.size, GRAIN // 8, flat(w), order, memory)
-
-
 def _convolve(
-    x: Array, reading: Reading, weights: Array, bias: Array, out: Array, groups: int, entry: int, row: Array
+    x: Array, reading: Reading, weights: Array, b: Array | None, out: Array, groups: int, entry: int, row: Array
 ) -> None:
-    chunks = -(-x.shape[0] * reading.places.size // CHUNK)
-    cost = CHUNK * weights.size * x.itemsize // REGISTER_BYTES
+    chunks, (bias,) = -(-x.shape[0] * reading.places.size // CHUNK), or_nothing(x, 1, b)
+    grain = PRODUCTS // max(CHUNK * weights.size * x.itemsize // REGISTER_BYTES, 1)
     if _by_channels(x.shape[3], out.shape[3], groups):
-        convolve_channels(chunks, _GRAIN // max(cost, 1), x, *reading[:3], weights, bias, out, entry, row)
+        convolve_channels(chunks, grain, x, *reading[:3], weights, bias, out, entry, row)
         return
-    convolve(chunks, _GRAIN // max(cost, 1), x, *reading[:4], weights, bias, out, groups, entry, row)
+    convolve(chunks, grain, x, *reading[:4], weights, bias, out, groups, entry, row)
 
 
 def _images_gradient(gradient: Array, w: Array, dx: Array, window: Window, groups: int) -> None:
-    padding = windows.backward_padding(window, dx.shape[1:3])
-    counts = dx.shape[3], gradient.shape[3]
-    readings = _backward(window, dx.shape[1:3], counts, groups, dx.itemsize)
-    orders = [order.shape for _, order in readings]
-    memory, *packed = working(dx.dtype, _padded_shape(gradient, padding), *orders)
+    padding = readings.backward_padding(window, dx.shape[1:3])
+    remainders = readings.backward(window, dx.shape[1:3], dx.shape[3], groups, gradient.shape[3], dx.itemsize)
+    packings = [_Weights(w, reading, groups, True) for reading in remainders]
+    memory, *room = rooms(dx.dtype, _padded_shape(gradient, padding), *((part.size,) for part in packings))
     padded = _padded(gradient, padding, memory)
-    for (reading, order), weights in zip(readings, packed, strict=True):
-        _pack(w, order, weights)
-        _convolve(padded, reading, weights, _NOTHING[dx.dtype.char], dx, groups, 0, _NO_ROW)
+    for reading, packing, weights in zip(remainders, packings, room, strict=True):
+        packing.pack(weights)
+        _convolve(padded, reading, weights, None, dx, groups, 0, NO_WORDS)
 
 
 def _weights_gradient(x: Array, gradient: Array, dw: Array, db: Array | None, window: Window, groups: int) -> None:
     outputs, depth = gradient.shape[3], dw.size // max(gradient.shape[3], 1)
     by_channels = _by_channels(x.shape[3], outputs, groups)
-    reading = _forward(window, x.shape[1:3], (x.shape[3], outputs), groups, x.itemsize)[0]
-    padding = windows.forward_padding(window, x.shape[1:3])
+    reading = readings.forward(window, x.shape[1:3], x.shape[3], groups, outputs, x.itemsize)
+    padding = readings.forward_padding(window, x.shape[1:3])
     parts, share = _parts(-(-x.shape[0] * reading.places.size // CHUNK), dw.size)
     shape = (parts, depth + 1, outputs) if by_channels else (parts, outputs, depth + 1)
-    memory, sums = working(x.dtype, _padded_shape(x, padding), shape)
-    _correlate(
+    memory, sums = rooms(x.dtype, _padded_shape(x, padding), shape)
+    _sum_gradients(
         _padded(x, padding, memory), reading, gradient.reshape(-1, outputs), sums, share, groups, by_channels
     )
     if parts > 1:
         add_parts(shape[1] * shape[2], GRAIN, sums)
     total = sums[0] if parts else np.zeros(shape[1:], x.dtype)
-    bias = _NOTHING[x.dtype.char] if db is None else db
+    (bias,) = or_nothing(x, 1, db)
     deliver(depth + 1, max(1, GRAIN // max(outputs, 1)), total, by_channels, dw.reshape(-1, outputs), bias)
 
 
@@ -214,7 +164,7 @@ def _parts(chunks: int, weights: int) -> tuple[int, int]:
     return -(-chunks // share), share
 
 
-def _correlate(
+def _sum_gradients(
     x: Array, reading: Reading, dz: Array, parts: Array, share: int, groups: int, by_channels: bool
 ) -> None:
     blocks, cost = (
@@ -223,10 +173,10 @@ def _correlate(
     )
     if by_channels:
         tables = reading.places, reading.pieces
-        correlate_channels(parts.shape[0], _GRAIN // max(cost, 1), x, *tables, dz, parts, share)
+        sum_channel_gradients(parts.shape[0], PRODUCTS // max(cost, 1), x, *tables, dz, parts, share)
     else:
         units = parts.shape[0] * blocks
-        correlate(
-            *(units, _GRAIN * blocks // max(cost, 1), x, reading.places, reading.pieces, reading.blocks),
+        sum_gradients(
+            *(units, PRODUCTS * blocks // max(cost, 1), x, reading.places, reading.pieces, reading.blocks),
             *(dz, parts, share, groups),
         )

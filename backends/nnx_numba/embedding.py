@@ -5,20 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-import numpy as np
-
 from nnx.interface import Array, Backend
+from nnx_numba.grids import Grid, grids
 from nnx_numba.hostarrays import GRAIN, plain, row_grain
-from nnx_numba.indexing import take_rows, words_of
+from nnx_numba.indexing import ONLY, take_rows, words_of
 from nnx_numba.internals import types
 from nnx_numba.jit import intrinsic
 from nnx_numba.kernel import kernel
 from nnx_numba.lanes import WORD
 from nnx_numba.lines import POINTER, Lines
-from nnx_numba.sequences import Grid, grids
 from nnx_numba.vectors import LINE, loop
-
-_ONLY = np.zeros((), np.int64)  # the number of the batch, where all tokens are one
 
 
 class _Columns:
@@ -86,7 +82,7 @@ class Embedding(Backend):
             rows = words_of(y)
             take_rows(
                 *(y.shape[0], row_grain(rows.shape[1]), words_of(table), plain(tokens)),
-                *(_ONLY, rows, y.shape[0]),
+                *(ONLY, rows, y.shape[0]),
             )
 
     def embedding_backward(self, tokens: Array, dy: Array, dtable: Array) -> None:

@@ -11,6 +11,14 @@ from numpy.typing import NDArray
 GRAIN = 32768
 """Elements that one core works on for some ten microseconds: less is not worth waking another one."""
 
+PRODUCTS = 60_000
+"""The same in products of lines."""
+
+NO_WORDS = np.empty(0, np.int64)
+"""What stands for integers that are not given."""
+
+_NOTHING = {(kind, ndim): np.empty((0,) * ndim, kind) for kind in ("f", "d") for ndim in (1, 2, 3)}
+
 
 def plain(array: NDArray[Any]) -> NDArray[Any]:
     """Return the array itself if it is contiguous, aligned, writable and native; else a writable view or a copy."""
@@ -36,6 +44,12 @@ def flat(array: NDArray[Any]) -> NDArray[Any]:
 def optional(array: NDArray[Any] | None) -> NDArray[Any] | None:
     """Return a plain array, or None for None."""
     return None if array is None else plain(array)
+
+
+def or_nothing(like: NDArray[Any], ndim: int, *arrays: NDArray[Any] | None) -> list[NDArray[Any]]:
+    """Return plain arrays, and for None one without rows: None is a type of its own, for which to compile."""
+    nothing = _NOTHING[like.dtype.char, ndim]
+    return [nothing if array is None else plain(array) for array in arrays]
 
 
 def row_grain(columns: int) -> int:

@@ -8,7 +8,7 @@ from nnx.interface import Array, Backend
 from nnx_numba.hostarrays import GRAIN, flat, plain, row_grain
 from nnx_numba.kernel import kernel
 from nnx_numba.launches import scratch
-from nnx_numba.moves import copy_columns, copy_row, find_largest
+from nnx_numba.rows import copy_columns, copy_row, find_largest
 from nnx_numba.sweeps import sweep
 
 _add = sweep(lambda a, b: a + b)
@@ -22,6 +22,10 @@ def add(first: int, last: int, a: Array, b: Array, out: Array) -> None:
 
 _NARROW = 4  # words of a row up to which it is copied word by word
 _AHEAD = 2  # rows: far enough for memory, and few enough for the nearest caches
+
+
+ONLY = np.zeros((), np.int64)
+"""The number of the batch, where all of `order` is one."""
 
 
 @kernel

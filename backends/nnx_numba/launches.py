@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -35,9 +36,21 @@ class Launch:
         return self.count >= 2 * self.grain
 
 
+@dataclass
+class Recording:
+    """Launches collected instead of run, and the scratch that the calls they come from share.
+
+    Attributes:
+        scratch: the memory; where a call asks for more than there is, a larger one takes its place.
+    """
+
+    launches: list[Launch] = field(default_factory=list)
+    scratch: NDArray[np.float64] = field(default_factory=lambda: np.empty(0))
+
+
 class _Local(threading.local):
-    collected: list[Launch] | None = None
-    scratch: NDArray[np.float64] | None = None
+    recording: Recording | None = None
+    scratch: NDArray[np.float64] = np.empty(0)
     working: NDArray[np.int64] | None = None
 
 
@@ -45,30 +58,60 @@ _local = _Local()
 
 
 @contextmanager
-def collecting() -> Iterator[list[Launch]]:
-    """Collect the launches of this thread inside the `with` block, instead of running them."""
-    before, _local.collected = _local.collected, []
+def collecting(size: int = 0) -> Iterator[Recording]:
+    """Collect this thread's launches inside the `with` block, with scratch for `size` numbers to begin with."""
+    before, _local.recording = _local.recording, Recording(scratch=np.empty(size))
     try:
-        yield _local.collected
+        yield _local.recording
     finally:
-        _local.collected = before
+        _local.recording = before
 
 
 def collected() -> list[Launch] | None:
     """Return the list that takes this thread's launches, or None where they run at once."""
-    return _local.collected
+    return None if _local.recording is None else _local.recording.launches
+
+
+def record(calls: Sequence[Callable[[], None]]) -> list[list[Launch]]:
+    """Return the launches of every call; all share one scratch, as large as the largest of them asks for.
+
+    That size is known once all have asked: if there was none to begin with, all are collected again.
+    """
+    size, fits = 0, False
+    while not fits:
+        found: list[list[Launch]] = []
+        with collecting(size) as recording:
+            for call in calls:
+                recording.launches = []
+                call()
+                found.append(recording.launches)
+        fits, size = recording.scratch.size == size, recording.scratch.size
+    return found
 
 
 def scratch(size: int) -> NDArray[np.float64]:
-    """Return working memory for `size` numbers: this thread's, or, while collecting, memory of its own.
+    """Return working memory for `size` numbers, which the next one to ask gets again.
 
-    A program may run on any thread, and beside other programs.
+    It hands data from launch to launch of one call, never from call to call: calls run one after the other. It is
+    this thread's, or, while collecting, the recording's: a program may run on any thread, and beside others. A
+    program keeps what its largest call takes, a thread what the largest took that ran on it.
     """
-    if _local.collected is not None:
-        return np.empty(size)
-    if _local.scratch is None or _local.scratch.size < size:
-        _local.scratch = np.empty(max(size, 1024))
-    return _local.scratch[:size]
+    owner: Recording | _Local = _local if _local.recording is None else _local.recording
+    if owner.scratch.size < size:
+        owner.scratch = np.empty(size)
+    return owner.scratch[:size]
+
+
+def rooms(kind: Any, *shapes: tuple[int, ...]) -> list[NDArray[Any]]:
+    """Return scratch in several shapes, each from a 64-byte boundary on."""
+    counts = [math.prod(shape) for shape in shapes]
+    lines = [-(-count * kind.itemsize // 64) for count in counts]
+    memory = scratch(8 * (sum(lines) + 1)).view(np.uint8)
+    place, found = -memory.ctypes.data % 64, []
+    for shape, count, taken in zip(shapes, counts, lines, strict=True):
+        found.append(memory[place : place + count * kind.itemsize].view(kind).reshape(shape))
+        place += 64 * taken
+    return found
 
 
 WORKING = 1 << 20

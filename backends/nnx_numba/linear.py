@@ -5,13 +5,12 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Any, NamedTuple
 
-import numpy as np
 from llvmlite import ir
 
 from nnx.interface import FUSED, Array
 from nnx_numba.activations import FORMULAS, Activations
 from nnx_numba.columns import Matrix, Panel, panels
-from nnx_numba.hostarrays import plain
+from nnx_numba.hostarrays import PRODUCTS, or_nothing, plain
 from nnx_numba.inner import GROUP, MOST, ROWS, multiply_inner
 from nnx_numba.kernel import Kernel, kernel
 from nnx_numba.lanes import Value
@@ -26,7 +25,6 @@ _TURNED = 8  # what it costs to pack a line from a transposed operand, in produc
 _COPIED = 3  # or to copy it,
 _STORED = 8  # to store a line of a transposed result,
 _SUMMED = 12  # and to add up the lanes of an inner product
-_GRAIN = 60_000  # products of lines that are worth a thread: some ten microseconds
 
 
 class Way(NamedTuple):
@@ -109,7 +107,7 @@ def product(
         area = (0, rows, first * panel, min(last * panel, columns))
     else:
         area = (first * height, min(last * height, rows), 0, columns)
-    multiply(left, right, result, area, depth, height, bias, False, memory)
+    multiply(left, right, result, area, depth, height, bias, memory)
 
 
 @kernel
@@ -124,15 +122,11 @@ def inner_product(first: int, last: int, a: Array, b: Array, bias: Array, out: A
     multiply_inner(left, right, result, rows, out.shape[1], a.shape[1], bias)
 
 
-_NONE = {kind: np.empty(0, kind) for kind in ("f", "d")}
-
-
 def _multiply(a: Array, b: Array, bias: Array | None, out: Array, turned: tuple[bool, bool]) -> None:
     rows, columns = out.shape
     depth = a.shape[0 if turned[0] else 1]
     chosen = way(rows, depth, columns, out.itemsize, *turned, bias is not None)
-    offset = _NONE[out.dtype.char] if bias is None else plain(bias)
-    operands = plain(a), plain(b), offset, out
+    operands = plain(a), plain(b), *or_nothing(out, 1, bias), out
     height = chosen.height
     if chosen.form == "inner":
         count = -(-rows // height)
@@ -146,7 +140,7 @@ def _multiply(a: Array, b: Array, bias: Array | None, out: Array, turned: tuple[
 
 
 def _grain(chosen: Way, count: int) -> int:
-    return max(1, int(_GRAIN * count / max(chosen.cost, 1)))
+    return max(1, int(PRODUCTS * count / max(chosen.cost, 1)))
 
 
 def _prologue(name: str) -> Kernel:

@@ -8,15 +8,15 @@ from typing import Any
 import numpy as np
 
 from nnx.interface import Array, Backend, Window
-from nnx_numba import pools
-from nnx_numba.gathering import address_of
 from nnx_numba.hostarrays import GRAIN, plain
+from nnx_numba.images import reductions
+from nnx_numba.images.chunks import address_of
+from nnx_numba.images.reductions import Pool, Taps
 from nnx_numba.internals import types
-from nnx_numba.jit import intrinsic
+from nnx_numba.jit import device, intrinsic
 from nnx_numba.kernel import kernel
 from nnx_numba.lanes import WORD
 from nnx_numba.lines import Lines, moved, words
-from nnx_numba.pools import Pool, Taps
 from nnx_numba.vectors import loop
 
 
@@ -36,8 +36,8 @@ def _row_of_places(emit: Any) -> Any:
     return run
 
 
-_largest, _average = _row_of_places(pools.largest), _row_of_places(pools.average)
-_largest_back, _average_back = _row_of_places(pools.largest_back), _row_of_places(pools.average_back)
+_largest, _average = _row_of_places(reductions.largest), _row_of_places(reductions.average)
+_largest_back, _average_back = _row_of_places(reductions.largest_back), _row_of_places(reductions.average_back)
 
 
 @intrinsic
@@ -57,29 +57,30 @@ def _clear(_context: Any, out: Any, first: Any, count: Any) -> Any:
     return types.none(out, first, count), generate
 
 
+@device
+def _taps(x: Array, image: int, row: int, window: Array) -> tuple[int, ...]:
+    """Return what `Taps` takes, for a row of places of an image; window: (size, stride, before)."""
+    begin = row * window[1, 0] - window[2, 0]
+    top = x.ctypes.data + image * x.strides[0] + begin * x.strides[1]
+    rows = max(0, -begin), min(window[0, 0], x.shape[1] - begin)
+    return top, rows[0], rows[1], window[0, 1], -window[2, 1], window[1, 1], x.shape[2], x.shape[3]
+
+
 @kernel
 def max_pool(first: int, last: int, x: Array, y: Array, index: Array, window: Array) -> None:
     """Units are rows of places; window: (size, stride, before)."""
-    high, wide, count = x.shape[1], x.shape[2], y.shape[2]
     for unit in range(first, last):
-        begin = unit % y.shape[1] * window[1, 0] - window[2, 0]
-        top = x.ctypes.data + unit // y.shape[1] * x.strides[0] + begin * x.strides[1]
-        rows = max(0, -begin), min(window[0, 0], high - begin)
-        taps = top, rows[0], rows[1], window[0, 1], -window[2, 1], window[1, 1], wide, x.shape[3]
+        taps = _taps(x, unit // y.shape[1], unit % y.shape[1], window)
         out, where = y.ctypes.data + unit * y.strides[1], index.ctypes.data + unit * index.strides[1]
-        _largest(x, taps, (count, out, where))
+        _largest(x, taps, (y.shape[2], out, where))
 
 
 @kernel
 def average_pool(first: int, last: int, x: Array, y: Array, window: Array) -> None:
     """Units are rows of places; window: (size, stride, before)."""
-    high, wide, count = x.shape[1], x.shape[2], y.shape[2]
     for unit in range(first, last):
-        begin = unit % y.shape[1] * window[1, 0] - window[2, 0]
-        top = x.ctypes.data + unit // y.shape[1] * x.strides[0] + begin * x.strides[1]
-        rows = max(0, -begin), min(window[0, 0], high - begin)
-        taps = top, rows[0], rows[1], window[0, 1], -window[2, 1], window[1, 1], wide, x.shape[3]
-        _average(x, taps, (count, y.ctypes.data + unit * y.strides[1]))
+        taps = _taps(x, unit // y.shape[1], unit % y.shape[1], window)
+        _average(x, taps, (y.shape[2], y.ctypes.data + unit * y.strides[1]))
 
 
 @kernel
@@ -87,15 +88,12 @@ def max_pool_backward(
     first: int, last: int, index: Array, dy: Array, dx: Array, window: Array, adds: bool, clears: bool
 ) -> None:
     """Units are images; adds: whether windows overlap; clears: whether pixels must be 0 before."""
-    high, wide, size = dx.shape[1], dx.shape[2], dx.strides[0] // dx.itemsize
+    size = dx.strides[0] // dx.itemsize
     for image in range(first, last):
         if clears:
             _clear(dx, image * size, size)
         for p in range(dy.shape[1]):
-            begin = p * window[1, 0] - window[2, 0]
-            top = dx.ctypes.data + image * dx.strides[0] + begin * dx.strides[1]
-            rows = max(0, -begin), min(window[0, 0], high - begin)
-            taps = top, rows[0], rows[1], window[0, 1], -window[2, 1], window[1, 1], wide, dx.shape[3]
+            taps = _taps(dx, image, p, window)
             share = dy.ctypes.data + image * dy.strides[0] + p * dy.strides[1]
             where = index.ctypes.data + image * index.strides[0] + p * index.strides[1]
             _largest_back(dx, taps, (dy.shape[2], share, where, adds))
@@ -106,15 +104,12 @@ def average_pool_backward(
     first: int, last: int, dy: Array, dx: Array, window: Array, adds: bool, clears: bool
 ) -> None:
     """Units are images; adds: whether windows overlap; clears: whether pixels must be 0 before."""
-    high, wide, size = dx.shape[1], dx.shape[2], dx.strides[0] // dx.itemsize
+    size = dx.strides[0] // dx.itemsize
     for image in range(first, last):
         if clears:
             _clear(dx, image * size, size)
         for p in range(dy.shape[1]):
-            begin = p * window[1, 0] - window[2, 0]
-            top = dx.ctypes.data + image * dx.strides[0] + begin * dx.strides[1]
-            rows = max(0, -begin), min(window[0, 0], high - begin)
-            taps = top, rows[0], rows[1], window[0, 1], -window[2, 1], window[1, 1], wide, dx.shape[3]
+            taps = _taps(dx, image, p, window)
             share = dy.ctypes.data + image * dy.strides[0] + p * dy.strides[1]
             _average_back(dx, taps, (dy.shape[2], share, adds))
 

@@ -73,15 +73,11 @@ class Product:
         out: Strided,
         depth: Any,
         height: Any,
-        goes_on: Any,
         memory: Any,
     ) -> None:
-        """Take the operands, their common extent, the rows of a tile and memory for packing, in LLVM values.
-
-        `goes_on` says whether sums go on from what the result holds.
-        """
+        """Take the operands, their common extent, the rows of a tile and memory for packing, in LLVM values."""
         self.lines, self.builder, self.depth, self.height = lines, lines.builder, depth, height
-        self.left, self.right, self.out, self.goes_on = left, right, out, goes_on
+        self.left, self.right, self.out = left, right, out
         self.element, self.width = WORD(lines.size), 2 * lines.lanes
         self._panel = lines.memory(2 * DEPTH)
         self._packed, self._block_rows = memory, WORKING // (DEPTH * lines.size) - TALL
@@ -131,7 +127,7 @@ class Product:
             pack(lines, source, smaller(builder, rest, WORD(self.width)), block.deep, target)
         masks = [lines.mask(builder.sub(rest, WORD(n * lines.lanes))) for n in range(2)]
         starts = [self._start(bias, column, n, mask) for n, mask in enumerate(masks)]
-        fresh = builder.and_(builder.icmp_signed("==", block.begin, WORD(0)), builder.not_(self.goes_on))
+        fresh = builder.icmp_signed("==", block.begin, WORD(0))
         address = builder.select(packs, self._panel, source.address)
         stride = builder.select(packs, WORD(2 * REGISTER_BYTES), source.row)
         panel = Strip(address, stride, block.deep, rest, masks, starts, fresh)
@@ -168,14 +164,13 @@ def multiply(
     depth: Any,
     height: Any,
     bias: Any,
-    goes_on: Any,
     memory: Any,
 ) -> Any:
     """Add up left @ right in an area of out.
 
     left, right, out: (address, bytes to the next row, to the next column); area: (row, stop, column, stop);
-    bias: an array with one element for each column, or of no elements, where sums begin; goes_on: whether they go
-    on from what out holds instead; memory: the address of `WORKING` bytes.
+    bias: an array with one element for each column, or of no elements, where sums begin; memory: the
+    address of `WORKING` bytes.
     """
 
     def generate(context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
@@ -186,4 +181,4 @@ def multiply(
         Product(lines, left, right, out, arguments[4], arguments[5], *arguments[7:]).emit(area, offset)
         return context.get_dummy_value()
 
-    return types.none(left, right, out, area, depth, height, bias, goes_on, memory), generate
+    return types.none(left, right, out, area, depth, height, bias, memory), generate

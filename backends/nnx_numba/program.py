@@ -9,7 +9,7 @@ import numpy as np
 
 from nnx.interface import Program, Tape
 from nnx_numba import team
-from nnx_numba.launches import Launch, collecting
+from nnx_numba.launches import Launch, record
 
 
 class NativeProgram:
@@ -40,17 +40,17 @@ class MixedProgram:
 
 def compile_tape(tape: Tape, is_native: Callable[[Any], bool]) -> Program:
     """Make a program of a tape, where `is_native` tells which kernels do nothing but launch."""
+    native = [is_native(call.kernel) and all(map(_stays, call.arguments)) for call in tape.calls]
+    calls = [_bound(call.kernel, call.arguments) for call in tape.calls]
+    found = iter(record([call for call, launches in zip(calls, native, strict=True) if launches]))
     parts: list[Callable[[], None] | list[Launch]] = []
-    for call in tape.calls:
-        if not (is_native(call.kernel) and all(map(_stays, call.arguments))):
-            parts.append(_bound(call.kernel, call.arguments))
-            continue
-        with collecting() as launches:
-            call.kernel(*call.arguments)
-        if parts and isinstance(parts[-1], list):
-            parts[-1] += launches
+    for call, launches in zip(calls, native, strict=True):
+        if not launches:
+            parts.append(call)
+        elif parts and isinstance(parts[-1], list):
+            parts[-1] += next(found)
         else:
-            parts.append(launches)
+            parts.append(next(found))
     if len(parts) == 1 and isinstance(parts[0], list):
         return NativeProgram(parts[0])
     return MixedProgram([_once(part) if isinstance(part, list) else part for part in parts])

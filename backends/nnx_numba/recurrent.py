@@ -1,88 +1,11 @@
-"""What all recurrent networks share: packed weights, working memory, and how the work is dealt out."""
+"""Recurrent networks, one file each in `sequences`."""
 
 from __future__ import annotations
 
-from typing import Any
-
-import numpy as np
-
-from nnx.interface import Array
-from nnx_numba.hostarrays import plain
-from nnx_numba.kernel import kernel
-from nnx_numba.launches import scratch
-from nnx_numba.lines import REGISTER_BYTES
-from nnx_numba.recurrence import pack_gates
-from nnx_numba.recurrence_backward import LINES, pack_turned
-from nnx_numba.sequences import padded
-
-_GRAIN = 60_000  # products of lines that are worth a thread: some ten microseconds
-_PACKED = 8192  # lines that take as long to pack
+from nnx_numba.sequences.gru import Gru
+from nnx_numba.sequences.lstm import Lstm
+from nnx_numba.sequences.simple_rnn import SimpleRnn
 
 
-@kernel
-def pack_weights(first: int, last: int, u: Array, panels: Array, turned: bool) -> None:
-    """Pack for the way forward, or, turned, backward; units are panels. One kernel compiles the copying once."""
-    if turned:
-        pack_turned(first, last, u, panels)
-    else:
-        pack_gates(first, last, u, panels, u.shape[1] // u.shape[0])
-
-
-_NO_LENGTHS = np.empty(0, np.int64)
-_NOTHING = {(kind, ndim): np.empty((0,) * ndim, kind) for kind in ("f", "d") for ndim in (1, 2, 3)}
-
-
-def or_nothing(like: Array, ndim: int, *arrays: Array | None) -> list[Array]:
-    """Return plain arrays, one without rows for None: it is no type of its own, for which to compile."""
-    nothing = _NOTHING[like.dtype.char, ndim]
-    return [nothing if array is None else plain(array) for array in arrays]
-
-
-def times(lengths: Array | None) -> Array:
-    """Return the lengths, or an array without any for None."""
-    return _NO_LENGTHS if lengths is None else plain(lengths)
-
-
-def _rooms(kind: Any, *shapes: tuple[int, ...]) -> list[Array]:
-    """Return working memory of several shapes, each from a 64-byte boundary on."""
-    sizes = [-(-int(np.prod(shape)) * kind.itemsize // 64) * 64 for shape in shapes]
-    memory = scratch((sum(sizes) + 64) // 8).view(np.uint8)
-    first = -memory.ctypes.data % 64
-    starts = [first + sum(sizes[:n]) for n in range(len(sizes))]
-    return [
-        memory[start : start + int(np.prod(shape)) * kind.itemsize].view(kind).reshape(shape)
-        for start, shape in zip(starts, shapes, strict=True)
-    ]
-
-
-def rows_of(steps: Array) -> Array:
-    """Show (N, T, F) as (N T, F)."""
-    return steps.reshape(steps.shape[0] * steps.shape[1], steps.shape[2])
-
-
-def dealt_out(y: Array, parts: int, rows: int) -> tuple[int, int]:
-    """Return the number of tiles of so many rows of y (N, T, H), and how many of them are worth a thread."""
-    count, steps, units = y.shape
-    lines = -(-units * y.itemsize // REGISTER_BYTES)
-    return -(-count // rows), max(1, _GRAIN // max(1, steps * units * parts * lines * rows))
-
-
-def forward_rooms(u: Array, y: Array, states: int) -> list[Array]:
-    """Return packed weights and memory for the states; h has two places."""
-    (count, _, units), lanes = y.shape, REGISTER_BYTES // y.itemsize
-    lines = -(-units // lanes)
-    rooms = _rooms(y.dtype, (lines * lanes, u.shape[1]), (states + 1, count, padded(units, lanes)))
-    pack_weights(lines, _PACKED // max(1, u.shape[1]), plain(u), rooms[0], False)
-    return rooms
-
-
-def backward_rooms(u: Array, y: Array, states: int) -> list[Array]:
-    """Return packed weights, and memory for states and their gradients, a step's slopes, and h before each step."""
-    (count, _, units), lanes = y.shape, REGISTER_BYTES // y.itemsize
-    lines = -(-units // lanes)
-    rooms = _rooms(
-        *(y.dtype, (lines * lanes, u.shape[1]), (2 * states, count, padded(units, lanes))),
-        *((count, padded(u.shape[1], lanes)), y.shape),
-    )
-    pack_weights(-(-lines // LINES), _PACKED // max(1, u.shape[1]), plain(u), rooms[0], True)
-    return rooms
+class Recurrent(SimpleRnn, Lstm, Gru):
+    """Kernels that go through sequences step by step."""

@@ -1,4 +1,9 @@
-"""One tile of a product: a few rows by one or two lines of sums, which stay in registers."""
+"""One tile of a product: a few rows by one or two lines of sums, which stay in registers.
+
+For matrices as they come: strides are numbers at run time, a result may be transposed, and tiles have the height
+that leaves least over. Where operands are laid out on purpose, less is needed, and more gained: see `images.sums`
+for rows a constant distance apart, and `sequences.forward` for sums that a formula takes over from registers.
+"""
 
 from __future__ import annotations
 

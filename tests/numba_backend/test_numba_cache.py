@@ -39,6 +39,15 @@ def test_an_edited_helper_is_compiled_anew_in_kernels_of_other_files(package: Pa
     assert outcome(start(INCREMENT, package)) == ["1", "1.5", "0"]
 
 
+def test_an_edited_helper_in_a_folder_below_is_noticed(package: Path) -> None:
+    stamp = "from nnx_numba.cache import source_stamp; print(source_stamp().hex())"
+    before = outcome(start(stamp, package))
+    assert outcome(start(stamp, package)) == before
+    helper = package / "nnx_numba" / "images" / "sums.py"
+    helper.write_text(helper.read_text() + "\n")
+    assert outcome(start(stamp, package)) != before
+
+
 def test_a_broken_cache_file_is_compiled_anew(package: Path) -> None:
     outcome(start(INCREMENT, package))
     files = list((package / "nnx_numba").rglob("*.nbc"))

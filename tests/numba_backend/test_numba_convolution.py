@@ -14,8 +14,8 @@ pytest.importorskip("numba")
 from nnx import reference
 from nnx.interface import Backend, Tape, Window
 from nnx_numba import team
-from nnx_numba.gathering import CHUNK
-from nnx_numba.windows import BLOCK_BYTES
+from nnx_numba.images.chunks import CHUNK
+from nnx_numba.images.readings import BLOCK_BYTES
 
 SAME = Window((3, 3), (1, 1), (1, 1), (1, 1))
 CASES = {

@@ -46,9 +46,9 @@ def test_gradients_are_added_in_the_order_of_the_tokens(
 
 def test_gradients_have_the_same_bits_on_two_threads(backend: Any) -> None:
     dy, tokens, found, before = normal(3000, 200), np.arange(3000) ** 2 % 41, [], team.num_threads()
-    with collecting() as launches:
+    with collecting() as recording:
         backend.embedding_backward(tokens, dy, np.empty((41, 200), np.float32))
-    assert launches[0].splits, "too little work to be dealt out"
+    assert recording.launches[0].splits, "too little work to be dealt out"
     for threads in (1, 2):
         backend.set_num_threads(threads)
         found.append(np.full((41, 200), np.nan, np.float32))

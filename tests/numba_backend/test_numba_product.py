@@ -112,11 +112,11 @@ def test_a_left_operand_that_is_packed_gives_the_same_bits(kind: str, monkeypatc
     for by_panels in (False, True):  # a call for a few panels does not pack, one for all of them does
         monkeypatch.setattr(linear, "way", lambda *_, by=by_panels: linear.Way(1.0, "direct", 8, by))
         out = np.empty((700, 200), kind)
-        with collecting() as launches:
+        with collecting() as recording:
             linear._multiply(a, b, None, out, (False, False))
-        for unit in range(launches[0].count if by_panels else 1):
-            last = unit + 1 if by_panels else launches[0].count
-            run_units(launches[0], unit, last)
+        for unit in range(recording.launches[0].count if by_panels else 1):
+            last = unit + 1 if by_panels else recording.launches[0].count
+            run_units(recording.launches[0], unit, last)
         assert_close(out, a, b, 0)
         found.append(out)
     np.testing.assert_array_equal(*found)

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import gc
 import threading
+import tracemalloc
 from typing import Any
 
 import numpy as np
 import pytest
 
 import nnx
-from nnx.interface import Tape
+from nnx.interface import Tape, Window
 from numba_backend.support import normal
 
 pytest.importorskip("numba")
@@ -96,6 +98,58 @@ def test_a_program_keeps_its_arrays_alive(backend: Any) -> None:
     program.run(1)
     assert loss == 4
     assert len(rubbish) == 20
+
+
+def record_products(backend: Any, sizes: list[int]) -> Any:
+    """Return a program of convolutions that pad images of so many rows."""
+    tape, w = Tape(), normal(3, 3, 4, 8)
+    for size in sizes:
+        x, y = normal(16, size, 40, 4), np.empty((16, size, 40, 8), "f4")
+        window = Window((3, 3), before=(1, 1), after=(1, 1))
+        tape.append(backend.conv2d, (x, w, None, y, window, 1, "identity", 0.0))
+    return tape, backend.compile(tape)
+
+
+def test_the_calls_of_a_program_share_the_scratch_of_the_largest(backend: Any) -> None:
+    def largest_and_sum(sizes: list[int]) -> tuple[int, int]:
+        _, program = record_products(backend, sizes)
+        bases = {}
+        for array in (array for launch in program._launches for array in launch.kept):
+            while isinstance(array, np.ndarray) and array.base is not None:
+                array = array.base
+            if isinstance(array, np.ndarray) and array.dtype == np.float64 and array.ndim == 1:
+                bases[id(array)] = array.nbytes
+        return max(bases.values()), sum(bases.values())
+
+    alone, _ = largest_and_sum([50])
+    assert largest_and_sum([20, 50, 30, 50]) == (alone, alone)
+
+
+def test_the_scratch_of_a_program_goes_with_it(backend: Any) -> None:
+    tape, program = record_products(backend, [500])
+    gc.collect()
+    scratch = 16 * 502 * 42 * 4 * 4
+    tracemalloc.start()
+    try:
+        again = backend.compile(tape)
+        held, _ = tracemalloc.get_traced_memory()
+        assert held > scratch
+        del again
+        gc.collect()
+        held, _ = tracemalloc.get_traced_memory()
+        assert held < scratch / 10
+    finally:
+        tracemalloc.stop()
+    program.run(1)
+
+
+def test_calls_that_share_scratch_find_what_they_put_there(backend: Any) -> None:
+    tape, program = record_products(backend, [20, 50, 30])
+    program.run(2)
+    for call in tape.calls:
+        found = call.arguments[3].copy()
+        call.kernel(*call.arguments)
+        np.testing.assert_array_equal(found, call.arguments[3])
 
 
 def test_two_models_train_at_once_as_they_do_alone(backend: Any) -> None:

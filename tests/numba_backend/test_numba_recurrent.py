@@ -14,12 +14,13 @@ from nnx.interface import FUSED, Tape
 
 pytest.importorskip("numba")
 
-from nnx_numba import gru, lstm, team
+from nnx_numba import team
 from nnx_numba.launches import collecting
 from nnx_numba.lines import REGISTER_BYTES
 from nnx_numba.program import NativeProgram
-from nnx_numba.recurrence import BLOCK, PANEL_BYTES, height
-from nnx_numba.simple_rnn import _SIMPLE
+from nnx_numba.sequences import gru, lstm
+from nnx_numba.sequences.forward import BLOCK, PANEL_BYTES, height
+from nnx_numba.sequences.simple_rnn import BACKWARD, FORWARD
 
 PARTS = {"simple_rnn": 1, "lstm": 4, "gru": 3}
 LANES = REGISTER_BYTES // 4
@@ -118,9 +119,9 @@ def test_sequences_of_every_size_agree_with_the_reference(
 @pytest.mark.parametrize("cell", PARTS)
 def test_any_number_of_threads_gives_the_same_bits(backend: Any, cell: str) -> None:
     problem, found, before = Problem(cell, (67, 40, 70)), [], team.num_threads()
-    with collecting() as launches:
+    with collecting() as recording:
         problem.found(backend)
-    assert sum(launch.splits for launch in launches) >= 3, "too little work to be dealt out"
+    assert sum(launch.splits for launch in recording.launches) >= 3, "too little work to be dealt out"
     for threads in (1, 2, 3):
         backend.set_num_threads(threads)
         found.append(problem.found(backend))
@@ -188,7 +189,7 @@ def test_calls_on_two_threads_at_once_keep_apart(backend: Any, cell: str) -> Non
 
 def compiled() -> int:
     """How many kernels there are."""
-    kernels = lstm.lstm, lstm.lstm_backward, gru.gru, gru.gru_backward, *_SIMPLE["tanh"]
+    kernels = lstm.lstm, lstm.lstm_backward, gru.gru, gru.gru_backward, FORWARD["tanh"], BACKWARD["tanh"]
     return sum(len(kernel._entries) for kernel in kernels)
 
 

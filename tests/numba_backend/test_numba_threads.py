@@ -71,7 +71,7 @@ def eager_threads(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Have two threads, and even small work dealt out."""
     before = team.num_threads()
     team.set_num_threads(2)
-    monkeypatch.setattr(linear, "_GRAIN", 1000)
+    monkeypatch.setattr(linear, "PRODUCTS", 1000)
     for module in ("activations", "dropout", "hostarrays", "columns", "updates", "indexing"):
         monkeypatch.setattr(f"nnx_numba.{module}.GRAIN", 1024, raising=False)
     yield

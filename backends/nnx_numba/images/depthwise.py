@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
+from llvmlite import ir
+
 from nnx.interface import Array
-from nnx_numba.gathering import ASIDE, CHUNK, SOURCES, TARGETS, address_of, list_rows, run_entry, word_at
+from nnx_numba.images.chunks import ASIDE, CHUNK, SOURCES, TARGETS, address_of, list_rows, run_entry, word_at
 from nnx_numba.internals import types
 from nnx_numba.jit import intrinsic
 from nnx_numba.kernel import kernel
-from nnx_numba.lanes import WORD
+from nnx_numba.lanes import WORD, fill
 from nnx_numba.lines import Lines, moved, words
 from nnx_numba.vectors import loop, smaller
 
@@ -49,34 +52,46 @@ class _Channels:
                 for total, place in zip(sums, places, strict=True):
                     lines.store(total.get(), builder.add(word_at(builder, self._targets, place), step), mask)
 
-    def correlate(self, count: Any, gradient: Any, out: Any, fresh: Any) -> None:
+    def sum_gradients(self, count: Any, gradient: Any, out: Any, fresh: Any) -> None:
         """Add up what `count` places say of the weights of all taps, and behind them of the bias."""
         builder, lines, row = self.builder, self.lines, self._bytes(self.channels)
-        sums = [lines.variable() for _ in range(TOGETHER)]
         with loop(builder, WORD(0), self.channels, lines.lanes) as channel:
             mask, step = lines.mask(builder.sub(self.channels, channel)), self._bytes(channel)
-            first, held = builder.add(gradient, step), lines.mask_if(builder.not_(fresh), mask)
-            begin = builder.add(out, step)
+            first, begin = builder.add(gradient, step), builder.add(out, step)
+            masks = mask, lines.mask_if(builder.not_(fresh), mask)
             with loop(builder, WORD(0), self.taps, TOGETHER) as tap:
                 taps = self._together(tap, self.taps)
                 offsets = [builder.add(self._offset(place), step) for place in taps]
                 targets = [moved(builder, begin, (place, row)) for place in taps]
-                for total, target in zip(sums, targets, strict=True):
-                    total.set(lines.load(target, held))
-                with loop(builder, WORD(0), count) as n:
-                    share = lines.load(moved(builder, first, (n, row)), mask)
+
+                def products(share: Any, n: Any, mask: Any = mask, offsets: Any = offsets) -> list[tuple[Any, Any]]:
                     source = word_at(builder, self._sources, n)
-                    for total, offset in zip(sums, offsets, strict=True):
-                        value = lines.load(builder.add(source, offset), mask)
-                        total.set(lines.added(total.get(), value, share))
-                for total, target in zip(sums, targets, strict=True):
-                    lines.store(total.get(), target, mask)
+                    return [(lines.load(builder.add(source, offset), mask), share) for offset in offsets]
+
+                self._add_up(count, first, targets, masks, products)
+            ones = fill(builder, lines.type, ir.Constant(lines.element, 1.0))
             target = moved(builder, begin, (self.taps, row))
-            sums[0].set(lines.load(target, held))
-            with loop(builder, WORD(0), count) as n:
-                share = lines.load(moved(builder, first, (n, row)), mask)
-                sums[0].set(builder.fadd(sums[0].get(), share))
-            lines.store(sums[0].get(), target, mask)
+            self._add_up(count, first, [target], masks, lambda share, _: [(ones, share)])
+
+    def _add_up(
+        self,
+        count: Any,
+        gradient: Any,
+        targets: list[Any],
+        masks: tuple[Any, Any],
+        products: Callable[[Any, Any], list[tuple[Any, Any]]],
+    ) -> None:
+        """Add a product for every target and place; masks: the channels, and those that go on from the targets."""
+        builder, lines, row = self.builder, self.lines, self._bytes(self.channels)
+        sums = [lines.variable() for _ in targets]
+        for total, target in zip(sums, targets, strict=True):
+            total.set(lines.load(target, masks[1]))
+        with loop(builder, WORD(0), count) as n:
+            share = lines.load(moved(builder, gradient, (n, row)), masks[0])
+            for total, factors in zip(sums, products(share, n), strict=True):
+                total.set(lines.added(total.get(), *factors))
+        for total, target in zip(sums, targets, strict=True):
+            lines.store(total.get(), target, masks[0])
 
     def _bytes(self, channel: Any) -> Any:
         return self.builder.mul(channel, WORD(self.lines.size))
@@ -106,7 +121,7 @@ def _weigh(_context: Any, memory: Any, pieces: Any, weights: Any, bias: Any, cha
 
 
 @intrinsic
-def _correlate(
+def _sum_gradients(
     _context: Any,
     memory: Any,
     pieces: Any,
@@ -123,7 +138,7 @@ def _correlate(
         lines = Lines(builder, context.get_data_type(like.dtype))
         taps = _table(context, builder, signature.args[1], arguments[1])
         emitted = _Channels(lines, arguments[0], taps, arguments[4])
-        emitted.correlate(arguments[5], arguments[2], arguments[3], arguments[6])
+        emitted.sum_gradients(arguments[5], arguments[2], arguments[3], arguments[6])
         return context.get_dummy_value()
 
     return types.none(memory, pieces, gradient, out, channels, count, fresh, like), generate
@@ -164,10 +179,10 @@ def convolve_channels(
 
 
 @kernel
-def correlate_channels(
+def sum_channel_gradients(
     first: int, last: int, memory: int, x: Array, places: Array, pieces: Array, dz: Array, parts: Array, chunks: int
 ) -> None:
-    """As `correlate`, with parts (parts, taps + 1, C); units are parts of the places."""
+    """As `sum_gradients`, with parts (parts, taps + 1, C); units are parts of the places."""
     total, source = dz.shape[0], (x.ctypes.data, x.strides[0])
     for unit in range(first, last):
         begin, out = unit * chunks * CHUNK, parts.ctypes.data + unit * parts.strides[0]
@@ -175,4 +190,4 @@ def correlate_channels(
             count = min(CHUNK, total - start)
             list_rows(memory + SOURCES, source, places, x.itemsize, start, count, memory)
             gradient = dz.ctypes.data + start * dz.strides[0]
-            _correlate(memory, pieces, gradient, out, dz.shape[1], count, start == begin, x)
+            _sum_gradients(memory, pieces, gradient, out, dz.shape[1], count, start == begin, x)

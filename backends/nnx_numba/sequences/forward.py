@@ -10,13 +10,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from nnx_numba.cells import Cell
+from nnx_numba.grids import Grid, columns, grids
 from nnx_numba.internals import types
 from nnx_numba.jit import intrinsic
 from nnx_numba.lanes import WORD, Value
 from nnx_numba.lines import REGISTER_BYTES, REGISTERS, Lines, Strided, moved
 from nnx_numba.packing import pack
-from nnx_numba.sequences import Grid, States, Time, columns, grids
+from nnx_numba.sequences.cells import Cell
+from nnx_numba.sequences.states import States, Time
 from nnx_numba.vectors import loop, smaller
 
 BLOCK = 64
@@ -33,7 +34,11 @@ def height(lines: int) -> int:
 
 
 def run_down(lines: Lines, sums: list[list[Any]], left: list[Any], panel: Any, deep: Any) -> None:
-    """Add the product of rows of elements and a panel of lines to sums in registers."""
+    """Add the product of rows of elements and a panel of lines to sums in registers.
+
+    The tiles of `tiles` and `images.sums` write their sums out; here there are as many lines to a row as a cell has
+    parts, and who calls decides where sums come from and who takes them over.
+    """
     builder, width = lines.builder, len(sums[0])
     with loop(builder, WORD(0), deep) as k:
         place = moved(builder, panel, (k, WORD(width * REGISTER_BYTES)))
@@ -46,21 +51,21 @@ def run_down(lines: Lines, sums: list[list[Any]], left: list[Any], panel: Any, d
 
 @dataclass(frozen=True)
 class Run:
-    """The arrays of a run forward; what is not given has no rows.
+    """The arrays of a run forward; what is not given has no rows, and of what a cell has none there is no array.
 
     Attributes:
-        xw: inputs (N, T, parts H); panels: packed weights; bias: (parts H,).
+        xw: inputs (N, T, parts H); panels: packed weights; bias: (parts H,), if any.
         first, each, last: every state before the first step (N, H), after each (N, T, H), after the last (N, H).
-        gates: (N, T, gates H).
+        gates: (N, T, gates H), if any.
     """
 
     xw: Grid
     panels: Grid
-    bias: Grid
+    bias: list[Grid]
     first: list[Grid]
     each: list[Grid]
     last: list[Grid]
-    gates: Grid
+    gates: list[Grid]
 
 
 @dataclass(frozen=True)
@@ -143,10 +148,11 @@ class Forward:
             lines.store(total.get(), place)
 
     def _bias(self, part: int, column: Any, mask: Any) -> Any:
-        given = self._run.bias.given
-        place = self._run.bias.at(self._column(part, column))
-        place = self._builder.select(given, place, self._run.panels.address)
-        return self._lines.load(place, self._lines.mask_if(given, mask))
+        total = self._lines.zeros
+        for bias in self._run.bias:
+            place = self._builder.select(bias.given, bias.at(self._column(part, column)), self._run.panels.address)
+            total = self._lines.load(place, self._lines.mask_if(bias.given, mask))
+        return total
 
     def _column(self, part: int, column: Any) -> Any:
         """The column of one part of several that lie side by side."""
@@ -159,7 +165,9 @@ class Forward:
         places = [self._states.at(2 * n if n else slot, row, column) for n in range(cell.states)]
         targets = [self._states.at(2 * n if n else other, row, column) for n in range(cell.states)]
         kept = [each.at(row, t, column) for each in self._run.each]
-        kept += [self._run.gates.at(row, t, self._column(part, column)) for part in range(cell.gates)]
+        kept += [
+            gates.at(row, t, self._column(part, column)) for gates in self._run.gates for part in range(cell.gates)
+        ]
         before = [lines.load(place) for place in places]
         real = self._time.is_real(t, self._time.length(row))
         with builder.if_else(real) as (then, otherwise):

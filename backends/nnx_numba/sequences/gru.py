@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from nnx.interface import Array
-from nnx_numba.cells import GRU
-from nnx_numba.hostarrays import plain
+from nnx_numba.hostarrays import or_nothing, plain
 from nnx_numba.kernel import kernel
 from nnx_numba.linear import Linear, sum_rows
-from nnx_numba.recurrence import forward, height
-from nnx_numba.recurrence_backward import HEIGHT, backward
-from nnx_numba.recurrent import backward_rooms, dealt_out, forward_rooms, or_nothing, rows_of, times
+from nnx_numba.sequences.backward import HEIGHT, backward
+from nnx_numba.sequences.cells import GRU
+from nnx_numba.sequences.forward import forward, height
+from nnx_numba.sequences.rooms import backward_rooms, dealt_out, forward_rooms, rows_of, times
 
 _HEIGHT = height(GRU.parts)
 _gru, _gru_backward = forward(GRU), backward(GRU)
@@ -32,7 +32,7 @@ def gru(
 ) -> None:
     """Sums begin with the bias."""
     begin, stop = first * _HEIGHT, min(last * _HEIGHT, y.shape[0])
-    _gru(begin, stop, (xw, panels, b, (h0,), (y,), (h_last,), gates), lengths, states, reverse, 0.0)
+    _gru(begin, stop, (xw, panels, (b,), (h0,), (y,), (h_last,), (gates,)), lengths, states, reverse, 0.0)
 
 
 @kernel
@@ -56,7 +56,7 @@ def gru_backward(
 ) -> None:
     """All but du and db."""
     begin, stop = first * HEIGHT, min(last * HEIGHT, y.shape[0])
-    arrays = (panels, (h0,), (y,), gates, dy, (dh_last,), (dxw, dhu), before, (dh0,))
+    arrays = (panels, (h0,), (y,), (gates,), dy, (dh_last,), (dxw, dhu), before, (dh0,))
     _gru_backward(begin, stop, arrays, lengths, (states, slopes), reverse, 0.0)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from nnx.interface import Array
-from nnx_numba.gathering import (
+from nnx_numba.images.chunks import (
     ASIDE,
     CHUNK,
     PITCH,
@@ -18,24 +18,21 @@ from nnx_numba.gathering import (
     run_entry,
     word_at,
 )
+from nnx_numba.images.sums import FOLD, PANEL, Left, Result, Right, Sums, for_tiles
 from nnx_numba.internals import types
 from nnx_numba.jit import intrinsic
 from nnx_numba.kernel import kernel
 from nnx_numba.lanes import WORD
 from nnx_numba.lines import REGISTER_BYTES, Lines, moved, words
-from nnx_numba.sums import Left, Result, Right, Sums, tiles
 from nnx_numba.vectors import loop
-
-FOLD = 2
-"""Depths that share a line where the columns fill at most half of one."""
 
 
 def _panels(lines: Lines, columns: Any, emit: Callable[[Any, list[Any]], None]) -> None:
     """Emit `emit(column, masks)` for panels of two lines, and a last one of one line if that is enough."""
     builder = lines.builder
-    with loop(builder, WORD(0), columns, 2 * lines.lanes) as column:
+    with loop(builder, WORD(0), columns, PANEL * lines.lanes) as column:
         rest = builder.sub(columns, column)
-        masks = [lines.mask(builder.sub(rest, WORD(n * lines.lanes))) for n in range(2)]
+        masks = [lines.mask(builder.sub(rest, WORD(n * lines.lanes))) for n in range(PANEL)]
         with builder.if_else(builder.icmp_signed("<=", rest, WORD(lines.lanes))) as (one, two):
             with one:
                 emit(column, masks[:1])
@@ -90,7 +87,7 @@ class _Weighing:
             left = Left(moved(builder, self.memory, (row, WORD(PITCH))), PITCH, WORD(sums.fold * lines.size))
             sums.emit(height, left, right, Result(target, masks, fresh, starts))
 
-        tiles(builder, count, len(masks), tile)
+        for_tiles(builder, count, len(masks), tile)
 
     def _start(self, column: Any, n: int, mask: Any) -> Any:
         """What the sums of a line begin with: the bias, or 0."""
@@ -145,7 +142,7 @@ def convolve(
 ) -> None:
     """Weigh what windows lie on, and activate while it is in cache; units are chunks of places.
 
-    weights: (G, depth, lines of the group), see `packed_order`; activation: the address of a kernel's entry, or 0;
+    weights: (G, depth, lines of the group), see `pack_taps`; activation: the address of a kernel's entry, or 0;
     row: its arguments, of which units are elements of out.
     """
     size, total = x.itemsize, x.shape[0] * places.shape[0]

@@ -9,14 +9,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from nnx_numba.cells import Cell
+from nnx_numba.grids import Grid, columns, grids
 from nnx_numba.internals import types
 from nnx_numba.jit import intrinsic
 from nnx_numba.lanes import WORD, Value
 from nnx_numba.lines import REGISTER_BYTES, Lines, Strided, moved
 from nnx_numba.packing import pack
-from nnx_numba.recurrence import BLOCK, PANEL_BYTES, height, run_down
-from nnx_numba.sequences import Grid, States, Time, columns, grids
+from nnx_numba.sequences.cells import Cell
+from nnx_numba.sequences.forward import BLOCK, PANEL_BYTES, height, run_down
+from nnx_numba.sequences.states import States, Time
 from nnx_numba.vectors import loop, smaller
 
 LINES = 2
@@ -28,12 +29,12 @@ HEIGHT = height(LINES)
 
 @dataclass(frozen=True)
 class Back:
-    """The arrays of a run backward; what is not given has no rows.
+    """The arrays of a run backward; what is not given has no rows, and of what a cell has none there is no array.
 
     Attributes:
         panels: packed weights.
         first, each: for every state, (N, H) before the first step, (N, T, H) after each.
-        gates: (N, T, gates H).
+        gates: (N, T, gates H), if any.
         dy, dlast: gradients of the states after each step (N, T, H), and of every state after the last (N, H).
         slopes: gradients of the inputs (N, T, parts H), and of the products h U if they differ.
         before: takes the state h before each step (N, T, H), and 0 at padding.
@@ -43,7 +44,7 @@ class Back:
     panels: Grid
     first: list[Grid]
     each: list[Grid]
-    gates: Grid
+    gates: list[Grid]
     dy: Grid
     dlast: list[Grid]
     slopes: list[Grid]
@@ -105,7 +106,8 @@ class Backward:
         lines, builder, cell, back = self._lines, self._builder, self._cell, self._back
         before = [lines.load(moved(builder, place, (column, WORD(lines.size))), mask) for place in states]
         lines.store(before[0], back.before.at(row, t, column), mask)
-        gates = [lines.load(back.gates.at(row, t, self._column(n, column)), mask) for n in range(cell.gates)]
+        kept = [array.at(row, t, self._column(n, column)) for array in back.gates for n in range(cell.gates)]
+        gates = [lines.load(place, mask) for place in kept]
         after = [lines.load(each.at(row, t, column), mask) for each in back.each]
         places = [self._states.at(2 * n, row, column) for n in range(cell.states)]
         gradients = self._values([lines.load(place) for place in places])

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from nnx.interface import Array
-from nnx_numba.cells import LSTM
-from nnx_numba.hostarrays import plain
+from nnx_numba.hostarrays import or_nothing, plain
 from nnx_numba.kernel import kernel
 from nnx_numba.linear import Linear
-from nnx_numba.recurrence import forward, height
-from nnx_numba.recurrence_backward import HEIGHT, backward
-from nnx_numba.recurrent import backward_rooms, dealt_out, forward_rooms, or_nothing, rows_of, times
+from nnx_numba.sequences.backward import HEIGHT, backward
+from nnx_numba.sequences.cells import LSTM
+from nnx_numba.sequences.forward import forward, height
+from nnx_numba.sequences.rooms import backward_rooms, dealt_out, forward_rooms, rows_of, times
 
 _HEIGHT = height(LSTM.parts)
 _lstm, _lstm_backward = forward(LSTM), backward(LSTM)
@@ -21,7 +21,6 @@ def lstm(
     last: int,
     xw: Array,
     panels: Array,
-    none: Array,
     lengths: Array,
     h0: Array,
     c0: Array,
@@ -35,7 +34,7 @@ def lstm(
 ) -> None:
     """Sums begin with 0: the bias is in xw."""
     begin, stop = first * _HEIGHT, min(last * _HEIGHT, y.shape[0])
-    arrays = (xw, panels, none, (h0, c0), (y, cells), (h_last, c_last), gates)
+    arrays = (xw, panels, (), (h0, c0), (y, cells), (h_last, c_last), (gates,))
     _lstm(begin, stop, arrays, lengths, states, reverse, 0.0)
 
 
@@ -63,7 +62,7 @@ def lstm_backward(
 ) -> None:
     """All but du."""
     begin, stop = first * HEIGHT, min(last * HEIGHT, y.shape[0])
-    arrays = (panels, (h0, c0), (y, cells), gates, dy, (dh_last, dc_last), (dxw,), before, (dh0, dc0))
+    arrays = (panels, (h0, c0), (y, cells), (gates,), dy, (dh_last, dc_last), (dxw,), before, (dh0, dc0))
     _lstm_backward(begin, stop, arrays, lengths, (states, slopes), reverse, 0.0)
 
 
@@ -86,9 +85,9 @@ class Lstm(Linear):
     ) -> None:
         """All steps in one kernel."""
         panels, states = forward_rooms(u, y, 2)
-        plan, (none,) = dealt_out(y, 4, _HEIGHT), or_nothing(y, 1, None)
+        plan = dealt_out(y, 4, _HEIGHT)
         lstm(
-            *(*plan, plain(xw), panels, none, times(lengths), *or_nothing(y, 2, h0, c0)),
+            *(*plan, plain(xw), panels, times(lengths), *or_nothing(y, 2, h0, c0)),
             *(y, cells, h_last, c_last, gates, states, bool(reverse)),
         )
 

@@ -10,20 +10,20 @@ from typing import Any
 from llvmlite import ir
 
 from nnx.interface import Array
-from nnx_numba.gathering import ASIDE, CHUNK, LAST, PITCH, SOURCES, gather, list_rows
+from nnx_numba.images.chunks import ASIDE, CHUNK, LAST, PITCH, SOURCES, gather, list_rows
+from nnx_numba.images.sums import ONE_LINE, TWO_LINES, Left, Result, Right, Sums, for_tiles
 from nnx_numba.internals import types
 from nnx_numba.jit import intrinsic
 from nnx_numba.kernel import kernel
 from nnx_numba.lanes import WORD
 from nnx_numba.lines import REGISTER_BYTES, Lines, moved, words
-from nnx_numba.sums import ONE_LINE, TWO_LINES, Left, Result, Right, Sums, tiles
 from nnx_numba.vectors import loop
 
 _TALLEST = max(ONE_LINE[0], TWO_LINES[0])
 _COPY = -(-8 * _TALLEST // REGISTER_BYTES) * REGISTER_BYTES  # bytes for a tile's elements of one step
 
 
-class _Correlating:
+class _Gradients:
     """Emits products of the places' gradient, turned, with lines of gathered columns."""
 
     def __init__(self, lines: Lines, memory: Any, gradient: tuple[Any, Any], out: tuple[Any, Any]) -> None:
@@ -32,7 +32,7 @@ class _Correlating:
         self._gradient, self._out = gradient, out
 
     def emit(self, count: Any, rows: Any, deep: Any, flags: tuple[Any, Any]) -> None:
-        """Add the products of `count` places to rows of `deep` columns of the result; flags as in `_correlate`."""
+        """Add the products of `count` places to rows of `deep` columns of the result; flags: see below."""
         builder, lines = self.builder, self.lines
         low = builder.icmp_signed("<=", rows, WORD(ONE_LINE[0]))
         narrow = builder.icmp_signed("<=", deep, WORD(lines.lanes))
@@ -43,7 +43,7 @@ class _Correlating:
                     def tile(row: Any, height: int, width: int = width) -> None:
                         self._across(count, (row, rows), deep, flags, (height, width))
 
-                    tiles(builder, rows, width, tile)
+                    for_tiles(builder, rows, width, tile)
 
     def _across(self, count: Any, rows: Any, deep: Any, flags: tuple[Any, Any], size: tuple[int, int]) -> None:
         """Run tiles along some rows; rows: the first, and the one to stop before."""
@@ -83,7 +83,7 @@ class _Correlating:
 
 
 @intrinsic
-def _correlate(
+def _sum_gradients(
     _context: Any, memory: Any, gradient: Any, out: Any, count: Any, size: Any, flags: Any, like: Any
 ) -> Any:
     """Add the gradient, turned, times gathered columns.
@@ -95,7 +95,7 @@ def _correlate(
     def generate(context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
         lines = Lines(builder, context.get_data_type(like.dtype))
         gradient, out, size, flags = (_pair(builder, arguments[n]) for n in (1, 2, 4, 5))
-        _Correlating(lines, arguments[0], gradient, out).emit(arguments[3], size[0], size[1], flags)
+        _Gradients(lines, arguments[0], gradient, out).emit(arguments[3], size[0], size[1], flags)
         return context.get_dummy_value()
 
     return types.none(memory, gradient, out, count, size, flags, like), generate
@@ -121,7 +121,7 @@ def _put_ones(_context: Any, memory: Any, place: Any, count: Any, like: Any) -> 
 
 
 @kernel
-def correlate(
+def sum_gradients(
     first: int,
     last: int,
     memory: int,
@@ -156,4 +156,4 @@ def correlate(
                 gradient = dz.ctypes.data + start * wide + group * columns * size, wide
                 target = out + group * columns * apart, apart
                 flags = start == begin, (total - start - count) * dz.shape[1] < _TALLEST
-                _correlate(memory, gradient, target, count, (columns, blocks[n, 2] + ends), flags, x)
+                _sum_gradients(memory, gradient, target, count, (columns, blocks[n, 2] + ends), flags, x)

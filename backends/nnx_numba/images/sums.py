@@ -1,7 +1,9 @@
 """Tiles of sums whose rows lie a constant distance apart in the left operand.
 
 All elements of a step are thus reached from one address; with a distance known only at run time, every row would
-need a register of the processor, which has fewer of them than rows.
+need a register of the processor, which has fewer of them than rows. That is why the tiles of `tiles`, for matrices
+as they come, are less tall, and why these are tiles of their own; they also begin with a
+line per column, and share a line among depths where the columns would leave half of it empty.
 """
 
 from __future__ import annotations
@@ -22,10 +24,16 @@ ONE_LINE: tuple[int, int] = (16, 8) if REGISTERS == 32 else (12, 6)
 TWO_LINES: tuple[int, int] = (12, 6) if REGISTERS == 32 else (6, 3)
 """The same for tiles of two lines."""
 
+PANEL = 2
+"""Lines of a panel of weights."""
+
+FOLD = 2
+"""Depths that share a line where the columns fill at most half of one."""
+
 _INDEX = ir.IntType(32)
 
 
-def tiles(builder: Any, count: Any, width: int, emit: Callable[[Any, int], None]) -> None:
+def for_tiles(builder: Any, count: Any, width: int, emit: Callable[[Any, int], None]) -> None:
     """Emit `emit(row, height)` for tall tiles, and for small ones where those suffice."""
     tall, small = ONE_LINE if width == 1 else TWO_LINES
     tiles = builder.sdiv(builder.add(count, WORD(tall - small - 1)), WORD(tall))

@@ -25,6 +25,8 @@ Pair = tuple[int, int]
 BLOCK_BYTES = 1024
 """Bytes of a block of depth."""
 
+_KNOWN = 64  # readings that are kept; of the images' places each takes 16 bytes
+
 
 class Padding(NamedTuple):
     """Zeros around images of `extents`, rows and columns: `before`, and as many as make them `padded`."""
@@ -47,14 +49,14 @@ class Reading(NamedTuple):
         spots: where the rows of the result are.
         pieces: (where it is, its length, its place in the block) of every run of at most a register.
         blocks: (first piece, piece to stop before, depth, depths before) of every block of depth.
-        order: the depths, as indices (tap, channel of the group) in the order of `pieces`; tap is k L + l.
+        taps: those that the depth goes through, each with all of a group's channels; a tap is k L + l.
     """
 
     places: Offsets
     spots: Offsets
     pieces: Offsets
     blocks: Offsets
-    order: Offsets
+    taps: Offsets
 
 
 def forward_padding(window: Window, extents: Pair) -> Padding:
@@ -62,7 +64,7 @@ def forward_padding(window: Window, extents: Pair) -> Padding:
     return Padding(extents, window.before, window.padded(*extents))
 
 
-@lru_cache(256)
+@lru_cache(_KNOWN)
 def forward(window: Window, extents: Pair, channels: int, groups: int, outputs: int, itemsize: int) -> Reading:
     """Read padded images, and write places."""
     wide = window.padded(*extents)[1]
@@ -85,7 +87,7 @@ def backward_padding(window: Window, extents: Pair) -> Padding:
     return Padding(places, before, (high, wide))
 
 
-@lru_cache(256)
+@lru_cache(_KNOWN)
 def backward(
     window: Window, extents: Pair, channels: int, groups: int, outputs: int, itemsize: int
 ) -> tuple[Reading, ...]:
@@ -139,9 +141,8 @@ def _flat(axes: list[Offsets], wide: int) -> Offsets:
 
 def _reading(places: Offsets, spots: Offsets, offsets: Offsets, taps: Offsets, run: int, itemsize: int) -> Reading:
     depth = (offsets[:, None] + np.arange(run)).ravel()
-    order = (taps[:, None] * run + np.arange(run)).ravel()
     pieces = np.array(list(_pieces(depth, itemsize)), np.int64).reshape(-1, 3)
-    return Reading(places, spots, pieces, _blocks(pieces, depth.size, BLOCK_BYTES // itemsize), order)
+    return Reading(places, spots, pieces, _blocks(pieces, depth.size, BLOCK_BYTES // itemsize), taps)
 
 
 def _pieces(depth: Offsets, itemsize: int) -> Iterator[tuple[int, int, int]]:

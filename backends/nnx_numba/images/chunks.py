@@ -11,12 +11,12 @@ from typing import Any
 
 from llvmlite import ir
 
+from nnx_numba.images.readings import BLOCK_BYTES
 from nnx_numba.internals import types
 from nnx_numba.jit import intrinsic
 from nnx_numba.lanes import WORD, fill
 from nnx_numba.lines import REGISTER_BYTES, Lines, Variable, moved, words
 from nnx_numba.vectors import loop, loop_while, smaller
-from nnx_numba.windows import BLOCK_BYTES
 
 CHUNK = 96
 """Places of a chunk: whole tiles of every height."""

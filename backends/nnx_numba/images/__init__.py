@@ -1,0 +1,1 @@
+"""What convolutions and pools are made of."""
