@@ -121,7 +121,7 @@ def test_missing_data_set_tells_where_to_put_it(run_nnx, complaint, monkeypatch,
     monkeypatch.setenv("NNX_DATA", str(tmp_path))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     result = run_nnx("train", "mnist")
-    assert "Set NNX_DATA to a folder that holds it" in complaint(result)
+    assert "set NNX_DATA to a folder that holds " in complaint(result)
     assert result.exit_code == 1
 
 

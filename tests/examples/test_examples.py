@@ -121,5 +121,5 @@ def test_example_without_its_data_says_how_to_get_them(
         raise OSError(f"no network to reach {url}")
 
     monkeypatch.setattr("nnx.datasets.download.open_url", refuse)
-    with pytest.raises(DatasetUnavailableError, match="Set NNX_DATA to a folder that holds it"):
+    with pytest.raises(DatasetUnavailableError, match="set NNX_DATA to a folder that holds "):
         find("airline-lstm").run(epochs=1, backend="numpy")
