@@ -6,7 +6,9 @@ import functools
 import re
 import sys
 import threading
+import tomllib
 from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
 from typing import Any
 
 import hostcuda
@@ -21,6 +23,7 @@ from nnx.conformance import check_backend
 from nnx.errors import BackendUnavailableError
 from nnx_cupy import CupyBackend
 
+PYPROJECT = Path(__file__).parent.parent / "pyproject.toml"
 SEEDS = range(4)
 
 on_the_cpu = pytest.mark.skipif(hostcuda.unavailable() is not None, reason=str(hostcuda.unavailable()))
