@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from nnx.callbacks import EarlyStopping
 from nnx.datasets import Dataset
-from nnx.errors import OptionError, UnknownNameError
+from nnx.errors import OptionError
 from nnx.history import History
 from nnx.inputs import Examples
 from nnx.interface import Backend
@@ -67,8 +67,7 @@ class Experiment:
     Exactly one of epochs and iterations is a number.
 
     Raises:
-        UnknownNameError: there is no such dtype.
-        OptionError: patience has nothing to watch.
+        OptionError: there is no such dtype, or patience has nothing to watch.
     """
 
     layers: tuple[int, ...]
@@ -90,7 +89,7 @@ class Experiment:
     def __post_init__(self) -> None:
         """Check what no layer or optimizer checks."""
         if self.dtype not in DTYPES:
-            raise UnknownNameError("--dtype", self.dtype, DTYPES)
+            raise OptionError(f"--dtype must be {' or '.join(DTYPES)}, got {self.dtype!r}.")
         if self.patience is not None and not self.validation_split:
             raise OptionError("--patience watches the validation loss; give --validation-split too, such as 0.1.")
 

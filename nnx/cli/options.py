@@ -25,7 +25,7 @@ Seed = Annotated[
     int,
     typer.Option(
         "--seed",
-        parser=count("--seed", least=0),
+        parser=count("--seed", 0, 2**64 - 1),
         metavar="N",
         help="Decides initial weights, dropout masks and shuffles.",
     ),

@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Iterator
-from math import inf
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -64,14 +63,12 @@ Rate = Annotated[
         "Training",
         f"By default the optimizer's own: {RATES}.",
         "RATE",
-        parser=number("--learning-rate", 0, inf),
+        parser=number("--learning-rate", 0),
     ),
 ]
 L2 = Annotated[
     float,
-    _option(
-        "l2", "Training", "Lambda of the penalty lambda / (2 m) sum W^2.", "LAMBDA", parser=number("--l2", 0, inf)
-    ),
+    _option("l2", "Training", "Lambda of the penalty lambda / (2 m) sum W^2.", "LAMBDA", parser=number("--l2", 0)),
 ]
 BatchSize = Annotated[str, _option("batch-size", "Training", "Examples per step, or full for all at once.", "N")]
 Epochs = Annotated[
