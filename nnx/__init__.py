@@ -1,4 +1,20 @@
-"""nnx: write a neural network once, run it on NumPy, Numba or a CUDA GPU, and see that all three agree."""
+"""nnx: write a neural network once, run it on NumPy, Numba or a CUDA GPU, and see that all three agree.
+
+    (x, y), (x_test, y_test) = nnx.datasets.digits()
+    model = nnx.Sequential([nnx.Flatten(), nnx.Dense(64, "relu"), nnx.Dense(10)], seed=1)
+    model.compile("softmax_cross_entropy", nnx.Adam()).fit(x, y, epochs=20)
+    print(model.evaluate(x_test, y_test))
+
+Models: Sequential (compile, fit, evaluate, predict, stream, save), load, Stream, History.
+Layers: Dense, Activation, BatchNorm, LayerNorm, Dropout, SpatialDropout, Flatten, Reshape, Residual,
+    TimeDistributed, or a subclass of Layer;
+    for images Conv2D, MaxPool2D, AveragePool2D, GlobalAveragePool2D, and the same in 1D;
+    for sequences SimpleRNN, LSTM, GRU, Bidirectional, Embedding, and the function pad_sequences.
+Optimizers: SGD, Momentum, Nesterov, RMSprop, Adam, AdamW; their learning rates may be `schedules`.
+Engines: set_backend, use_backend, available_backends, set_num_threads; Backend to write one.
+Modules: callbacks, datasets, errors, initializers, losses, optimizers, schedules, and examples to read.
+The command line is `nnx --help`.
+"""
 
 from nnx import callbacks, datasets, errors, initializers, losses, optimizers, schedules
 from nnx.history import History

@@ -19,8 +19,13 @@ LINES = 30
 
 
 def code(language: str) -> str:
-    (block,) = re.findall(rf"```{language}\n(.*?)```", README.read_text(encoding="utf-8"), re.DOTALL)
-    return str(block)
+    """Return the first block; the one of Python is the backend."""
+    return blocks(language)[0]
+
+
+def blocks(language: str) -> list[str]:
+    found = re.findall(rf"```{language}\n(.*?)```", README.read_text(encoding="utf-8"), re.DOTALL)
+    return [str(block) for block in found]
 
 
 @pytest.fixture
@@ -41,6 +46,14 @@ def test_the_example_passes_the_conformance_kit(example: type[nnx.Backend], subj
     report = check_backend(example(), kernels=[subject])
     assert report.passed > 0
     assert not report.failures
+
+
+def test_checking_it_works_as_written(example: type[nnx.Backend], capsys: pytest.CaptureFixture[str]) -> None:
+    names: dict[str, Any] = {"ExampleBackend": example}
+    exec(compile(blocks("python")[1], str(README), "exec"), names)
+    assert names["report"].ok
+    shown = capsys.readouterr().out
+    assert all(subject in shown for subject in ("'arrays'", "'softmax'", "'conv2d'", "'lstm'"))
 
 
 def test_the_example_overrides_what_it_says(example: type[nnx.Backend]) -> None:

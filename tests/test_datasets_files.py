@@ -95,7 +95,7 @@ def test_a_wrong_answer_leaves_nothing_behind_and_the_error_says_why(
     serve({FIRST: answer, SECOND: answer})
     with pytest.raises(DatasetUnavailableError, match=reason) as caught:
         datasets.fetch("toy")
-    for part in ("'toy'", "NNX_DATA (not set)", str(cache), FIRST, SECOND, "Set NNX_DATA", FILE.sha256):
+    for part in ("'toy'", "NNX_DATA (not set)", str(cache), FIRST, SECOND, "set NNX_DATA", FILE.sha256):
         assert part in str(caught.value)
     assert files_below(cache) == []
 
@@ -182,7 +182,7 @@ def test_no_path_leads_out_of_the_cache(
 def test_an_unwritable_cache_is_reported_with_its_reason(cache: Path, serve: Serve) -> None:
     cache.write_text("a file where the folder should be")
     serve({FIRST: CONTENT, SECOND: CONTENT})
-    with pytest.raises(DatasetUnavailableError, match=r"(File exists|Not a directory).*Set NNX_DATA"):
+    with pytest.raises(DatasetUnavailableError, match=r"set NNX_DATA.*(File exists|Not a directory)"):
         datasets.fetch("toy")
 
 

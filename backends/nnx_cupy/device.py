@@ -13,7 +13,7 @@ from nnx.interface import Array, Memory
 
 _HINT = (
     "It needs an NVIDIA GPU with its driver, and CuPy for the driver's CUDA version (nvidia-smi shows it): "
-    "pip install 'nnx-framework[cuda13]', or 'nnx-framework[cuda12]' for CUDA 12."
+    "python -m pip install 'cupy-cuda13x[ctk]>=14', or 'cupy-cuda12x[ctk]>=14' for CUDA 12."
 )
 
 

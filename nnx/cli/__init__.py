@@ -20,6 +20,7 @@ from nnx.cli.group import Commands
 from nnx.cli.options import examples
 from nnx.cli.predict import predict
 from nnx.cli.train import train
+from nnx.cli.usage import Command
 
 __all__ = ["app", "main"]
 
@@ -31,12 +32,12 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.command("demo")(demo)
-app.command("train")(train)
-app.command("predict")(predict)
-app.command("backends")(list_backends)
-app.command("check")(check)
-app.command("bench")(bench)
+app.command("demo", cls=Command)(demo)
+app.command("train", cls=Command)(train)
+app.command("predict", cls=Command)(predict)
+app.command("backends", cls=Command)(list_backends)
+app.command("check", cls=Command)(check)
+app.command("bench", cls=Command)(bench)
 app.add_typer(data, name="data")
 app.add_typer(example, name="example")
 

@@ -14,6 +14,7 @@ import nnx
 from nnx import registry
 from nnx.cli.options import Json, examples
 from nnx.cli.output import check_writable, note, print_json, print_table, say, write_text
+from nnx.cli.usage import count, number
 from nnx.errors import NnxError, OptionError
 
 CHECKOUT = Path(nnx.__file__).resolve().parent.parent
@@ -30,7 +31,7 @@ Threads = Annotated[
     list[int] | None,
     typer.Option(
         "--threads",
-        min=1,
+        parser=count("--threads"),
         metavar="N",
         help="May be repeated. By default 1 and all cores; 1 if quick, all for a GPU.",
     ),
@@ -50,7 +51,10 @@ Against = Annotated[
     typer.Option("--against", metavar="FILE", help="The results to check against; by default the stored."),
 ]
 Margin = Annotated[
-    float | None, typer.Option("--margin", min=0.0, max=1.0, metavar="SHARE", help="How far a ratio may fall.")
+    float | None,
+    typer.Option(
+        "--margin", parser=number("--margin", 0, 1, closed=True), metavar="SHARE", help="How far a ratio may fall."
+    ),
 ]
 
 

@@ -8,12 +8,13 @@ import typer
 
 from nnx.cli.options import Json, examples
 from nnx.cli.output import print_json, print_table, say
+from nnx.cli.usage import Command
 from nnx.datasets import fetch, info, names, status
 
 data = typer.Typer(no_args_is_help=True, help="List data sets and download them.")
 
 
-@data.command("list")
+@data.command("list", cls=Command)
 @examples(
     "nnx data list",
 )
@@ -27,7 +28,7 @@ def list_data(json: Json = False) -> None:
         print_table(("name", "contents", "size", "place", "licence"), rows, numbers=("size",))
 
 
-@data.command("fetch")
+@data.command("fetch", cls=Command)
 @examples(
     "nnx data fetch mnist",
 )

@@ -13,7 +13,8 @@ import typer
 
 from nnx import Activation, Adam, BatchNorm, Dense, Dropout, Flatten, History, Sequential, datasets
 from nnx.cli.options import Json, Seed, examples
-from nnx.cli.output import make_folder, note, print_json, print_table, say, write_text
+from nnx.cli.output import make_folder, note, paragraph, print_json, print_table, say, write_text
+from nnx.cli.usage import count
 from nnx.datasets import Dataset
 from nnx.layers import Layer
 from nnx.learning_curve import Curve, draw_learning_curves
@@ -24,7 +25,10 @@ HIDDEN = (256, 128)
 Out = Annotated[
     Path, typer.Option("--out", metavar="DIR", help="Folder for the picture and the model; made if needed.")
 ]
-Epochs = Annotated[int, typer.Option("--epochs", min=1, metavar="N", help="How often to go through the examples.")]
+Epochs = Annotated[
+    int,
+    typer.Option("--epochs", parser=count("--epochs"), metavar="N", help="How often to go through the examples."),
+]
 
 
 @dataclass(frozen=True)
@@ -67,16 +71,15 @@ def demo(json: Json = False, out: Out = Path("runs/demo"), epochs: Epochs = 60, 
     digits, found = datasets.digits(), available_backends()
     outcomes = [_train(info, digits, epochs, seed) for info in found if info.available]
     files = _write(outcomes, digits, out)
-    tell = note if json else say
     if json:
         print_json(_describe(outcomes))
     else:
         _show(outcomes)
     for info in found:
         if not info.available:
-            tell(f"{info.name} left out: {info.reason}")
+            (note if json else paragraph)(f"{info.name} left out: {info.reason}")
     for contents, path in files.items():
-        tell(f"{contents}: {path}")
+        (note if json else say)(f"{contents}: {path}")
 
 
 def _train(info: BackendInfo, digits: Dataset, epochs: int, seed: int) -> Outcome:
@@ -133,12 +136,10 @@ def _describe(outcomes: Sequence[Outcome]) -> dict[str, Any]:
 
 
 def _show(outcomes: Sequence[Outcome]) -> None:
-    # Broken where a narrow terminal leaves room for the devices.
     numbers = ("test\naccuracy", "final\nloss", "max weight\ndifference", "seconds\nper epoch", "first\nepoch")
     rows = [
         (
             outcome.name,
-            outcome.device,
             f"{outcome.test_accuracy:.4f}",
             f"{outcome.history['loss'][-1]:.4f}",
             f"{outcome.difference(outcomes[0]):.1e}" if outcome is not outcomes[0] else "(first)",
@@ -147,4 +148,6 @@ def _show(outcomes: Sequence[Outcome]) -> None:
         )
         for outcome in outcomes
     ]
-    print_table(("backend", "device", *numbers), rows, numbers)
+    print_table(("backend", *numbers), rows, numbers)
+    for outcome in outcomes:  # below, since a column for the names of devices would be wide
+        paragraph(f"{outcome.name}: {outcome.device}")

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from nnx.callbacks import EarlyStopping
-from nnx.checks import check_number
 from nnx.datasets import Dataset
 from nnx.errors import OptionError
 from nnx.history import History
@@ -15,6 +14,7 @@ from nnx.inputs import Examples
 from nnx.interface import Backend
 from nnx.layers import Activation, BatchNorm, Dense, Dropout, Flatten, Layer
 from nnx.model import Sequential
+from nnx.network import DTYPES
 from nnx.optimizers import Optimizer, check_optimizer
 from nnx.training import split
 
@@ -67,7 +67,7 @@ class Experiment:
     Exactly one of epochs and iterations is a number.
 
     Raises:
-        OptionError: validation_split or patience is out of its range, or patience has nothing to watch.
+        OptionError: there is no such dtype, or patience has nothing to watch.
     """
 
     layers: tuple[int, ...]
@@ -88,7 +88,8 @@ class Experiment:
 
     def __post_init__(self) -> None:
         """Check what no layer or optimizer checks."""
-        check_number("--validation-split", self.validation_split, 0, 1)
+        if self.dtype not in DTYPES:
+            raise OptionError(f"--dtype must be {' or '.join(DTYPES)}, got {self.dtype!r}.")
         if self.patience is not None and not self.validation_split:
             raise OptionError("--patience watches the validation loss; give --validation-split too, such as 0.1.")
 

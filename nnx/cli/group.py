@@ -10,12 +10,10 @@ import typer
 from typer.core import TyperGroup
 
 from nnx.cli.output import note
+from nnx.cli.usage import UsageError
 from nnx.errors import NnxError, OptionError, UnknownNameError
 
 FAILED, USAGE, INTERRUPTED = 1, 2, 130
-
-# What a wrong command line raises. Its module depends on the version of typer, which carries click or imports it.
-_UsageError: type[Exception] = next(kind for kind in typer.BadParameter.mro() if kind.__name__ == "UsageError")
 
 
 class Commands(TyperGroup):
@@ -25,7 +23,7 @@ class Commands(TyperGroup):
         """Parse the command line, run the command and exit with its code."""
         try:
             code = super().main(*args, **{**extra, "standalone_mode": False})
-        except _UsageError as error:
+        except UsageError as error:
             _report_usage(error)
             code = USAGE
         sys.exit(code if isinstance(code, int) else 0)

@@ -9,6 +9,7 @@ from typing import Annotated, Any, TypeVar
 import typer
 
 from nnx import registry
+from nnx.cli.usage import count
 from nnx.interface import Backend
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON value to stdout instead of text.")]
@@ -20,7 +21,15 @@ BackendName = Annotated[
     ),
 ]
 
-Seed = Annotated[int, typer.Option("--seed", help="Decides initial weights, dropout masks and shuffles.")]
+Seed = Annotated[
+    int,
+    typer.Option(
+        "--seed",
+        parser=count("--seed", 0, 2**64 - 1),
+        metavar="N",
+        help="Decides initial weights, dropout masks and shuffles.",
+    ),
+]
 
 
 Command = TypeVar("Command", bound=Callable[..., Any])

@@ -32,6 +32,13 @@ def _print(text: str, to_stderr: bool) -> None:
     Console(stderr=to_stderr, soft_wrap=True).print(text, markup=False, highlight=False, emoji=False)
 
 
+def paragraph(text: str) -> None:
+    """Print text of results to stdout, in lines that are broken between words to fit; spaces are kept."""
+    from rich.text import Text
+
+    _print_lines(Text(text))
+
+
 def print_json(value: Any) -> None:
     """Print one JSON value, and nothing else, to stdout."""
     print(json.dumps(value, indent=2, allow_nan=False))
@@ -46,7 +53,6 @@ def print_table(headings: Sequence[str], rows: Iterable[Sequence[str]], numbers:
         numbers: the headings of those columns that are aligned to the right.
     """
     from rich import box
-    from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
@@ -55,10 +61,22 @@ def print_table(headings: Sequence[str], rows: Iterable[Sequence[str]], numbers:
         table.add_column(heading, justify="right" if heading in numbers else "left", overflow="fold")
     for row in rows:
         table.add_row(*map(Text, row))
+    _print_lines(table)
+
+
+def _print_lines(content: Any) -> None:
+    """Print what rich lays out to stdout, without blanks at the ends of lines."""
+    from rich.console import Console
+    from rich.text import Text
+
     console = Console()
     if not console.is_terminal and "COLUMNS" not in os.environ:
         console.width = _WIDTH_OF_FILES
-    console.print(table)
+    with console.capture() as laid_out:
+        console.print(content, highlight=False, markup=False, emoji=False)
+    for line in Text.from_ansi(laid_out.get()).split("\n"):
+        line.rstrip()
+        console.print(line, soft_wrap=True, highlight=False)
 
 
 def check_writable(option: str, path: Path | None) -> None:

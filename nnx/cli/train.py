@@ -15,7 +15,8 @@ from nnx.checks import ACTIVATIONS
 from nnx.cli.configuration import read_configuration, resolve_length
 from nnx.cli.experiment import DEFAULT_EPOCHS, Experiment, Result, parse_batch_size, parse_layers
 from nnx.cli.options import BackendName, Json, Seed, examples, find_backend
-from nnx.cli.output import check_writable, note, print_json, print_table, write_text
+from nnx.cli.output import check_writable, note, print_json, print_table, say, write_text
+from nnx.cli.usage import count, number
 from nnx.datasets.catalogue import images
 from nnx.errors import OptionError
 from nnx.history import History
@@ -47,26 +48,58 @@ Layers = Annotated[
 ActivationName = Annotated[str, _option("activation", "Network", _one_of(ACTIVATIONS), "NAME")]
 Init = Annotated[str, _option("init", "Network", "Initial weights. " + _one_of(INITIALIZERS), "NAME")]
 BatchNormFlag = Annotated[bool, _option("batch-norm", "Network", "Batch normalisation before each activation.")]
-DropoutRate = Annotated[float, _option("dropout", "Network", "Share dropped after each hidden layer.", "RATE")]
+DropoutRate = Annotated[
+    float,
+    _option(
+        "dropout", "Network", "Share dropped after each hidden layer.", "RATE", parser=number("--dropout", 0, 1)
+    ),
+]
 
 OptimizerName = Annotated[str, _option("optimizer", "Training", _one_of(OPTIMIZERS), "NAME")]
 Rate = Annotated[
-    float | None, _option("learning-rate", "Training", f"By default the optimizer's own: {RATES}.", "RATE")
+    float | None,
+    _option(
+        "learning-rate",
+        "Training",
+        f"By default the optimizer's own: {RATES}.",
+        "RATE",
+        parser=number("--learning-rate", 0),
+    ),
 ]
-L2 = Annotated[float, _option("l2", "Training", "Lambda of the penalty lambda / (2 m) sum W^2.", "LAMBDA")]
+L2 = Annotated[
+    float,
+    _option("l2", "Training", "Lambda of the penalty lambda / (2 m) sum W^2.", "LAMBDA", parser=number("--l2", 0)),
+]
 BatchSize = Annotated[str, _option("batch-size", "Training", "Examples per step, or full for all at once.", "N")]
 Epochs = Annotated[
     int | None,
     _option(
-        "epochs", "Training", f"How often to go through the examples. By default {DEFAULT_EPOCHS}.", "N", min=1
+        "epochs",
+        "Training",
+        f"How often to go through the examples. By default {DEFAULT_EPOCHS}.",
+        "N",
+        parser=count("--epochs"),
     ),
 ]
 Iterations = Annotated[
     int | None,
-    _option("iterations", "Training", "Training steps instead of epochs, rounded up to whole epochs.", "N", min=1),
+    _option(
+        "iterations",
+        "Training",
+        "Training steps instead of epochs, rounded up to whole epochs.",
+        "N",
+        parser=count("--iterations"),
+    ),
 ]
 ValidationSplit = Annotated[
-    float, _option("validation-split", "Training", "Share of the training part to set aside and measure.", "SHARE")
+    float,
+    _option(
+        "validation-split",
+        "Training",
+        "Share of the training part to set aside and measure.",
+        "SHARE",
+        parser=number("--validation-split", 0, 1),
+    ),
 ]
 Patience = Annotated[
     int | None,
@@ -75,7 +108,7 @@ Patience = Annotated[
         "Training",
         "End when the validation loss was not better for N epochs, with the best weights.",
         "N",
-        min=1,
+        parser=count("--patience"),
     ),
 ]
 Dtype = Annotated[str, _option("dtype", "Training", _one_of(DTYPES), "NAME")]
@@ -156,7 +189,7 @@ def train(
     model = experiment.network(len(images(known).classes), find_backend(backend))
     result = experiment.run(model, datasets.load(known))
     _write(known, result, save, csv, curve)
-    _report(known, result, json)
+    _report(known, result, json, {"Model": save, "Measurements": csv, "Learning curve": curve})
 
 
 def _write(dataset: str, result: Result, save: Path | None, csv: Path | None, curve: Path | None) -> None:
@@ -168,7 +201,7 @@ def _write(dataset: str, result: Result, save: Path | None, csv: Path | None, cu
         write_text(curve, draw_learning_curves(list(_curves(result.history)), f"Learning curve on {dataset}"))
 
 
-def _report(dataset: str, result: Result, json: bool) -> None:
+def _report(dataset: str, result: Result, json: bool, files: dict[str, Path | None]) -> None:
     if result.history.stopped:
         note(f"Ended after {result.history.epochs} epochs: {result.history.stopped}.")
     report = {
@@ -188,6 +221,9 @@ def _report(dataset: str, result: Result, json: bool) -> None:
     else:
         cells = ((name.replace("_", " "), _shown(value)) for name, value in report.items())
         print_table(("", f"nnx train {dataset}"), cells)
+        for contents, path in files.items():
+            if path is not None:
+                say(f"{contents}: {path}")
 
 
 def _shown(value: Any) -> str:

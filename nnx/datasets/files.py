@@ -100,20 +100,22 @@ def _download(entry: Entry, file: DataFile, remark: str) -> Path:
         )
     if not file.urls:
         why = f"nnx has no address to download it from; it was made from the data at {entry.page}."
-        raise _unavailable(entry, file, why + remark)
+        raise _unavailable(entry, file, "", why + remark)
     from nnx.datasets.download import download
 
     target = inside(cache_folder(), file.path)
     try:
         download(file, target)
     except DatasetUnavailableError as error:
-        raise _unavailable(entry, file, f"it could not be downloaded ({error}).{remark}") from None
+        action = f"run `nnx data fetch {entry.name}` where there is a network, or "
+        raise _unavailable(entry, file, action, f"it could not be downloaded ({error}).{remark}") from None
     return target
 
 
-def _unavailable(entry: Entry, file: DataFile, why: str) -> DatasetUnavailableError:
+def _unavailable(entry: Entry, file: DataFile, action: str, why: str) -> DatasetUnavailableError:
+    """Say first what to do, then what was tried."""
     return DatasetUnavailableError(
-        f"Data set {entry.name!r} is not here: no sound copy of {file.path} is in NNX_DATA "
-        f"({data_folder() or 'not set'}) or in the cache ({cache_folder()}), and {why} "
-        f"Set NNX_DATA to a folder that holds it as {file.path} ({file.size:,} bytes, SHA-256 {file.sha256})."
+        f"Data set {entry.name!r} is not here: {action}set NNX_DATA to a folder that holds {file.path}. "
+        f"No sound copy of it is in NNX_DATA ({data_folder() or 'not set'}) or in the cache ({cache_folder()}), "
+        f"and {why} The file has {file.size:,} bytes, SHA-256 {file.sha256}."
     )

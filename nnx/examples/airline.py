@@ -19,12 +19,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 import nnx
-from nnx.examples.outcome import Outcome
+from nnx.examples.outcome import Outcome, Row
 from nnx.schedules import Cosine
 
 EPOCHS = 200
 AHEAD = 24
 """Months to forecast; nothing of them is seen in training, not even by the scale of the data."""
+
+STEPWISE, STEPWISE_BASELINE = "network, one step ahead", "baseline, 12 months before"
+RUNNING, RUNNING_BASELINE = "network, free-running", "baseline, last year repeated"
+ERRORS, FORECASTS = "Errors, in thousands of passengers", "Forecasts, in thousands of passengers"
+MEANING = (
+    "One step ahead, each month is forecast from the real months before it; free-running, all 24 are forecast from "
+    "what was known before the first of them, so that the network reads its own forecasts. Passengers and errors "
+    "are in thousands: rmse is the root of the mean square of the errors, mae the mean of their magnitudes."
+)
 
 YEAR = 12
 BATCH_SIZE = 16
@@ -61,22 +70,26 @@ def run(layer: Recurrent, epochs: int = EPOCHS, seed: int = 1, backend: str | No
     before = logs[-AHEAD - 1 : -1]  # of each month to forecast, the one before
     actual, last_year = series.values[-AHEAD:], series.values[-AHEAD - YEAR : -AHEAD]
     forecasts = {
-        "one step ahead": np.exp(before + stepwise),
-        "12 months before": series.values[-AHEAD - YEAR : -YEAR],
-        "free-running": np.exp(before[0] + np.cumsum(running)),
-        "last year repeated": np.tile(last_year, AHEAD // YEAR),
+        STEPWISE: np.exp(before + stepwise),
+        STEPWISE_BASELINE: series.values[-AHEAD - YEAR : -YEAR],
+        RUNNING: np.exp(before[0] + np.cumsum(running)),
+        RUNNING_BASELINE: np.tile(last_year, AHEAD // YEAR),
     }
-    scores = {
-        f"{name}, {measure.__name__}": measure(values - actual)
-        for name, values in forecasts.items()
-        for measure in (rmse, mae)
-    }
-    columns = {"passengers": actual, **forecasts}
-    rows: list[dict[str, str | float]] = [
+    errors = {name: values - actual for name, values in forecasts.items()}
+    scores: tuple[Row, ...] = tuple(
+        {"forecast": name, "rmse": rmse(values), "mae": mae(values)} for name, values in errors.items()
+    )
+    columns = {"real": actual, **forecasts}
+    rows: tuple[Row, ...] = tuple(
         {"month": str(month), **{name: float(values[number]) for name, values in columns.items()}}
         for number, month in enumerate(series.months[-AHEAD:])
-    ]
-    return Outcome({**scores, "seconds": sum(history["seconds"])}, tuple(rows))
+    )
+    return Outcome(
+        model,
+        {"parameters": model.store.count(), "epochs": epochs, "seconds": sum(history["seconds"])},
+        (MEANING, *verdicts(errors)),
+        {ERRORS: scores, FORECASTS: rows},
+    )
 
 
 def one_step_ahead(model: nnx.Sequential, scaled: Values) -> Values:
@@ -93,6 +106,18 @@ def free_running(model: nnx.Sequential, known: Values) -> Values:
         window = np.array(values[-YEAR:])
         values.append(float(model.predict(window[None, :, None])[0, 0]))
     return np.array(values[-AHEAD:])
+
+
+def verdicts(errors: dict[str, Values]) -> tuple[str, ...]:
+    """Say, by the rmse, for either forecast, whether the network beats its baseline."""
+
+    def compare(network: str, baseline: str) -> str:
+        ours, theirs = rmse(errors[network]), rmse(errors[baseline])
+        outcome = "beats" if ours < theirs else "does not beat"
+        manner = network.removeprefix("network, ").capitalize()
+        return f"{manner}, the network {outcome} the baseline: rmse {ours:.1f} against {theirs:.1f}."
+
+    return compare(STEPWISE, STEPWISE_BASELINE), compare(RUNNING, RUNNING_BASELINE)
 
 
 def rmse(errors: Values) -> float:

@@ -49,6 +49,21 @@ def test_table_names_every_backend_and_every_file_that_it_wrote(run_nnx, tmp_pat
     assert {"numpy, training", "generic:numpy, validation", "epoch"} <= set(words)
 
 
+@pytest.mark.usefixtures("two_backends")
+def test_words_are_whole_in_a_narrow_terminal_whatever_the_device_is_called(run_nnx, monkeypatch):
+    device = "AMD EPYC, OpenBLAS Haswell (forced by OPENBLAS_CORETYPE), 2 threads on a large board"
+    found = [
+        BackendInfo("numpy", True, "", device),
+        BackendInfo("cupy", False, "No CUDA device was found. " * 5, ""),
+    ]
+    monkeypatch.setattr(sys.modules["nnx.cli.demo"], "available_backends", lambda: found)
+    monkeypatch.setenv("COLUMNS", "80")
+    lines = run_nnx("demo", "--epochs", "1").stdout.splitlines()
+    assert max(map(len, lines)) <= 80
+    assert device in " ".join(lines)
+    assert "No CUDA device was found. " * 4 in " ".join(lines)
+
+
 def test_published_settings_reach_their_accuracy_for_another_seed(run_nnx, monkeypatch):
     monkeypatch.setattr(sys.modules["nnx.cli.demo"], "available_backends", lambda: TWO[:1])
     (backend,) = json.loads(run_nnx("demo", "--json", "--seed", "3").stdout)["backends"]

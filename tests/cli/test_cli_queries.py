@@ -29,6 +29,21 @@ def test_help_shows_examples_that_begin_with_the_command(run_nnx, command):
     assert f"nnx {' '.join(command)}".strip() in result.stdout.split("Examples:")[1]
 
 
+def test_usage_names_arguments_without_braces_that_look_like_a_choice(run_nnx):
+    for command, arguments in (("train", "DATASET"), ("predict", "MODEL IMAGE..."), ("check", "BACKEND")):
+        (usage,) = (line for line in run_nnx(command, "--help").stdout.splitlines() if "Usage:" in line)
+        assert usage.strip() == f"Usage: nnx {command} [OPTIONS] {arguments}"
+
+
+def test_tables_have_no_blanks_at_the_ends_of_lines(run_nnx, monkeypatch):
+    for columns in ("80", "120"):
+        monkeypatch.setenv("COLUMNS", columns)
+        for words in (("backends",), ("data", "list"), ("example", "list")):
+            lines = run_nnx(*words).stdout.splitlines()
+            assert lines == [line.rstrip() for line in lines]
+            assert max(map(len, lines)) <= int(columns)
+
+
 def test_unknown_command_suggests_the_nearest(run_nnx, complaint):
     result = run_nnx("trian")
     assert complaint(result) == "error: No such command 'trian'. Did you mean 'train'? Try 'nnx --help'."

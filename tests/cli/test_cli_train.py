@@ -50,6 +50,11 @@ def test_table_for_people_has_no_colour_codes_when_it_is_not_shown_on_a_terminal
     assert "\x1b" not in result.stdout + result.stderr
 
 
+def test_files_that_were_written_are_named_below_the_table(run_nnx):
+    result = run_nnx("train", "digits", *SMALL, "--save", "model.h5", "--curve", "curve.svg")
+    assert result.stdout.splitlines()[-2:] == ["Model: model.h5", "Learning curve: curve.svg"]
+
+
 def test_all_outputs_are_written_whole_and_agree_with_the_report(run_nnx, tmp_path):
     outputs = ("--save", "model.h5", "--csv", "log.csv", "--curve", "curve.svg")
     extra = ("--validation-split", "0.2", "--batch-norm", "--dropout", "0.1", "--l2", "0.1")
@@ -84,8 +89,13 @@ def test_patience_ends_training_and_says_so(run_nnx):
         (("digits", "--optimizer", "adan"), "Did you mean 'adam'?"),
         (("digits", "--backend", "nunba"), "Did you mean 'numba'?"),
         (("digtis",), "Did you mean 'digits'?"),
-        (("digits", "--dtype", "float16"), "dtype must be"),
-        (("digits", "--dropout", "1"), "rate must be a number in [0, 1)"),
+        (("digits", "--dtype", "float16"), "--dtype must be float32 or float64, got 'float16'."),
+        (("digits", "--dropout", "1"), "--dropout must be a number in [0, 1), got '1'."),
+        (("digits", "--dropout", "nan"), "--dropout must be a number in [0, 1), got 'nan'."),
+        (("digits", "--learning-rate", "fast"), "--learning-rate must be a number of at least 0, got 'fast'."),
+        (("digits", "--l2", "inf"), "--l2 must be a number of at least 0, got 'inf'."),
+        (("digits", "--epochs", "2.5"), "--epochs must be a whole number of at least 1, got '2.5'."),
+        (("digits", "--seed", "-1"), "--seed must be a whole number from 0 to 18446744073709551615, got '-1'."),
         (("digits", "--validation-split", "1.5"), "--validation-split must be a number in [0, 1)"),
         (("digits", "--patience", "3"), "give --validation-split too"),
         (("digits", "--epochs", "1", "--iterations", "1"), "exclude each other"),
@@ -121,7 +131,7 @@ def test_missing_data_set_tells_where_to_put_it(run_nnx, complaint, monkeypatch,
     monkeypatch.setenv("NNX_DATA", str(tmp_path))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     result = run_nnx("train", "mnist")
-    assert "Set NNX_DATA to a folder that holds it" in complaint(result)
+    assert "set NNX_DATA to a folder that holds " in complaint(result)
     assert result.exit_code == 1
 
 
