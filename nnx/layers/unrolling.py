@@ -33,6 +33,9 @@ class UnrolledBackward(Protocol):
         Returns:
             dx, None where nothing before the layer can learn; and the gradient of each initial state, None where
             the run began with zeros.
+
+        Raises:
+            ShapeError, DtypeError, BackendError: a gradient is not like what it is the gradient of.
         """
         ...
 
@@ -117,7 +120,8 @@ class Recurrent(Layer):
             return run.y, lambda dy: run.backward(dy)[0]
         if self.return_state and len(run.states) > 1:
             return self.ops.join(*run.states), lambda dy: run.backward(None, self.ops.split(dy, self.units))[0]
-        return run.states[0], lambda dh: run.backward(None, (dh,))[0]
+        unused = (None,) * (len(run.states) - 1)
+        return run.states[0], lambda dh: run.backward(None, (dh, *unused))[0]
 
     def _carried(self, context: Context) -> tuple[Array, ...] | None:
         if context.states is None:
@@ -179,23 +183,23 @@ class Recurrent(Layer):
         if x.ndim != 3 or x.shape[2] != weight.shape[0]:
             raise ShapeError(f"{self!r} expects sequences (N, T, {weight.shape[0]}), got {tuple(x.shape)}.")
         xw = ops.linear(x, weight.value, bias and bias.value)  # (N, T, gates H), all steps in one product
-        run = self.recur(xw, context.lengths, self._check_states(states))
+        run = self.recur(xw, context.lengths, self._one_each(states))
 
         def backward(dy: Array | None, dstates: PerState = ()) -> tuple[Array | None, PerState]:
-            missing = (None,) * (len(self.state_names) - len(dstates))
-            dxw, initial = run.backward(dy, (*dstates, *missing))
+            dxw, initial = run.backward(dy, self._one_each(dstates if len(dstates) else None))
             into = weight.grad, bias and bias.grad
             dx = ops.linear_backward(x, xw, dxw, weight.value, *into, "identity", 0.0, self.wants_dx)
             return dx, initial
 
         return Unrolled(run.y, run.states, backward)
 
-    def _check_states(self, states: Sequence[Array | None] | None) -> PerState:
-        if states is None:
+    def _one_each(self, given: Sequence[Array | None] | None) -> PerState:
+        """Return one entry for each state; those that are arrays are checked where the kernel is called."""
+        if given is None:
             return (None,) * len(self.state_names)
-        if len(states) != len(self.state_names):
-            raise ShapeError(f"{self!r} has the states {', '.join(self.state_names)}, got {len(states)} of them.")
-        return tuple(states)
+        if len(given) != len(self.state_names):
+            raise ShapeError(f"{self!r} has the states {', '.join(self.state_names)}, got {len(given)} of them.")
+        return tuple(given)
 
     def recur(self, xw: Array, lengths: Array | None, states: PerState) -> Unrolled:
         """Run the kernel over what the inputs contribute, (N, T, gates H); its backward pass returns dxw."""

@@ -134,3 +134,13 @@ def test_lengths_that_are_not_int64_are_refused(backend: Backend, kind: Any) -> 
     x, lengths = bench.array(sequences()), bench.ops.asarray(LENGTHS, "int32")
     with pytest.raises(DtypeError, match=r"expects lengths of dtype int64, got .*int32"):
         bench.layer.forward(x, Context(True, lengths))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_gradients_of_the_last_states_that_do_not_fit_are_refused(backend: Backend, kind: Any) -> None:
+    bench = mount(kind(UNITS), SHAPE, backend)
+    run, count = bench.layer.unroll(bench.array(sequences()), bench.context()), len(bench.layer.state_names)
+    with pytest.raises(ShapeError, match=rf"has the states {', '.join(bench.layer.state_names)}, got 3 of them"):
+        run.backward(None, [state_of(bench, ROWS, UNITS)] * 3)
+    with pytest.raises(ShapeError, match=rf"_backward expects dh_last \({ROWS}, {UNITS}\), got "):
+        run.backward(None, [state_of(bench, ROWS, UNITS + 1)] * count)
