@@ -13,7 +13,7 @@ from nnx import Backend
 from nnx.conformance import Report, check_backend, checks
 from nnx.conformance.case import InPlace, Output
 from nnx.conformance.cases import CASES
-from nnx.errors import UnknownNameError
+from nnx.errors import OptionError, UnknownNameError
 from nnx.interface.arrays import Arrays
 from nnx.interface.generic import GenericBackend
 
@@ -62,6 +62,8 @@ def test_check_names_are_unique_so_that_each_can_be_selected() -> None:
 def test_unknown_kernel_is_reported_with_the_nearest_name() -> None:
     with pytest.raises(UnknownNameError, match=r"'sofmax'.*Did you mean 'softmax'"):
         checks(["sofmax"])
+    with pytest.raises(OptionError, match=r"kernels must name at least one kernel, or be None for all, got \[\]"):
+        check_backend("generic:numpy", kernels=[])
 
 
 class _Broken(GenericBackend):

@@ -26,10 +26,14 @@ BAD_X = [
     pytest.param(3.0, ShapeError, "x must have a batch axis first, got a single number.", id="a number"),
     pytest.param([], ShapeError, "x must have shape (N, 4), got (0,).", id="empty list"),
     pytest.param([[1, 2, 3, 4], [1, 2]], ShapeError, "x must be rectangular, got nested", id="ragged"),
-    pytest.param(X.astype(object), DtypeError, "x must hold real numbers, got dtype object.", id="objects"),
-    pytest.param(X.astype(complex), DtypeError, "x must hold real numbers, got dtype complex128.", id="complex"),
+    pytest.param(
+        X.astype(object), DtypeError, "got dtype object. Objects, such as None, are no numbers", id="objects"
+    ),
+    pytest.param(
+        X.astype(complex), DtypeError, "x must hold real numbers, got dtype complex128. Give real and", id="complex"
+    ),
     pytest.param(X.astype(str), DtypeError, "x must hold real numbers, got dtype <U", id="text"),
-    pytest.param("data", DtypeError, "x must hold real numbers, got dtype <U4.", id="a string"),
+    pytest.param("data", DtypeError, "got dtype <U4. Turn characters or words into numbers", id="a string"),
     pytest.param(
         np.ma.masked_greater(X, 1),
         DataError,
@@ -223,6 +227,29 @@ def test_bools_as_labels_of_too_few_outputs_are_refused_like_numbers() -> None:
     model = Sequential([Dense(1)], input_shape=(4,), backend="generic:numpy").compile("softmax_cross_entropy")
     with pytest.raises(DataError, match="labels y must be 0 to 0 for a model with 1 outputs, got 0 to 1"):
         model.fit(X, Y > 0)
+
+
+IMAGES = np.ones((2, 5, 6, 1))
+
+
+@pytest.mark.parametrize(
+    ("x", "shape", "says"),
+    [
+        (IMAGES[..., 0], (5, 6, 1), "got (2, 5, 6). Give the images an axis of channels: x[..., None]."),
+        (np.ones((2, 3, 5, 6)), (5, 6, 3), "got (2, 3, 5, 6). Channels come last: np.moveaxis(x, 1, -1)."),
+        (IMAGES[0], (5, 6, 1), "For a single example, add the batch axis: x[None]."),
+        (np.ones((2, 5, 6)), (5, 6, 3), "got (2, 5, 6)."),
+        (np.ones((2, 4, 6, 1)), (5, 6, 1), "got (2, 4, 6, 1)."),
+    ],
+    ids=["no channels", "channels first", "one image", "no colours", "smaller"],
+)
+def test_images_of_other_axes_are_refused_with_the_way_to_change_them(
+    x: Any, shape: tuple[int, ...], says: str
+) -> None:
+    model = Sequential([nnx.Conv2D(2, 3)], input_shape=shape, backend="generic:numpy")
+    with pytest.raises(ShapeError) as caught:
+        model.predict(x)
+    assert str(caught.value).endswith(says)
 
 
 @pytest.mark.parametrize("kind", [np.float16, np.int8, np.uint64, bool, np.longdouble])

@@ -62,3 +62,23 @@ def test_a_model_without_parameters_has_empty_buffers_and_still_predicts(backend
     np.testing.assert_array_equal(model.predict([[-1.0, 2.0]]), [[0.0, 2.0]])
     history = model.compile("mean_squared_error").fit([[-1.0, 2.0]], [[0.0, 0.0]], epochs=2)
     assert history["loss"] == [2.0, 2.0]
+
+
+def test_weights_are_listed_layer_by_layer_whatever_the_order_of_the_buffer() -> None:
+    layers = [nnx.Dense(3), nnx.BatchNorm(), nnx.Bidirectional(nnx.GRU(2, return_sequences=True)), nnx.LayerNorm()]
+    layers += [nnx.Residual([nnx.Dense(4), nnx.BatchNorm()]), *(nnx.Dense(4, bias=False) for _ in range(6))]
+    model = nnx.Sequential(layers, input_shape=(5, 2), backend="generic:numpy")
+    gru = ["weight", "recurrent_weight", "bias", "recurrent_bias"]
+    norm = ["gamma", "beta", "running_mean", "running_var"]
+    assert list(model.get_weights()) == [
+        "0.weight",
+        "0.bias",
+        *(f"1.{name}" for name in norm),
+        *(f"2.{half}.{name}" for half in (0, 1) for name in gru),
+        "3.gamma",
+        "3.beta",
+        "4.0.weight",
+        "4.0.bias",
+        *(f"4.1.{name}" for name in norm),
+        *(f"{index}.weight" for index in range(5, 11)),
+    ]

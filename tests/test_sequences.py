@@ -22,6 +22,15 @@ def test_sequences_stand_at_the_beginning_of_their_rows_and_the_value_after_them
         assert (row[len(sequence) :] == 9).all()
 
 
+@pytest.mark.parametrize("steps", [3, 5])
+def test_sequences_are_padded_to_the_steps_asked_for(steps: int) -> None:
+    x, lengths = nnx.pad_sequences(RAGGED, value=9, steps=steps)
+    assert x.shape == (3, steps, 2)
+    assert lengths.tolist() == [3, 1, 2]
+    assert (x[np.arange(steps) >= lengths[:, None]] == 9).all()
+    np.testing.assert_array_equal(x[0, :3], RAGGED[0])
+
+
 @pytest.mark.parametrize(
     ("sequences", "expected"),
     [
@@ -105,6 +114,14 @@ def test_sequences_are_copied_from_any_layout_and_left_alone() -> None:
         ),
         ([np.array([1], np.uint8)], {"value": -1}, OptionError, "value must be a number that uint8 can hold"),
         ([[1.0]], {"value": np.nan}, OptionError, "value must be a number in (-inf, inf), got nan"),
+        (
+            [[1], [1, 2, 3]],
+            {"steps": 2},
+            ShapeError,
+            "sequences[1] has 3 steps, more than steps=2; cut it, or give",
+        ),
+        ([[1]], {"steps": 0}, OptionError, "steps must be a whole number of at least 1, got 0"),
+        ([[1]], {"steps": 1.5}, OptionError, "steps must be a whole number of at least 1, got 1.5"),
         ([[1.0]], {"value": "0"}, OptionError, "value must be a number in (-inf, inf), got '0'"),
     ],
 )

@@ -40,6 +40,7 @@ from nnx import (
     TimeDistributed,
 )
 from nnx.configuration import from_config, to_config
+from nnx.errors import ShapeError
 from nnx.layers import LAYERS
 
 MAKE: dict[str, Callable[[], Layer]] = {
@@ -82,6 +83,24 @@ def test_the_configuration_makes_an_equal_layer(name: str) -> None:
     again = LAYERS[name](**layer.config())
     assert again.config() == layer.config()
     assert repr(again) == repr(layer)
+
+
+@pytest.mark.parametrize("name", LAYERS)
+def test_an_option_that_does_not_exist_is_refused_in_the_name_of_the_layer(name: str) -> None:
+    with pytest.raises(TypeError, match=rf"^{name}\.__init__\(\) got an unexpected keyword argument 'stride'"):
+        LAYERS[name](**MAKE[name]().config(), stride=2)
+
+
+def test_a_layer_is_shown_as_it_is_written() -> None:
+    shown = [repr(MAKE[name]()) for name in ("Dense", "Reshape", "MaxPool1D", "Bidirectional")]
+    assert shown == [
+        "Dense(3, activation='leaky_relu', init='glorot_uniform', bias=False, l2=0.1, alpha=0.2)",
+        "Reshape((2, -1))",
+        "MaxPool1D(pool_size=3, strides=1, padding='same')",
+        "Bidirectional(GRU(3, return_sequences=True), merge='sum')",
+    ]
+    with pytest.raises(ShapeError, match=r"^Dense\(3, activation='relu'\) expects inputs of at least one feature"):
+        Sequential([Dense(3, activation="relu")], input_shape=(), backend="generic:numpy")
 
 
 @pytest.mark.parametrize("name", [name for name in LAYERS if name not in HOLDING])

@@ -12,6 +12,7 @@ from nnx import (
     Backend,
     BatchNorm,
     Context,
+    Conv1D,
     Conv2D,
     Dense,
     Dropout,
@@ -62,6 +63,16 @@ def test_a_residual_adds_what_its_layers_make(backend: Backend) -> None:
 def test_a_residual_that_changes_the_shape_is_refused_when_the_model_is_built() -> None:
     with pytest.raises(ShapeError, match=r"Residual expects layers that keep the shape \(4,\), got \(5,\)"):
         Sequential([Residual([Dense(5)])], input_shape=(4,), backend="generic:numpy")
+
+
+@pytest.mark.parametrize(
+    ("layers", "shape"), [([Conv2D(2, 3)], (6, 5, 2)), ([MaxPool2D()], (6, 5, 2)), ([Conv1D(2, 3)], (6, 2))]
+)
+def test_a_residual_that_shrinks_its_inputs_is_told_of_padding(layers: list, shape: tuple[int, ...]) -> None:
+    with pytest.raises(ShapeError, match=r"out of them\. Give convolutions and pooling padding=.same. and strides"):
+        Sequential([Residual(layers)], input_shape=shape, backend="generic:numpy")
+    with pytest.raises(ShapeError, match=r"got \(6, 5, 3\) out of them\.$"):
+        Sequential([Residual([Conv2D(3, 1)])], input_shape=(6, 5, 2), backend="generic:numpy")
 
 
 def test_observers_see_every_layers_output(backend: Backend) -> None:

@@ -195,6 +195,13 @@ def test_the_gradient_of_the_first_layers_inputs_is_not_computed(backend: Backen
             ShapeError,
             "expects inputs (N, H, W, C), got examples of shape (28, 28). Put Reshape((28, 28, 1)) before it.",
         ),
+        (
+            lambda: Conv2D(8, 5),
+            (3, 32, 32),
+            ShapeError,
+            "of 3 x 32 with their padding; make the windows smaller, or",
+        ),
+        (lambda: Conv2D(8, 5), (3, 32, 32), ShapeError, 'padding="same". Channels come last: (N, H, W, C).'),
         (lambda: Conv2D(8, 3), (784,), ShapeError, "expects inputs (N, H, W, C), got examples of shape (784,)."),
         (
             lambda: Conv1D(8, 3),
@@ -236,6 +243,7 @@ def test_what_does_not_fit_is_refused_when_the_model_is_built(
         ({"dilation_rate": -1}, OptionError, "dilation_rate must be a whole number of at least 1, got -1"),
         ({"groups": 0}, OptionError, "groups must be a whole number of at least 1, got 0"),
         ({"padding": "full"}, OptionError, 'padding must be "valid", "same", a whole number, or (before, after)'),
+        ({"padding": "SAME"}, OptionError, "padding must be 'same', in small letters, got 'SAME'."),
         ({"padding": -1}, OptionError, "padding must be a whole number of at least 0, got -1"),
         ({"padding": (1, 2)}, OptionError, "such as ((1, 1), (2, 2)), got (1, 2)"),
         ({"padding": ((1, 1),)}, OptionError, "such as ((1, 1), (2, 2)), got ((1, 1),)"),
