@@ -131,11 +131,11 @@ def _convolve(
 
 def _images_gradient(gradient: Array, w: Array, dx: Array, window: Window, groups: int) -> None:
     padding = readings.backward_padding(window, dx.shape[1:3])
-    remainders = readings.backward(window, dx.shape[1:3], dx.shape[3], groups, gradient.shape[3], dx.itemsize)
-    packings = [_Weights(w, reading, groups, True) for reading in remainders]
+    phases = readings.backward(window, dx.shape[1:3], dx.shape[3], groups, gradient.shape[3], dx.itemsize)
+    packings = [_Weights(w, reading, groups, True) for reading in phases]
     memory, *room = rooms(dx.dtype, _padded_shape(gradient, padding), *((part.size,) for part in packings))
     padded = _padded(gradient, padding, memory)
-    for reading, packing, weights in zip(remainders, packings, room, strict=True):
+    for reading, packing, weights in zip(phases, packings, room, strict=True):
         packing.pack(weights)
         _convolve(padded, reading, weights, None, dx, groups, 0, NO_WORDS)
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import NamedTuple
 
 import numpy as np
 
 from nnx import interface
 from nnx.interface import Array, Window
+from nnx.interface.windows import Phase
 from nnx_numpy.activations import FORWARD, FROM_OUTPUT
 from nnx_numpy.blocks import as_rows, by_blocks, column_sums
 from nnx_numpy.columns import Grid, Pair, as_matrix, blocks, columns, padded
@@ -64,7 +64,7 @@ class Convolution(interface.convolution.Convolution):
         activation: str,
         alpha: float,
     ) -> None:
-        """dw block by block; dx as a convolution of dz with the weights turned over, see `_phases`."""
+        """dw block by block; dx as a convolution of dz with the weights turned over, see `Window.phases`."""
         if dz is not None:
             by_blocks(plan, FROM_OUTPUT[activation], (y, dy, dz), alpha)
         gradient = plan.flat("gradient", dy).reshape(dy.shape) if dz is None else dz
@@ -140,53 +140,32 @@ def _weight_gradient(plan: Plan, x: Array, dz: Array, dw: Array, window: Window)
         plan(np.add, dw, partial, dw)
 
 
-class _Phase(NamedTuple):
-    """The pixels of an axis that the same taps lie on: every `stride`-th one."""
-
-    first: int  # pixel
-    pixels: int
-    taps: slice  # of the kernel, from the last to the first
-    start: int  # the place whose last tap lies on the first pixel; may lie outside
-    size: int
-    dilation: int  # places from tap to tap
-
-
-def _phases(extent: int, axis: int, window: Window) -> list[_Phase]:
-    """Cut an axis of the images into phases.
-
-    A padded pixel s i + r, s being the stride, is under the taps k with k dilation = s m + r, of the window at the
-    place i - m. So the gradient of each phase is a convolution of its own, of stride 1 over the places: nothing
-    is added twice, and all is done by products.
-    """
-    size, stride = window.size[axis], window.stride[axis]
-    before, gap = window.before[axis], window.dilation[axis]
-    phases = []
-    for rest in range(stride):
-        taps = [tap for tap in range(size) if tap * gap % stride == rest]
-        places = [tap * gap // stride for tap in taps]
-        at = -((rest - before) // stride)
-        first = at * stride + rest - before
-        step, dilation = (taps[1] - taps[0], places[1] - places[0]) if len(taps) > 1 else (1, 1)
-        backwards = slice(taps[-1], taps[0] - 1 if taps[0] else None, -step) if taps else slice(0, 0)
-        count = len(range(first, extent, stride))
-        phases.append(_Phase(first, count, backwards, at - max(places, default=0), len(taps), dilation))
-    return phases
-
-
 def _input_gradient(plan: Plan, dz: Array, w: Array, dx: Array, window: Window) -> None:
-    """dx, phase by phase."""
-    both = [_phases(extent, axis, window) for axis, extent in enumerate(dx.shape[1:3])]
-    ends = [max(phase.start + (phase.size - 1) * phase.dilation + phase.pixels for phase in axis) for axis in both]
-    low, left = (max(0, *(-phase.start for phase in axis)) for axis in both)
-    high, right = (max(0, end - extent) for end, extent in zip(ends, dz.shape[1:3], strict=True))
-    images = padded(plan, dz, (low, left), (high, right))
-    for down in both[0]:
-        for along in both[1]:
+    """dx, phase by phase: nothing is added twice, and all is done by products."""
+    before, after = window.outlying(*dx.shape[1:3])
+    images = padded(plan, dz, before, after)
+    for down in window.phases(0, dx.shape[1]):
+        for along in window.phases(1, dx.shape[2]):
             out = dx[:, down.first :: window.stride[0], along.first :: window.stride[1]]
-            turned = w[down.taps, along.taps].swapaxes(2, 3)  # (K', L', O, C)
-            start = down.start + low, along.start + left
-            size, dilation = (down.size, along.size), (down.dilation, along.dilation)
-            _phase_gradient(plan, images, turned, out, Grid(start, out.shape[1:3], (1, 1), size, dilation))
+            turned = w[_taken(down.taps), _taken(along.taps)].swapaxes(2, 3)  # (K', L', O, C)
+            (top, high), (left, wide) = _spread(down), _spread(along)
+            size = len(down.taps), len(along.taps)
+            grid = Grid((top + before[0], left + before[1]), out.shape[1:3], (1, 1), size, (high, wide))
+            _phase_gradient(plan, images, turned, out, grid)
+
+
+def _taken(taps: tuple[int, ...]) -> slice:
+    """Return evenly spaced, descending taps as a slice."""
+    if not taps:
+        return slice(0, 0)
+    step = taps[0] - taps[1] if len(taps) > 1 else 1
+    return slice(taps[0], taps[-1] - 1 if taps[-1] else None, -step)
+
+
+def _spread(phase: Phase) -> Pair:
+    """Return the first place, and how far it is from place to place."""
+    places = (*phase.places, 0)[: max(len(phase.places), 1)]
+    return places[0], places[1] - places[0] if len(places) > 1 else 1
 
 
 def _phase_gradient(plan: Plan, images: Array, turned: Array, out: Array, grid: Grid) -> None:

@@ -14,8 +14,10 @@ pytest.importorskip("numba")
 from nnx import reference
 from nnx.interface import Backend, Tape, Window
 from nnx_numba import team
+from nnx_numba.images import readings
 from nnx_numba.images.chunks import CHUNK
 from nnx_numba.images.readings import BLOCK_BYTES
+from nnx_numba.images.weights import pack_taps, packed
 
 SAME = Window((3, 3), (1, 1), (1, 1), (1, 1))
 CASES = {
@@ -169,6 +171,27 @@ def test_threads_of_the_caller_do_not_share_working_memory(backend: Backend) -> 
         for found, wanted in zip(pool.map(repeatedly, examples), expected, strict=True):
             for y in found:
                 np.testing.assert_array_equal(y, wanted)
+
+
+def test_what_is_kept_between_calls_is_small_beside_the_weights() -> None:
+    window, extents = Window((3, 3), (1, 1), (1, 1), (1, 1)), (14, 14)
+    found = [readings.forward(window, extents, 512, 1, 512, 4), *readings.backward(window, extents, 512, 1, 512, 4)]
+    weights = 3 * 3 * 512 * 512 * 4
+    assert sum(table.nbytes for reading in found for table in reading) < weights / 100
+
+
+@pytest.mark.parametrize("kind", ["f4", "f8"])
+@pytest.mark.parametrize("columns", [1, 4, 5, 8, 9, 16, 17, 33, 64, 70])
+@pytest.mark.parametrize("turned", [False, True], ids=["as they are", "turned"])
+def test_packed_weights_hold_every_weight_once_and_zeros(columns: int, turned: bool, kind: str) -> None:
+    groups, run, taps = 2, BLOCK_BYTES // np.dtype(kind).itemsize // 2 - 3, np.array([4, 0, 3])
+    shape = (5, columns, groups * run) if turned else (5, run, groups * columns)
+    w = np.arange(1, 1 + np.prod(shape)).reshape(shape).astype(kind)
+    size, count = packed(groups, taps.size, run, columns, w.itemsize)
+    out = np.full(size, np.nan, kind)
+    pack_taps(count, 1, w, taps, out, groups, turned)
+    found = np.sort(out)
+    np.testing.assert_array_equal(found[found != 0], np.sort(w[taps].ravel()))
 
 
 def test_a_recorded_convolution_sees_what_has_changed_since(backend: Backend) -> None:

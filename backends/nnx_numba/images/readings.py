@@ -2,8 +2,8 @@
 
 A convolution is a product: a row for every place, and along the depth the pixels' channels that its window lies on.
 The element of a place at a depth is at `places[place] + offsets[depth]` of a padded image, whatever the strides and
-dilations. So is the gradient of the images, read from the padded gradient of the places: all pixels that are as far
-from a window's first tap, modulo the stride, are weighed by the same taps.
+dilations. So is the gradient of the images, read from the padded gradient of the places, for each of the window's
+phases.
 """
 
 from __future__ import annotations
@@ -78,12 +78,8 @@ def forward(window: Window, extents: Pair, channels: int, groups: int, outputs: 
 
 def backward_padding(window: Window, extents: Pair) -> Padding:
     """Return the padding of the places' gradient."""
-    spans = [_reach(window, axis, extents[axis]) for axis in range(2)]
-    places = window.places(*extents)
-    before = max(-spans[0][0], 0), max(-spans[1][0], 0)
-    high, wide = (
-        first + max(count, last + 1) for first, count, (_, last) in zip(before, places, spans, strict=True)
-    )
+    places, (before, after) = window.places(*extents), window.outlying(*extents)
+    high, wide = (sum(parts) for parts in zip(before, places, after, strict=True))
     return Padding(places, before, (high, wide))
 
 
@@ -91,43 +87,17 @@ def backward_padding(window: Window, extents: Pair) -> Padding:
 def backward(
     window: Window, extents: Pair, channels: int, groups: int, outputs: int, itemsize: int
 ) -> tuple[Reading, ...]:
-    """Read the padded gradient of the places, and write pixels: those of each remainder in turn."""
-    padding, (high, wide) = backward_padding(window, extents), window.stride
-    readings = []
-    for remainder in product(range(min(high, extents[0])), range(min(wide, extents[1]))):
-        axes = [_remaining(window, axis, remainder[axis], extents[axis]) for axis in range(2)]
-        (rows, down), (columns, along) = axes
-        moved = [_shift(window, axis, remainder[axis], taps) for axis, taps in ((0, down), (1, along))]
-        taps = (down[:, None] * window.size[1] + along[None, :]).ravel()
-        gaps = [shift + before for shift, before in zip(moved, padding.before, strict=True)]
-        places = _flat([np.arange(rows.size), np.arange(columns.size)], padding.padded[1]) * outputs
-        spots = _flat([rows, columns], extents[1]) * channels
+    """Read the padded gradient of the places, and write pixels: those of each phase in turn."""
+    padding, readings = backward_padding(window, extents), []
+    for down, along in product(*(window.phases(axis, extents[axis]) for axis in range(2))):
+        phases = list(zip((down, along), window.stride, padding.before, strict=True))
+        taps = np.array([row * window.size[1] + tap for row in down.taps for tap in along.taps], np.int64)
+        places = _flat([np.arange(phase.pixels) for phase, *_ in phases], padding.padded[1]) * outputs
+        spots = _flat([phase.first + _grid(phase.pixels, step) for phase, step, _ in phases], extents[1]) * channels
+        gaps = [np.array(phase.places, np.int64) + before for phase, _, before in phases]
         offsets = _flat(gaps, padding.padded[1]) * outputs
         readings.append(_reading(places, spots, offsets, taps, outputs // groups, itemsize))
     return tuple(readings)
-
-
-def _remaining(window: Window, axis: int, remainder: int, extent: int) -> tuple[Offsets, Offsets]:
-    """Return the pixels of a remainder along an axis, and the taps that lie on them, those first in the places."""
-    taps = np.arange(window.size[axis])[::-1]
-    apart = remainder + window.before[axis] - taps * window.dilation[axis]
-    return np.arange(remainder, extent, window.stride[axis]), taps[apart % window.stride[axis] == 0]
-
-
-def _shift(window: Window, axis: int, remainder: int, taps: Offsets) -> Offsets:
-    """Return which place has a tap on the first pixel of a remainder."""
-    return (remainder + window.before[axis] - taps * window.dilation[axis]) // window.stride[axis]
-
-
-def _reach(window: Window, axis: int, extent: int) -> Pair:
-    """Return the first and the last place along an axis that any pixel asks for, there or not."""
-    first, last = 0, 0
-    for remainder in range(min(window.stride[axis], extent)):
-        pixels, taps = _remaining(window, axis, remainder, extent)
-        if taps.size:
-            shifts = _shift(window, axis, remainder, taps)
-            first, last = min(first, int(shifts.min())), max(last, int(shifts.max()) + pixels.size - 1)
-    return first, last
 
 
 def _grid(count: int, step: int) -> Offsets:
