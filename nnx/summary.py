@@ -10,14 +10,22 @@ if TYPE_CHECKING:
     from nnx.model import Sequential
 
 
+HEADINGS = "layer", "output shape", "parameters"
+
+
 def layer_table(model: Sequential) -> str:
     """Return a table of the layers, their output shapes and numbers of parameters."""
-    counts = _parameters_by_layer(model)
-    rows = [("layer", "output shape", "parameters")]
-    for index, (layer, shape) in enumerate(zip(model.chain.layers, model.chain.shapes, strict=True)):
-        rows.append((f"{index} {layer!r}", f"(N, {', '.join(map(str, shape))})", f"{counts[index]:,}"))
     total = f"{model.store.count():,} parameters, {model.dtype}, on {model.backend.name} ({model.backend.device()})"
-    return f"{_table(rows)}\n{total}"
+    return f"{_table([HEADINGS, *layer_rows(model)])}\n{total}"
+
+
+def layer_rows(model: Sequential) -> list[tuple[str, str, str]]:
+    """Return the cells of that table, a row per layer, below `HEADINGS`."""
+    counts = _parameters_by_layer(model)
+    return [
+        (f"{index} {layer!r}", f"(N, {', '.join(map(str, shape))})", f"{counts[index]:,}")
+        for index, (layer, shape) in enumerate(zip(model.chain.layers, model.chain.shapes, strict=True))
+    ]
 
 
 def _parameters_by_layer(model: Sequential) -> list[int]:

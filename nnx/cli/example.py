@@ -12,6 +12,7 @@ from nnx.cli.options import BackendName, Json, Seed, examples, find_backend
 from nnx.cli.output import check_writable, paragraph, print_json, print_table, say
 from nnx.cli.usage import Command, count
 from nnx.examples import EXAMPLES, Outcome, find
+from nnx.summary import HEADINGS, layer_rows
 
 example = typer.Typer(no_args_is_help=True, help="Run worked examples: images, series, text.")
 
@@ -52,7 +53,10 @@ def list_examples(json: Json = False) -> None:
         return
     headings = ("name", "title", "dataset", "epochs", "seconds")
     print_table(headings, [[str(row[heading]) for heading in headings] for row in rows], headings[3:])
-    paragraph(f"Seconds: about, with --backend numba, on {MACHINE}; numpy takes up to several times as long.")
+    paragraph(
+        f"Seconds: about, with --backend numba, on {MACHINE}; "
+        "with numpy, shakespeare takes two or three times as long."
+    )
 
 
 @example.command("run", cls=Command)
@@ -79,9 +83,7 @@ def run_example(
         outcome.model.save(save, {"dataset": found.dataset, "classes": classes})
     report = {"backend": engine.name, "device": engine.device(), **outcome.figures}
     if json:
-        print_json(
-            {"figures": report, "notes": outcome.notes, "tables": outcome.tables, "text": outcome.text},
-        )
+        print_json({"figures": report, "notes": outcome.notes, "tables": outcome.tables, "text": outcome.text})
         return
     _show(known, report, outcome)
     if save is not None:
@@ -90,7 +92,7 @@ def run_example(
 
 
 def _show(name: str, report: dict[str, Any], outcome: Outcome) -> None:
-    paragraph(outcome.model.summary())
+    print_table(HEADINGS, layer_rows(outcome.model), HEADINGS[2:])
     say("")
     print_table(("", f"nnx example run {name}"), [(what, _shown(value, 4)) for what, value in report.items()])
     say("")
@@ -101,7 +103,7 @@ def _show(name: str, report: dict[str, Any], outcome: Outcome) -> None:
         headings = list(rows[0])
         print_table(headings, [[_shown(cell, 1) for cell in row.values()] for row in rows], headings[1:])
     if outcome.text:
-        say(f"{outcome.text}")
+        say(outcome.text)
     if outcome.notes or outcome.tables or outcome.text:
         say("")
 

@@ -15,8 +15,8 @@ from nnx.errors import FileFormatError
 from nnx.model import Sequential
 from nnx.serialization import load
 
-ModelPath = Annotated[Path, typer.Argument(metavar="MODEL", help="A file written by nnx train --save or nnx demo.")]
-ImagePaths = Annotated[list[Path], typer.Argument(metavar="IMAGE", help="Pictures.")]
+ModelPath = Annotated[Path, typer.Argument(metavar="MODEL", help="A file written by --save or by nnx demo.")]
+ImagePaths = Annotated[list[Path], typer.Argument(metavar="IMAGE...", help="Pictures.")]
 Invert = Annotated[bool, typer.Option("--invert", help="Exchange dark and bright first.")]
 
 

@@ -19,7 +19,8 @@ class Command(TyperCommand):
 
     def collect_usage_pieces(self, ctx: Any) -> list[str]:
         """Return the parts of the usage line: `[OPTIONS]`, `MODEL`, `IMAGE...`."""
-        return [re.sub(r"[{}]", "", piece) for piece in super().collect_usage_pieces(ctx)]
+        pieces = (re.sub(r"[{}]", "", piece) for piece in super().collect_usage_pieces(ctx))
+        return [re.sub(r"(\.{3})+", "...", piece) for piece in pieces]  # some versions add their own dots
 
 
 def count(option: str, least: int = 1, most: int | None = None) -> Callable[[Any], int]:

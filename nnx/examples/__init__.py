@@ -79,7 +79,7 @@ EXAMPLES: dict[str, Example] = {
     "cats-cnn": Example("CNN that tells cats from what is none", "cats", cats_cnn, 3, cats_cnn.run),
     **dict(_forecasts()),
     "shakespeare": Example(
-        "LSTM that writes like Shakespeare, by characters", "shakespeare", shakespeare, 60, shakespeare.run
+        "LSTM that writes like Shakespeare, by characters", "shakespeare", shakespeare, 85, shakespeare.run
     ),
 }
 """Every example, by name."""

@@ -30,9 +30,9 @@ STEPWISE, STEPWISE_BASELINE = "network, one step ahead", "baseline, 12 months be
 RUNNING, RUNNING_BASELINE = "network, free-running", "baseline, last year repeated"
 ERRORS, FORECASTS = "Errors, in thousands of passengers", "Forecasts, in thousands of passengers"
 MEANING = (
-    "One step ahead, each month is forecast from the real months before it; free-running, all 24 are forecast from "
-    "what was known before the first of them, so that the network reads its own forecasts. Passengers and errors "
-    "are in thousands: rmse is the root of the mean square of the errors, mae the mean of their magnitudes."
+    "One step ahead, each month is forecast from the 12 real months before it; free-running, all 24 are forecast "
+    "from what was known before the first of them, so that the network reads its own forecasts. Passengers and "
+    "errors are in thousands: rmse is the root of the mean square of the errors, mae the mean of their magnitudes."
 )
 
 YEAR = 12
