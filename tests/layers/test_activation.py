@@ -74,3 +74,8 @@ def test_unknown_names_are_refused_with_the_nearest_one() -> None:
 def test_alpha_is_refused_where_nothing_reads_it() -> None:
     with pytest.raises(OptionError, match="alpha is an option of leaky_relu and elu; 'tanh' takes none"):
         Activation("tanh", alpha=1.0)
+
+
+def test_a_name_in_capitals_is_told_how_it_is_written() -> None:
+    with pytest.raises(UnknownNameError, match=r"Unknown activation 'RELU'. Did you mean 'relu'\?"):
+        Activation("RELU")
