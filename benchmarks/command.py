@@ -13,6 +13,7 @@ from benchmarks.kernels.work import WORK
 from benchmarks.limits import Limits, higher, measure
 from benchmarks.targets import TARGETS
 from benchmarks.workloads import WORKLOADS
+from nnx.errors import UnknownNameError
 
 FORMAT = 1
 REPETITIONS = {"workload": 7, "kernel": 11}
@@ -32,6 +33,7 @@ class Plan:
         threads: the thread counts, one round each.
         peers: whether peers take part.
         quick: few sizes and repetitions.
+        only: names of workloads and kernels to compare contenders on, and to measure nothing else; none for all.
     """
 
     backends: Sequence[str]
@@ -39,11 +41,22 @@ class Plan:
     threads: Sequence[int]
     peers: bool
     quick: bool
+    only: Sequence[str] = ()
+
+    def __post_init__(self) -> None:
+        """Check the names.
+
+        Raises:
+            UnknownNameError: there is no such workload or kernel.
+        """
+        for name in self.only:
+            if name not in WORKLOADS and name not in CASES:
+                raise UnknownNameError("workload or kernel", name, [*WORKLOADS, *CASES])
 
     @property
     def tasks(self) -> list[str]:
         """The names of what contenders are compared on."""
-        return [*WORKLOADS, *(case.name for case in (QUICK if self.quick else CONTEST))]
+        return list(self.only) or [*WORKLOADS, *(case.name for case in (QUICK if self.quick else CONTEST))]
 
 
 def run(plan: Plan, tell: Tell) -> dict[str, Any]:
@@ -60,15 +73,15 @@ def run(plan: Plan, tell: Tell) -> dict[str, Any]:
         tell(f"{name} takes no part: its library is not installed (python -m pip install -e '.[peers]')")
     for threads in plan.threads:
         found["rounds"].append(_round(plan, threads, tell))
-    found["scaling"] = scaling.measure(plan.backends, max(plan.threads), plan.quick, tell)
+    if not plan.only:
+        found["scaling"] = scaling.measure(plan.backends, max(plan.threads), plan.quick, tell)
     return found
 
 
 def _round(plan: Plan, threads: int, tell: Tell) -> dict[str, Any]:
     tell(f"limits of this machine, {threads} thread{'s' * (threads > 1)}")
     limits = measure(threads, plan.device)
-    tell("suites of kernels and workloads")
-    kernels, workloads = suite.run(plan.backends, threads, plan.device, plan.quick, limits)
+    kernels, workloads = _suites(plan, threads, limits, tell)
     names = contenders.ours(plan.backends) + (contenders.peers(plan.device)[0] if plan.peers else [])
     repetitions = QUICK_REPETITIONS if plan.quick else REPETITIONS
     with Contest(names, threads, plan.device, tell) as contest:
@@ -88,6 +101,14 @@ def _round(plan: Plan, threads: int, tell: Tell) -> dict[str, Any]:
         "ratios": [asdict(ratio) for result in results for ratio in ratios.ratios_of(result)],
         "verdicts": [verdict for result in results for verdict in verdicts(result, limits)],
     }
+
+
+def _suites(plan: Plan, threads: int, limits: Limits, tell: Tell) -> tuple[suite.Rows, suite.Rows]:
+    """Measure the backends by themselves: rows of kernels, and of workloads."""
+    if plan.only:
+        return [], []
+    tell("suites of kernels and workloads")
+    return suite.run(plan.backends, threads, plan.device, plan.quick, limits)
 
 
 def with_best_product(limits: Limits, results: Sequence[Result]) -> Limits:

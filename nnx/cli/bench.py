@@ -36,6 +36,14 @@ Threads = Annotated[
         help="May be repeated. By default 1 and all cores; 1 if quick, all for a GPU.",
     ),
 ]
+Only = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--only",
+        metavar="NAME",
+        help="Only this workload or kernel, such as W5; may be repeated. Needs --out or --check.",
+    ),
+]
 Out = Annotated[
     Path | None,
     typer.Option("--out", metavar="FILE", help="Where the results go; by default into benchmarks/results."),
@@ -62,12 +70,14 @@ Margin = Annotated[
     "nnx bench --quick",
     "nnx bench --peers --report bench.html",
     "nnx bench --quick --peers --check",
+    "nnx bench --peers --only W6 --only W7 --out recurrent.json",
 )
 def bench(
     quick: Quick = False,
     backend: Backends = None,
     peers: Peers = False,
     threads: Threads = None,
+    only: Only = None,
     out: Out = None,
     report: Report = None,
     check: Check = False,
@@ -84,11 +94,13 @@ def bench(
     checkout = _load()
     if not check and (against is not None or margin is not None):
         raise OptionError("--against and --margin belong to --check; add it, or leave them out.")
+    if only and (report is not None or (out is None and not check)):
+        raise OptionError("--only needs --out or --check, lest part of a run replaces the whole; no --report.")
     for option, path in (("--out", out), ("--report", report)):
         check_writable(option, path)
     if report is not None:
         checkout["report"].need_matplotlib()
-    plan = _plan(checkout, quick, backend, peers, threads)
+    plan = _plan(checkout, quick, backend, peers, threads, only or ())
     stored = checkout["results"].default_path(plan.device, quick)
     before = checkout["results"].read(against or _earlier(checkout, stored, plan.device)) if check else None
     found = checkout["command"].run(plan, note)
@@ -138,6 +150,7 @@ def _plan(
     backends: Sequence[str] | None,
     peers: bool,
     threads: Sequence[int] | None,
+    only: Sequence[str],
 ) -> Any:
     usable = [name for name in ("numpy", "numba") if registry.describe(name).available]
     chosen = list(dict.fromkeys(backends or usable))
@@ -154,7 +167,7 @@ def _plan(
     if max(counts) > cores:
         raise OptionError(f"--threads must be at most {cores}, the cores of this process, got {max(counts)}.")
     device = "cuda" if all(on_gpu) else "cpu"
-    return checkout["command"].Plan(tuple(chosen), device, tuple(dict.fromkeys(counts)), peers, quick)
+    return checkout["command"].Plan(tuple(chosen), device, tuple(dict.fromkeys(counts)), peers, quick, tuple(only))
 
 
 def _show(found: dict[str, Any]) -> None:

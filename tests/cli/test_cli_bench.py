@@ -91,6 +91,25 @@ def test_a_gpu_is_not_measured_beside_processors(monkeypatch):
     monkeypatch.setattr(module.registry, "get", lambda name: name)
     checkout = module._load()
     with pytest.raises(OptionError, match="measured alone"):
-        module._plan(checkout, False, ["cupy", "numba"], False, None)
-    plan = module._plan(checkout, False, ["cupy"], True, None)
+        module._plan(checkout, False, ["cupy", "numba"], False, None, ())
+    plan = module._plan(checkout, False, ["cupy"], True, None, ())
     assert (plan.device, plan.threads) == ("cuda", (checkout["environment"].cores(),))
+
+
+def test_bench_measures_only_what_is_named(run_nnx, measured):
+    assert run_nnx("bench", "--only", "W5", "--only", "W7", "--out", "some.json").exit_code == 0
+    (plan,) = measured[0]
+    assert plan.tasks == ["W5", "W7"]
+
+
+def test_part_of_a_run_does_not_replace_the_stored_results(run_nnx, measured):
+    result = run_nnx("bench", "--only", "W5")
+    assert result.exit_code == 2
+    assert "--only needs --out or --check" in result.stderr
+    assert measured[0] == []
+
+
+def test_bench_names_the_workload_that_is_nearest_to_an_unknown_one(run_nnx):
+    result = run_nnx("bench", "--only", "W55", "--out", "some.json")
+    assert result.exit_code == 2
+    assert "Did you mean 'W5'?" in result.stderr
