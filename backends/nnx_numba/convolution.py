@@ -1,4 +1,9 @@
-"""Convolutions: images are padded once, then what windows lie on is gathered and weighed chunk by chunk."""
+"""Convolutions: images are padded once, then what windows lie on is gathered and weighed chunk by chunk.
+
+The scratch that a call takes holds the padded batch, if there is padding, and the packed weights; for the gradient
+of the weights the padded batch, and sums of at most `_PARTS` parts of the places. The gathered columns of a chunk are
+in the thread's working memory, whatever the batch. Between calls only tables of a window's places and taps are kept.
+"""
 
 from __future__ import annotations
 
@@ -37,7 +42,7 @@ class _Weights:
         """Take the taps that are read, and whether matrices are read by their columns."""
         self._w, self._taps, self._groups, self._turned = plain(w), reading.taps, groups, turned
         self._w = self._w.reshape(w.shape[0] * w.shape[1], *w.shape[2:])
-        rows, columns = self._w.shape[1], w.shape[3] // max(groups, 1)
+        rows, columns = self._w.shape[1], w.shape[3] // groups
         self._by_channels = _by_channels(rows * groups, w.shape[3], groups)
         run, columns = (columns, rows) if turned else (rows, columns)
         self.size, self._count = packed(groups, self._taps.size, run, columns, w.itemsize)
@@ -47,10 +52,8 @@ class _Weights:
     def pack(self, out: Array) -> None:
         """Lay them out; where every group is one channel, tap after tap."""
         if self._by_channels:
-            rows = words_of(out.reshape(self._taps.size, self._w.shape[2]))
-            take_rows(
-                rows.shape[0], row_grain(rows.shape[1]), words_of(self._w), self._taps, ONLY, rows, rows.shape[0]
-            )
+            rows, count = words_of(out.reshape(self._taps.size, self._w.shape[2])), self._taps.size
+            take_rows(count, row_grain(rows.shape[1]), words_of(self._w), self._taps, ONLY, rows, count)
             return
         grain = GRAIN * self._count // max(self.size, 1)
         pack_taps(self._count, grain, self._w, self._taps, out, self._groups, self._turned)

@@ -2,8 +2,8 @@
 
 All elements of a step are thus reached from one address; with a distance known only at run time, every row would
 need a register of the processor, which has fewer of them than rows. That is why the tiles of `tiles`, for matrices
-as they come, are less tall, and why these are tiles of their own; they also begin with a
-line per column, and share a line among depths where the columns would leave half of it empty.
+as they come, are less tall, and why these are tiles of their own. They also share a line among depths where the
+columns would leave half of it empty.
 """
 
 from __future__ import annotations
