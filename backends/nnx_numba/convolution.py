@@ -1,8 +1,9 @@
 """Convolutions: images are padded once, then what windows lie on is gathered and weighed chunk by chunk.
 
-The scratch that a call takes holds the padded batch, if there is padding, and the packed weights; for the gradient
-of the weights the padded batch, and sums of at most `_PARTS` parts of the places. The gathered columns of a chunk are
-in the thread's working memory, whatever the batch. Between calls only tables of a window's places and taps are kept.
+The scratch that a call takes holds the padded batch, if there is padding, and the packed weights; for the
+gradient of the weights the padded batch, and sums of at most `_PARTS` parts of the places. The gathered columns
+of a chunk are in the thread's working memory, whatever the batch. Between calls only tables of a window's places
+and taps are kept.
 """
 
 from __future__ import annotations
