@@ -75,11 +75,11 @@ def _forecasts() -> Iterator[tuple[str, Example]]:
 
 
 EXAMPLES: dict[str, Example] = {
-    "mnist-cnn": Example("CNN that reads handwritten digits", "mnist", mnist_cnn, 10, mnist_cnn.run),
+    "mnist-cnn": Example("CNN that reads handwritten digits", "mnist", mnist_cnn, 3, mnist_cnn.run),
     "cats-cnn": Example("CNN that tells cats from what is none", "cats", cats_cnn, 3, cats_cnn.run),
     **dict(_forecasts()),
     "shakespeare": Example(
-        "LSTM that writes like Shakespeare, by characters", "shakespeare", shakespeare, 85, shakespeare.run
+        "LSTM that writes like Shakespeare, by characters", "shakespeare", shakespeare, 22, shakespeare.run
     ),
 }
 """Every example, by name."""
