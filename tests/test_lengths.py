@@ -188,8 +188,12 @@ def test_weights_of_steps_multiply_with_lengths(backend: Backend) -> None:
 
 
 def test_only_the_labels_of_real_steps_need_a_class_weight(backend: Backend) -> None:
-    y = np.where(padding(), 3, targets("softmax_cross_entropy") % 3)
-    sequence_network(backend).fit(X, y, lengths=LENGTHS, class_weight={0: 1.0, 1: 2.0, 2: 3.0})
+    y, models = targets("softmax_cross_entropy") % 3, []
+    for filler in (3, 0):  # no class, and one that has a weight
+        models.append(sequence_network(backend))
+        padded = np.where(padding(), filler, y)
+        models[-1].fit(X, padded, lengths=LENGTHS, class_weight={0: 1.0, 1: 2.0, 2: 3.0})
+    np.testing.assert_array_equal(*map(weights_of, models))
 
 
 def test_a_validation_split_takes_the_lengths_along_and_scales_each_part_by_its_own_steps(backend: Backend) -> None:
