@@ -168,7 +168,7 @@ def test_argument_that_a_gpu_would_misread_is_refused(parameters: str, misreadin
         misreading[parameters]((1,), (1,), MISREAD[parameters])
 
 
-def memory_checked(body: str, n: int) -> None:
+def memory_checked(body: str, n: int) -> np.ndarray:
     """Runs 32 threads on n floats inside a larger array, and 128 bytes of dynamic shared memory."""
     code = f"""__device__ float table[32];
     extern "C" __global__ void f(const float* x, float* y, int n) {{
@@ -181,15 +181,18 @@ def memory_checked(body: str, n: int) -> None:
     x, y = np.arange(64, dtype=np.float32), np.zeros(64, np.float32)
     run = HostModule(code=code, check_memory=True).get_function("f")
     run((2,), (32,), (x[:n], y[:n], np.int32(n)), shared_mem=128)
+    return y[:n]
 
 
 def test_memory_check_lets_rightful_accesses_pass() -> None:
-    memory_checked(
+    y = memory_checked(
         """dynamic[t] = fixed[t] = table[t] = x[t]; local[t] = t;
         __syncthreads();
         y[t] = dynamic[31 - t] + fixed[31 - t] + local[(t + n) % 32] + __shfl_xor_sync(~0u, x[t], 1);""",
         32,
     )
+    t = np.arange(32)
+    np.testing.assert_array_equal(y, 2 * (31 - t) + t + (t ^ 1))
 
 
 @pytest.mark.parametrize(
