@@ -8,7 +8,7 @@ from typing import Any
 
 import typer
 
-from nnx.cli.experiment import DEFAULT_EPOCHS
+from nnx.cli.training import DEFAULT_EPOCHS
 from nnx.errors import OptionError, UnknownNameError
 
 

@@ -13,9 +13,9 @@ import typer
 from nnx import datasets
 from nnx.checks import ACTIVATIONS
 from nnx.cli.configuration import read_configuration, resolve_length
-from nnx.cli.experiment import DEFAULT_EPOCHS, Experiment, Result, parse_batch_size, parse_layers
 from nnx.cli.options import BackendName, Json, Seed, examples, find_backend
 from nnx.cli.output import check_writable, note, print_json, print_table, say, write_text
+from nnx.cli.training import DEFAULT_EPOCHS, Result, Task, parse_batch_size, parse_layers
 from nnx.cli.usage import count, number
 from nnx.datasets.catalogue import images
 from nnx.errors import OptionError
@@ -169,7 +169,7 @@ def train(
         raise OptionError(f"--curve draws SVG; name a file that ends in .svg, got {str(curve)!r}.")
     for option, path in (("--save", save), ("--csv", csv), ("--curve", curve)):
         check_writable(option, path)
-    experiment = Experiment(
+    task = Task(
         layers=parse_layers(layers),
         activation=activation,
         init=init,
@@ -186,8 +186,8 @@ def train(
         dtype=dtype,
     )
     known = dataset.replace("-", "_")
-    model = experiment.network(len(images(known).classes), find_backend(backend))
-    result = experiment.run(model, datasets.load(known))
+    model = task.network(len(images(known).classes), find_backend(backend))
+    result = task.run(model, datasets.load(known))
     _write(known, result, save, csv, curve)
     _report(known, result, json, {"Model": save, "Measurements": csv, "Learning curve": curve})
 

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from nnx.callbacks import EarlyStopping
 from nnx.datasets import Dataset
 from nnx.errors import OptionError
+from nnx.experiments.networks import dense_layers
 from nnx.history import History
 from nnx.inputs import Examples
 from nnx.interface import Backend
-from nnx.layers import Activation, BatchNorm, Dense, Dropout, Flatten, Layer
 from nnx.model import Sequential
 from nnx.network import DTYPES
 from nnx.optimizers import Optimizer, check_optimizer
@@ -61,7 +60,7 @@ class Result:
 
 
 @dataclass(frozen=True)
-class Experiment:
+class Task:
     """A fully connected network and how to train it; the attributes are the options of `nnx train`.
 
     Exactly one of epochs and iterations is a number.
@@ -100,22 +99,10 @@ class Experiment:
             OptionError, UnknownNameError: an option is out of its range.
         """
         outputs = 1 if classes == 2 else classes
-        layers = [*self._hidden(), Dense(outputs, init=self.init)]
-        model = Sequential(layers, seed=self.seed, dtype=self.dtype, backend=backend)
+        layers = dense_layers(self.layers, outputs, self.activation, self.init, self.batch_norm, self.dropout)
+        model = Sequential(list(layers), seed=self.seed, dtype=self.dtype, backend=backend)
         loss = "sigmoid_cross_entropy" if classes == 2 else "softmax_cross_entropy"
         return model.compile(loss, self._optimizer(), l2=self.l2)
-
-    def _hidden(self) -> Iterator[Layer]:
-        yield Flatten()
-        for units in self.layers:
-            if self.batch_norm:
-                yield Dense(units, init=self.init, bias=False)
-                yield BatchNorm()
-                yield Activation(self.activation)
-            else:
-                yield Dense(units, self.activation, init=self.init)
-            if self.dropout:
-                yield Dropout(self.dropout)
 
     def _optimizer(self) -> Optimizer:
         optimizer = check_optimizer(self.optimizer)

@@ -1,0 +1,66 @@
+"""What one run of one row measured, in memory and as JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class Curve:
+    """A quantity over the course of training; both of one length, thinned to at most some hundred points.
+
+    Attributes:
+        steps: after which epoch each was measured, from 0 before the first.
+        values: what was measured.
+    """
+
+    steps: Sequence[float]
+    values: Sequence[float]
+
+
+@dataclass(frozen=True)
+class Result:
+    """What one run measured.
+
+    Attributes:
+        figures: by name; accuracies in [0, 1], costs in nats, times in seconds.
+        curves: by name, such as "cost" or "validation accuracy".
+        arrays: what pictures need besides, by name, small: a confusion matrix, the weights of a small network.
+    """
+
+    figures: Mapping[str, float]
+    curves: Mapping[str, Curve] = field(default_factory=dict)
+    arrays: Mapping[str, NDArray[Any]] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain values that `from_json` makes an equal result of."""
+        return {
+            "figures": dict(self.figures),
+            "curves": {name: asdict(curve) for name, curve in self.curves.items()},
+            "arrays": {
+                name: {"dtype": array.dtype.name, "values": array.tolist()} for name, array in self.arrays.items()
+            },
+        }
+
+    @staticmethod
+    def from_json(stored: Mapping[str, Any]) -> Result:
+        """Return the result that `to_json` described.
+
+        Raises:
+            KeyError, TypeError, ValueError: it is not what `to_json` gives.
+        """
+        arrays = {name: np.asarray(held["values"], held["dtype"]) for name, held in stored["arrays"].items()}
+        curves = {name: Curve(**curve) for name, curve in stored["curves"].items()}
+        return Result(dict(stored["figures"]), curves, arrays)
+
+
+def thinned(steps: Sequence[float], values: Sequence[float], most: int = 250) -> Curve:
+    """Return a curve of at most so many points, evenly spaced in number, the first and the last among them."""
+    count = len(values)
+    kept = np.unique(np.linspace(0, count - 1, min(count, most)).round().astype(int))
+    return Curve([float(steps[index]) for index in kept], [float(values[index]) for index in kept])
