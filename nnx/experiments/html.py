@@ -8,9 +8,9 @@ from html import escape
 
 from nnx.experiments.experiment import Picture, Quantity
 from nnx.experiments.provenance import shown as provenance_shown
-from nnx.experiments.report import Report, compared, file_name
+from nnx.experiments.report import VERDICTS, Report, file_name
 from nnx.experiments.style import STYLE
-from nnx.experiments.summary import Cell, Line, shown
+from nnx.experiments.summary import Cell, Line, parts
 
 _PIXELS_PER_INCH = 96
 """Of what a page calls a pixel."""
@@ -64,14 +64,12 @@ def _row(line: Line, quantities: Sequence[Quantity]) -> str:
 def _cell(cell: Cell | None) -> str:
     if cell is None:
         return "<td></td>"
-    median, bracket, rest = shown(cell).partition(" (")
-    text = f"<b>{escape(median)}</b>"
-    if rest:
-        text += f"<span>{escape((bracket + rest).strip())}</span>"
-    if cell.verdict:
-        published, colon, verdict = compared(cell).partition(": ")
-        kind = cell.verdict.replace(" ", "-")
-        text += f'<small>{escape(published + colon)}<i class="{kind}">{escape(verdict)}</i></small>'
+    median, *more = parts(cell)
+    text = f"<b>{escape(median)}</b>" + "".join(f"<span>{escape(part)}</span>" for part in more if part)
+    if cell.published is not None:
+        published = escape(cell.quantity.show(cell.published))
+        kind, verdict = cell.verdict.replace(" ", "-"), VERDICTS[cell.verdict]
+        text += f'<small>published {published}: <i class="{kind}">{verdict}</i></small>'
     return f"<td>{text}</td>"
 
 

@@ -61,7 +61,7 @@ figcaption { max-width: 44rem; margin: 0.6rem 0 0 }
   .scrolling { overflow: visible }
   th, td { padding-right: 0.7rem }
   .results td > *, .results i { white-space: normal }
-  .results tbody th, .results thead td { position: static }
+  .results tbody th, .results thead td { position: static; background: none }
   h2 { break-after: avoid }
   figure, tr, pre { break-inside: avoid }
 }
