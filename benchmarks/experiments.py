@@ -88,12 +88,12 @@ def read(path: Path) -> Stored:
     """
     try:
         stored = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise FileFormatError(f"{str(path)!r} is not JSON: {error}.") from error
+    except (OSError, ValueError) as error:
+        raise FileFormatError(f"{str(path)!r} cannot be read as JSON: {error}.") from error
     if not isinstance(stored, dict) or stored.get("format") != FORMAT:
         raise FileFormatError(f"{str(path)!r} holds no {FORMAT!r}; write it anew with `nnx experiment run`.")
     try:
-        list(_section(stored))
+        markdown([stored])
     except (KeyError, TypeError, AttributeError) as error:
         raise FileFormatError(f"{str(path)!r} is a report with a part missing or broken: {error!r}.") from error
     return stored
@@ -131,7 +131,7 @@ def _made(made_by: Mapping[str, Any]) -> str:
     return (
         f"{made_by['date']}; {seeds} seed{'s' * (seeds != 1)}, {jobs} job{'s' * (jobs != 1)} of "
         f"{made_by['threads per job']} thread{'s' * (made_by['threads per job'] != 1)}; {made_by['processor']}, "
-        f"{made_by['cores']} cores, {made_by['device']}; {versions(made_by)}."
+        f"{made_by['cores']} cores; {made_by['device']}; {versions(made_by)}."
     )
 
 

@@ -48,7 +48,7 @@ def provenance(command: str, backend_name: str, seeds: int, jobs: int) -> dict[s
 
 
 def _device(backend_name: str) -> str:
-    """Return what the engine says of its device, but for the threads of this process, which the jobs do not have."""
+    """Return what the engine says of its device, without the threads of this process: jobs have their own."""
     return re.sub(r", \d+ threads?(?=,|$)", "", registry.get(backend_name).device())
 
 

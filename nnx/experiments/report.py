@@ -112,8 +112,8 @@ def compared(cell: Cell) -> str:
 
 def _spread(runs: set[int]) -> str:
     """Return what median and range are over, given how many seeds the cells have."""
-    if runs == {1}:
-        return "One seed, no range."
+    if runs <= {1}:
+        return "One seed, no range." if runs else ""
     return f"Median over {runs.pop() if len(runs) == 1 else 'the'} seeds, in brackets the lowest to the highest."
 
 

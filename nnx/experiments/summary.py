@@ -96,7 +96,7 @@ def shown(cell: Cell) -> str:
 
 
 def parts(cell: Cell) -> tuple[str, str, str]:
-    """Return the median; the range, empty if all its ends look alike; and how many seeds have a value, if not all."""
+    """Return median, range (empty if its ends look alike), and how many seeds have a value (empty if all)."""
     if math.isnan(cell.median):
         return "not a number", "", ""
     quantity = cell.quantity
