@@ -58,7 +58,8 @@ def _results(report: Report) -> str:
 
 def _row(line: Line, quantities: Sequence[Quantity]) -> str:
     cells = "".join(_cell(line.cell(quantity)) for quantity in quantities)
-    return f'<tr><th scope="row">{escape(line.name)}</th>{cells}</tr>'
+    name = " ".join(f"<span>{escape(word)}</span>" for word in line.name.split())  # broken between words only
+    return f'<tr><th scope="row">{name}</th>{cells}</tr>'
 
 
 def _cell(cell: Cell | None) -> str:

@@ -17,7 +17,7 @@ STYLE = """
 * { box-sizing: border-box }
 body {
   font: 1rem/1.55 system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", Arial, sans-serif;
-  max-width: 64rem; margin: 0 auto; padding: 2.5rem 1.25rem 4rem; color: var(--ink); background: var(--ground);
+  max-width: 75rem; margin: 0 auto; padding: 2.5rem 1.25rem 4rem; color: var(--ink); background: var(--ground);
   overflow-wrap: break-word;
 }
 h1 { font-size: 1.9rem; line-height: 1.2; margin: 0 0 1rem; letter-spacing: -0.01em }
@@ -30,17 +30,18 @@ ul { padding-left: 1.2rem }
 .scrolling { overflow-x: auto }
 table { border-collapse: separate; border-spacing: 0; font-size: 0.92rem; font-variant-numeric: tabular-nums }
 th, td {
-  padding: 0.45rem 1.1rem 0.45rem 0; text-align: left; vertical-align: top;
+  padding: 0.45rem 0.9rem 0.45rem 0; text-align: left; vertical-align: top;
   border-bottom: 1px solid var(--line);
 }
 th { font-weight: 600 }
 thead th, thead td { border-bottom: 2px solid var(--line); vertical-align: bottom }
-.results { min-width: 100% }
-.results td > *, .results i { display: block; white-space: nowrap }
+.results { min-width: min(100%, 52rem) }
+.results td > *, .results i { display: block }
+.results td > *, .results i, .results th span { white-space: nowrap }
 .results b, .results i { font-style: normal; font-weight: 600 }
 .results small { color: var(--faint); font-size: 0.85rem }
 .results tbody th, .results thead td {
-  position: sticky; left: 0; background: var(--ground); min-width: 5.5rem; max-width: 11rem;
+  position: sticky; left: 0; background: var(--ground); min-width: 5.5rem; max-width: 12rem;
 }
 .within, .exceeded { color: var(--good) }
 .not-reached, .outside { color: var(--bad) }
