@@ -7,7 +7,6 @@ import re
 import struct
 from dataclasses import replace
 from html.parser import HTMLParser
-from pathlib import Path
 
 import numpy
 import pytest
