@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -22,7 +23,7 @@ from nnx.experiments.provenance import provenance
 from nnx.experiments.report import Report, compared, make
 from nnx.experiments.running import ExperimentError, Outcome, Plan, carry_out, default_jobs, make_plan, rows_on
 from nnx.experiments.summary import shown
-from nnx.experiments.writing import write
+from nnx.experiments.writing import HTML, write
 from nnx.interface import Backend
 
 experiment = typer.Typer(no_args_is_help=True, help="Reproduce published experiments, with reports and pictures.")
@@ -45,9 +46,7 @@ Seeds = Annotated[
 ]
 Out = Annotated[
     Path | None,
-    typer.Option(
-        "--out", metavar="DIR", help="Folder for the report; made if needed.", show_default="runs/NAME"
-    ),
+    typer.Option("--out", metavar="DIR", help="Folder for the report; made if needed; by default runs/NAME."),
 ]
 Jobs = Annotated[
     int | None,
@@ -55,8 +54,8 @@ Jobs = Annotated[
         "--jobs",
         parser=count("--jobs", 1, _MOST),
         metavar="N",
-        help="How many runs at a time, each in a process with its share of the cores; by default one for each core, "
-        "and one alone on a GPU.",
+        help="How many runs at a time, each in a process with its share of the cores; by default one for each "
+        "core, and one alone on a GPU.",
     ),
 ]
 
@@ -108,29 +107,22 @@ def run_experiment(
     because its training diverges, for example, is left out and named; the exit code is 1 then.
     """
     found, engine = find(name), find_backend(backend)
-    rows = rows_on(found, backend)
-    processes = _processes(found, engine, jobs)
+    rows, number = rows_on(found, backend), seeds or found.seeds
+    processes = min(_processes(found, engine, jobs), len(rows) * number)
     folder = out or Path("runs") / found.name
     _check_here(found)
     make_folder("--out", folder)
     make_folder("--out", folder / RUNS)
-    number = seeds or found.seeds
     plan = make_plan(found, rows, engine.name, number, Kept(folder / RUNS))
-    processes = min(processes, len(plan.runs))
     _tell(plan)
     with show_progress(plan) as ended:
         outcome = carry_out(plan, processes, ended)
-    command = _command(found, backend or engine.name, number, processes, out)
-    report = _report(found, outcome, provenance(command, engine.name, number, processes))
-    files = write(report, folder)
-    if json:
-        print_json(report.to_json())
-    else:
-        _show(report)
-    page, *others = files.values()
-    (note if json else paragraph)(f"Report: {page}, and beside it {', '.join(path.name for path in others)}")
+    fixed = backend or ("" if any(row.backend for row in rows) else engine.name)
+    command = _command(found.name, fixed, number, processes, out)
+    report = _report(found, outcome, plan, provenance(command, engine.name, number, processes))
+    _print(report, write(report, folder), json)
     if outcome.failures:
-        raise ExperimentError(_listed(outcome, len(plan.runs)))
+        raise ExperimentError(_failed(outcome, plan))
 
 
 def _processes(found: Experiment, engine: Backend, jobs: int | None) -> int:
@@ -141,7 +133,7 @@ def _processes(found: Experiment, engine: Backend, jobs: int | None) -> int:
     """
     if found.alone and jobs is not None and jobs > 1:
         raise OptionError(
-            f"--jobs must be 1 for {found.name}, which measures time: its runs cannot share the machine; got {jobs}."
+            f"--jobs must be 1 for {found.name}, which measures time and cannot share the machine; got {jobs}."
         )
     return jobs or default_jobs(found, engine)
 
@@ -173,10 +165,10 @@ def _tell(plan: Plan) -> None:
 
 
 def _command(name: str, backend: str, seeds: int, jobs: int, out: Path | None) -> str:
-    """Return the command line that makes the same report, all that it leaves to defaults written out."""
-    where = [] if out is None else ["--out", str(out)]
-    options = ["--backend", backend, "--seeds", str(seeds), "--jobs", str(jobs), *where]
-    return shlex.join(["nnx", "experiment", "run", name, *options])
+    """Return the command line that makes the same report, with the defaults that it rests on written out."""
+    options = {"--backend": backend, "--seeds": str(seeds), "--jobs": str(jobs), "--out": str(out or "")}
+    given = [word for option, value in options.items() if value for word in (option, value)]
+    return shlex.join(["nnx", "experiment", "run", name, *given])
 
 
 def _report(found: Experiment, outcome: Outcome, plan: Plan, made_by: Mapping[str, Any]) -> Report:
@@ -193,13 +185,22 @@ def _failed(outcome: Outcome, plan: Plan) -> str:
     return f"{count} of {len(plan.runs)} runs failed and are left out. {' '.join(named)}{more}"
 
 
-def _show(report: Report) -> None:
-    rows = [
-        (line.name if cell is line.cells[0] else "", cell.quantity.name, shown(cell), compared(cell))
-        for line in report.lines
-        for cell in line.cells
-    ]
-    print_table(("row", "quantity", "measured", "compared"), rows)
+def _print(report: Report, files: Mapping[str, Path], json: bool) -> None:
+    others = ", ".join(name for name in files if name != HTML)
+    where = f"Report: {files[HTML]}; beside it {others}."
+    if json:
+        print_json(report.to_json())
+        note(where)
+        return
+    print_table(("row", "quantity", "measured", "compared"), list(_lines(report)))
     say("")
-    for text in (report.legend, *report.notes):
+    for text in (report.legend, *report.notes, where):
         paragraph(text)
+
+
+def _lines(report: Report) -> Iterator[tuple[str, str, str, str]]:
+    """Yield a line of the table for each quantity of each row, whose name stands in its first."""
+    for line in report.lines:
+        for cell in line.cells:
+            name = line.name if cell is line.cells[0] else ""
+            yield name, cell.quantity.name, shown(cell), compared(cell)

@@ -1,7 +1,7 @@
 """Results kept on disk, one JSON file for each run, so that a killed experiment goes on where it stopped.
 
-A file holds a key, the result and a checksum of it. It is used only if its key is the one that is looked for and the
-checksum is right; any other file is as good as none. Nothing in a file is ever run as code.
+A file holds a key, the result and a checksum of it. It is used only if its key is the one that is looked for and
+the checksum is right; any other file is as good as none. Nothing in a file is ever run as code.
 """
 
 from __future__ import annotations

@@ -88,8 +88,8 @@ def rows_on(experiment: Experiment, named: str | None) -> list[Row]:
     if not rows:
         engines = sorted({row.backend for row in experiment.rows if row.backend})
         raise OptionError(
-            f"--backend must be one of {', '.join(engines)} for {experiment.name}, whose rows are about these engines, "
-            f"got {named!r}."
+            f"--backend must be one of {', '.join(engines)} for {experiment.name}, whose rows are about these "
+            f"engines, got {named!r}."
         )
     return rows
 
@@ -170,7 +170,7 @@ def _collect(plan: Plan, outcomes: Sequence[Result | Failure | None]) -> Outcome
     lost = [name for name, found in results.items() if not found]
     if lost:
         raise ExperimentError(
-            f"Every run of {', '.join(map(repr, lost))} failed, so that there is nothing to report; what was finished "
-            f"of other rows is kept. {failures[0]}"
+            f"Every run of {', '.join(map(repr, lost))} failed, so that there is no report; what was finished of "
+            f"other rows is kept. {failures[0]}"
         )
     return Outcome(results, tuple(failures))

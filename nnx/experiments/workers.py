@@ -3,7 +3,7 @@
 Threads add nothing to processes that use every core: they only wait for each other. So each process may use as many
 threads, of BLAS and of Numba alike, as there are cores for it, and at least one.
 
-An interrupt (Ctrl-C) concerns this process alone, which ends the others; they end by themselves, too, if it is killed.
+An interrupt (Ctrl-C) concerns this process alone, which ends the others; if it is killed, they end by themselves.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ def run_all(calls: Sequence[Call], jobs: int) -> Outcomes:
 
 
 def attempt(call: Call) -> Result | Failure:
-    """Run once; an error that has a sentence for people becomes a failure, which any process can send to another."""
+    """Run once; an error that has a sentence for people becomes a failure, which can be sent to any process."""
     try:
         return call.settings.run(call.seed, call.backend)
     except NnxError as error:
