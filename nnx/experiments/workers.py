@@ -90,7 +90,10 @@ def _run_in_processes(calls: Sequence[Call], jobs: int) -> Outcomes:
     with _deaf():
         outcomes = parallel(delayed(_work)(call, threads, os.getpid()) for call in calls)
     try:
-        yield from outcomes
+        while (
+            outcome := next(outcomes, None)
+        ) is not None:  # `yield from` would hand a close on, past what is below
+            yield outcome
     except TerminatedWorkerError as error:
         raise WorkerError(
             "A process that ran an experiment has ended without a word; most often the system kills it because the "
@@ -98,7 +101,7 @@ def _run_in_processes(calls: Sequence[Call], jobs: int) -> Outcomes:
             f"--jobs than {jobs}."
         ) from error
     finally:
-        with warnings.catch_warnings():
+        with _deaf(), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # joblib warns that runs were cancelled, which is what is wanted here
             outcomes.close()
 

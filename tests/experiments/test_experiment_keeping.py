@@ -113,7 +113,20 @@ def test_what_no_run_can_have_measured_is_not_used(kept: Kept, result: Result) -
 
 
 def test_names_of_rows_are_told_apart_and_stay_in_the_folder(kept: Kept) -> None:
-    rows = ["He", "he", "lambda = 0.1", "lambda: 0.1", "../../outside", "λ", "σ", "", "x" * 500, "CON", "a/b", "a\\b"]
+    rows = [
+        "He",
+        "he",
+        "lambda = 0.1",
+        "lambda: 0.1",
+        "../../outside",
+        "λ",
+        "σ",
+        "",
+        "x" * 500,
+        "CON",
+        "a/b",
+        "a\\b",
+    ]
     keys = [{**KEY, "row": row} for row in rows]
     for number, key in enumerate(keys):
         kept.keep(key, Result({"number": number}))
@@ -124,7 +137,9 @@ def test_names_of_rows_are_told_apart_and_stay_in_the_folder(kept: Kept) -> None
 
 
 def test_engines_and_seeds_have_files_of_their_own(kept: Kept) -> None:
-    paths = {kept.path({**KEY, "backend": name, "seed": seed}) for name in ("numpy", "generic:numpy") for seed in (1, 11)}
+    paths = {
+        kept.path({**KEY, "backend": name, "seed": seed}) for name in ("numpy", "generic:numpy") for seed in (1, 11)
+    }
     assert len(paths) == 4
 
 
@@ -137,7 +152,9 @@ def test_a_full_disk_is_one_sentence_and_leaves_what_was_there(kept: Kept, monke
 
     monkeypatch.setattr(Path, "write_text", write_some)
     other = {**KEY, "row": "second"}
-    with pytest.raises(StorageError, match=r"The result of 'second', seed 3, could not be kept in .*: No space left"):
+    with pytest.raises(
+        StorageError, match=r"The result of 'second', seed 3, could not be kept in .*: No space left"
+    ):
         kept.keep(other, full())
     with pytest.raises(StorageError, match="make room, and run the same command again to go on"):
         kept.keep(KEY, Result({}))

@@ -7,6 +7,7 @@ import signal
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from threadpoolctl import threadpool_info
@@ -33,9 +34,9 @@ class Toy(Settings):
     failing: tuple[int, ...] = ()
     log: str = ""
 
-    def run(self, seed: int, backend: str) -> Result:
+    def run(self, seed: int, _backend: str) -> Result:
         if self.log:
-            with open(self.log, "a", encoding="utf-8") as file:  # noqa: PTH123 (one write, whole, by many)
+            with Path(self.log).open("a", encoding="utf-8") as file:
                 file.write(f"{os.getpid()}\n")
         time.sleep(self.seconds)
         if seed in self.failing:
@@ -48,7 +49,7 @@ class Toy(Settings):
 class Threads(Settings):
     """How many threads BLAS and the engine may use."""
 
-    def run(self, seed: int, backend: str) -> Result:
+    def run(self, _seed: int, backend: str) -> Result:
         device = nnx.get_backend(backend).device()
         blas = max(pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas")
         return Result({"score": blas, "alone": device.endswith(" 1 thread")})
@@ -58,7 +59,7 @@ class Threads(Settings):
 class Killed(Settings):
     """What the system does to a process when there is no memory left."""
 
-    def run(self, seed: int, backend: str) -> Result:
+    def run(self, _seed: int, _backend: str) -> Result:
         os.kill(os.getpid(), signal.SIGKILL)
         raise AssertionError
 
@@ -67,7 +68,7 @@ class Killed(Settings):
 class Refused(Settings):
     """An error of several parts, which Python cannot send from one process to another."""
 
-    def run(self, seed: int, backend: str) -> Result:
+    def run(self, _seed: int, _backend: str) -> Result:
         raise UnknownNameError("activation", "rely", ["relu", "tanh"])
 
 
