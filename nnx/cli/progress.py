@@ -38,14 +38,15 @@ def show_progress(plan: Plan) -> Iterator[Callable[[Run], None]]:
 
 def _write(plan: Plan) -> Callable[[Run], None]:
     """Return what prints a line after each tenth of the runs."""
-    start, total, done = time.monotonic(), plan.missing, 0
+    start, missing, done = time.monotonic(), plan.missing, 0
+    total = len(plan.runs)
 
     def ended(_: Run) -> None:
         nonlocal done
         done += 1
-        if done * _LINES // total > (done - 1) * _LINES // total and done < total:
-            left = (time.monotonic() - start) / done * (total - done)
-            note(f"{done} of {total} runs, about {_clock(left)} left")
+        if done * _LINES // missing > (done - 1) * _LINES // missing and done < missing:
+            left = (time.monotonic() - start) / done * (missing - done)
+            note(f"{total - missing + done} of {total} runs, about {_clock(left)} left")
 
     return ended
 
@@ -79,15 +80,13 @@ def _bars() -> Progress:
 
 
 def _draw(progress: Progress, plan: Plan) -> Callable[[Run], None]:
-    """Add a bar for each row and one for all, and return what moves them on."""
-    bars = {row.name: progress.add_task(row.name, total=0) for row in plan.rows}
-    everything = progress.add_task(ALL, total=plan.missing)
-    kept = dict.fromkeys(bars, 0)
-    for run, found in zip(plan.runs, plan.found, strict=True):
-        kept[run.row.name] += found is not None
-    for name, bar in bars.items():
-        seeds = sum(run.row.name == name for run in plan.runs)
-        progress.update(bar, total=seeds, completed=kept[name])
+    """Add a bar for all runs, which a low window shows too, and one for each row; return what moves them on."""
+    everything = progress.add_task(ALL, total=len(plan.runs), completed=len(plan.runs) - plan.missing)
+    bars = {}
+    for row in plan.rows:
+        found = [result for run, result in zip(plan.runs, plan.found, strict=True) if run.row == row]
+        kept = len(found) - found.count(None)
+        bars[row.name] = progress.add_task(row.name, total=len(found), completed=kept)
 
     def ended(run: Run) -> None:
         progress.advance(bars[run.row.name])

@@ -107,8 +107,9 @@ def _run_in_processes(calls: Sequence[Call], jobs: int) -> Outcomes:
 
 
 def _work(call: Call, threads: int, parent: int) -> tuple[int, Result | Failure]:
-    """Run once in a process of its own."""
-    _settle(threads, parent)
+    """Run once in a process of its own, or in this one where joblib finds that it cannot start any."""
+    if os.getpid() != parent:
+        _settle(threads, parent)
     return call.number, attempt(call)
 
 
