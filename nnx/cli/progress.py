@@ -84,7 +84,7 @@ def _draw(progress: Progress, plan: Plan) -> Callable[[Run], None]:
     everything = progress.add_task(ALL, total=len(plan.runs), completed=len(plan.runs) - plan.missing)
     bars = {}
     for row in plan.rows:
-        found = [result for run, result in zip(plan.runs, plan.found, strict=True) if run.row == row]
+        found = [result for run, result in zip(plan.runs, plan.found, strict=True) if run.row.name == row.name]
         kept = len(found) - found.count(None)
         bars[row.name] = progress.add_task(row.name, total=len(found), completed=kept)
 
