@@ -8,9 +8,9 @@ from html import escape
 
 from nnx.experiments.experiment import Picture, Quantity
 from nnx.experiments.provenance import shown as provenance_shown
-from nnx.experiments.report import Report, compared, file_name
+from nnx.experiments.report import VERDICTS, Report, file_name
 from nnx.experiments.style import STYLE
-from nnx.experiments.summary import Cell, Line, shown
+from nnx.experiments.summary import Cell, Line, parts
 
 _PIXELS_PER_INCH = 96
 """Of what a page calls a pixel."""
@@ -31,12 +31,12 @@ def _parts(report: Report) -> Iterator[str]:
     experiment, made_by = report.experiment, report.provenance
     yield f"<header>\n<p class='kind'>nnx experiment <b>{escape(experiment.name)}</b></p>"
     yield f"<h1>{escape(experiment.title)}</h1>\n{_paragraph(experiment.question)}\n</header>"
+    yield f"<h2>What was published</h2>\n{_paragraph(experiment.source)}"
     yield f"<h2>What was measured</h2>\n{_results(report)}\n{_paragraph(report.legend, 'small')}"
     if report.notes:
         yield f"<h2>What it means</h2>\n<ul>{''.join(f'<li>{escape(note)}</li>' for note in report.notes)}</ul>"
     yield from (_figure(picture, report.images[file_name(picture)]) for picture in report.pictures)
     yield f"<h2>Settings</h2>\n{_pairs(experiment.settings.items())}"
-    yield f"<h2>What was published</h2>\n{_paragraph(experiment.source)}"
     yield f"<h2>How this report was made</h2>\n<pre><code>{escape(made_by['command'])}</code></pre>"
     yield _pairs(provenance_shown(made_by))
 
@@ -64,14 +64,12 @@ def _row(line: Line, quantities: Sequence[Quantity]) -> str:
 def _cell(cell: Cell | None) -> str:
     if cell is None:
         return "<td></td>"
-    median, bracket, rest = shown(cell).partition(" (")
-    text = f"<b>{escape(median)}</b>{escape(bracket + rest)}"
-    if cell.verdict:
-        kind = cell.verdict.replace(" ", "-")
-        published, colon, verdict = compared(cell).partition(": ")
-        text += (
-            f'<br><span class="published">{escape(published + colon)}<i class="{kind}">{escape(verdict)}</i></span>'
-        )
+    median, *more = parts(cell)
+    text = f"<b>{escape(median)}</b>" + "".join(f"<span>{escape(part)}</span>" for part in more if part)
+    if cell.published is not None:
+        published = escape(cell.quantity.show(cell.published))
+        kind, verdict = cell.verdict.replace(" ", "-"), VERDICTS[cell.verdict]
+        text += f'<small>published {published}: <i class="{kind}">{verdict}</i></small>'
     return f"<td>{text}</td>"
 
 

@@ -25,6 +25,7 @@ def _parts(report: Report) -> Iterator[str]:
     experiment, made_by = report.experiment, report.provenance
     yield f"# {escape(experiment.title)}"
     yield paragraph(experiment.question)
+    yield f"## What was published\n\n{paragraph(experiment.source)}"
     yield "## What was measured"
     headings = [quantity.name for quantity in experiment.quantities]
     rows = [
@@ -39,7 +40,6 @@ def _parts(report: Report) -> Iterator[str]:
         caption = escape(picture.caption)
         yield f"## {escape(picture.title)}\n\n![{caption}]({file_name(picture)})\n\n{paragraph(picture.caption)}"
     yield f"## Settings\n\n{table(('setting', 'value'), experiment.settings.items())}"
-    yield f"## What was published\n\n{paragraph(experiment.source)}"
     yield f"## How this report was made\n\n{code(made_by['command'])}"
     yield table(("what", "value"), provenance_shown(made_by))
 

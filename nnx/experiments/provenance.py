@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+import re
 import shlex
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -32,7 +33,7 @@ def provenance(command: str, backend_name: str, seeds: int, jobs: int) -> dict[s
     return {
         "command": without_places(command),
         "backend": backend_name,
-        "device": registry.get(backend_name).device(),
+        "device": _device(backend_name),
         "seeds": seeds,
         "jobs": jobs,
         "threads per job": max(1, cores // jobs),
@@ -44,6 +45,11 @@ def provenance(command: str, backend_name: str, seeds: int, jobs: int) -> dict[s
         "versions": {"nnx": nnx.__version__, **machine.versions(LIBRARIES)},
         "date": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
     }
+
+
+def _device(backend_name: str) -> str:
+    """Return what the engine says of its device, without the threads of this process: jobs have their own."""
+    return re.sub(r", \d+ threads?(?=,|$)", "", registry.get(backend_name).device())
 
 
 def without_places(command: str) -> str:

@@ -30,7 +30,7 @@ _MEANINGS: dict[Verdict, str] = {
     "within": "the published value lies between the lowest and the highest",
     "exceeded": "every seed is better than the published value",
     "not reached": "no seed is as good as the published value",
-    "outside": "no seed is on the other side of the published value",
+    "outside": "the published value lies below the lowest or above the highest",
 }
 
 
@@ -60,13 +60,10 @@ class Report:
     def legend(self) -> str:
         """What explains the table, in sentences that speak of nothing that it does not show."""
         cells = [cell for line in self.lines for cell in line.cells]
-        several = any(cell.runs > 1 for cell in cells)
-        how = "Median over the seeds, in brackets the lowest to the highest." if several else "One seed, no range."
         met = {cell.verdict for cell in cells}
-        meanings = "; ".join(
-            f"{VERDICTS[verdict]}: {_MEANINGS[verdict]}" for verdict in _MEANINGS if verdict in met
-        )
-        return f"{how} {meanings[:1].upper()}{meanings[1:]}." if meanings else how
+        meanings = [f"{VERDICTS[verdict]}: {_MEANINGS[verdict]}" for verdict in _MEANINGS if verdict in met]
+        explained = "; ".join(meanings)
+        return " ".join(filter(None, (_spread({cell.runs for cell in cells}), _sentence(explained))))
 
     def to_json(self) -> dict[str, Any]:
         """Return plain values: the table in numbers and as shown, notes, names of pictures, and provenance."""
@@ -111,6 +108,17 @@ def compared(cell: Cell) -> str:
     if cell.published is None:
         return ""
     return f"published {cell.quantity.show(cell.published)}: {VERDICTS[cell.verdict]}"
+
+
+def _spread(runs: set[int]) -> str:
+    """Return what median and range are over, given how many seeds the cells have."""
+    if runs <= {1}:
+        return "One seed, no range." if runs else ""
+    return f"Median over {runs.pop() if len(runs) == 1 else 'the'} seeds, in brackets the lowest to the highest."
+
+
+def _sentence(text: str) -> str:
+    return f"{text[0].upper()}{text[1:]}." if text else ""
 
 
 def _png(picture: Picture) -> bytes:

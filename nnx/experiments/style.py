@@ -12,10 +12,11 @@ STYLE = """
     --ink: #e6e8eb; --faint: #a0a8b0; --line: #3a4149; --ground: #16191d; --raised: #20252b;
     --good: #7cc7f2; --bad: #f5a26b;
   }
+  figure img { padding: 0.6rem }
 }
 * { box-sizing: border-box }
 body {
-  font: 16px/1.55 system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", Arial, sans-serif;
+  font: 1rem/1.55 system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", Arial, sans-serif;
   max-width: 64rem; margin: 0 auto; padding: 2.5rem 1.25rem 4rem; color: var(--ink); background: var(--ground);
   overflow-wrap: break-word;
 }
@@ -27,24 +28,27 @@ ul { padding-left: 1.2rem }
 .kind { margin: 0 0 0.3rem }
 .kind b { font-weight: 600 }
 .scrolling { overflow-x: auto }
-table { border-collapse: collapse; font-size: 0.92rem; font-variant-numeric: tabular-nums }
+table { border-collapse: separate; border-spacing: 0; font-size: 0.92rem; font-variant-numeric: tabular-nums }
 th, td {
   padding: 0.45rem 1.1rem 0.45rem 0; text-align: left; vertical-align: top;
   border-bottom: 1px solid var(--line);
 }
 th { font-weight: 600 }
 thead th, thead td { border-bottom: 2px solid var(--line); vertical-align: bottom }
-.results { width: 100% }
-.results td, .results th { white-space: nowrap }
-.results td b { font-weight: 600 }
-.published { color: var(--faint); font-size: 0.85rem }
-.published i { font-style: normal; font-weight: 600 }
+.results { min-width: 100% }
+.results td > *, .results i { display: block; white-space: nowrap }
+.results b, .results i { font-style: normal; font-weight: 600 }
+.results small { color: var(--faint); font-size: 0.85rem }
+.results tbody th, .results thead td {
+  position: sticky; left: 0; background: var(--ground); min-width: 5.5rem; max-width: 11rem;
+}
 .within, .exceeded { color: var(--good) }
 .not-reached, .outside { color: var(--bad) }
 .pairs th { font-weight: 400; color: var(--faint); white-space: nowrap }
 pre {
   background: var(--raised); border: 1px solid var(--line); border-radius: 6px;
-  padding: 0.8rem 1rem; margin: 0.7rem 0 1.2rem; overflow-x: auto;
+  padding: 0.8rem 1rem; margin: 0.7rem 0 1.2rem;
+  white-space: pre-wrap; overflow-wrap: anywhere;
 }
 code { font: 0.9rem/1.45 ui-monospace, SFMono-Regular, Menlo, Consolas, "DejaVu Sans Mono", monospace }
 figure { margin: 0 }
@@ -52,12 +56,12 @@ figure img { display: block; max-width: 100%; height: auto; background: #ffffff;
 figcaption { max-width: 44rem; margin: 0.6rem 0 0 }
 @media print {
   @page { margin: 16mm 14mm }
-  body { font-size: 10pt; max-width: none; padding: 0 }
+  :root { font-size: 10pt }
+  body { max-width: none; padding: 0 }
   .scrolling { overflow: visible }
-  table { font-size: 8.5pt }
   th, td { padding-right: 0.7rem }
-  .results td, .results th { white-space: normal }
-  pre { white-space: pre-wrap; overflow-wrap: anywhere }
+  .results td > *, .results i { white-space: normal }
+  .results tbody th, .results thead td { position: static; background: none }
   h2 { break-after: avoid }
   figure, tr, pre { break-inside: avoid }
 }

@@ -90,14 +90,17 @@ def judge(quantity: Quantity, low: float, high: float, published: float | None) 
 
 
 def shown(cell: Cell) -> str:
-    """Write median and range as people read them: "98.09 % (97.61 to 99.04 %)".
+    """Write what was measured as people read it: "98.09 % (97.61 to 99.04 %)"."""
+    median, spread, counted = parts(cell)
+    return ", ".join(filter(None, (f"{median} {spread}".rstrip(), counted)))
 
-    Without a range if all its ends look alike, and with the number of seeds that have a value if some have none.
-    """
+
+def parts(cell: Cell) -> tuple[str, str, str]:
+    """Return median, range (empty if its ends look alike), and how many seeds have a value (empty if all)."""
     if math.isnan(cell.median):
-        return "not a number"
+        return "not a number", "", ""
     quantity = cell.quantity
     median, low, high = map(quantity.show, (cell.median, cell.low, cell.high))
-    text = median if low == median == high else f"{median} ({low.removesuffix(quantity.unit)} to {high})"
-    counted = sum(not math.isnan(value) for value in cell.values)
-    return text if counted == cell.runs else f"{text}, {counted} of {cell.runs} seeds"
+    spread = "" if low == median == high else f"({low.removesuffix(quantity.unit)} to {high})"
+    count = sum(not math.isnan(value) for value in cell.values)
+    return median, spread, "" if count == cell.runs else f"{count} of {cell.runs} seeds"
