@@ -180,9 +180,9 @@ def _report(found: Experiment, outcome: Outcome, plan: Plan, made_by: Mapping[st
 
 def _failed(outcome: Outcome, plan: Plan) -> str:
     """Say which runs failed, and why."""
-    count, named = len(outcome.failures), outcome.failures[:_TOLD]
-    more = f" ... and {count - len(named)} more." if count > len(named) else ""
-    return f"{count} of {len(plan.runs)} runs failed and are left out. {' '.join(named)}{more}"
+    failed, named = len(outcome.failures), outcome.failures[:_TOLD]
+    more = f" ... and {failed - len(named)} more." if failed > len(named) else ""
+    return f"{failed} of {len(plan.runs)} runs failed and are left out. {' '.join(named)}{more}"
 
 
 def _print(report: Report, files: Mapping[str, Path], json: bool) -> None:
@@ -193,9 +193,11 @@ def _print(report: Report, files: Mapping[str, Path], json: bool) -> None:
         note(where)
         return
     print_table(("row", "quantity", "measured", "compared"), list(_lines(report)))
-    say("")
-    for text in (report.legend, *report.notes, where):
-        paragraph(text)
+    blocks = ([report.legend], report.notes, [where])
+    for block in filter(None, blocks):
+        say("")
+        for text in block:
+            paragraph(text)
 
 
 def _lines(report: Report) -> Iterator[tuple[str, str, str, str]]:
