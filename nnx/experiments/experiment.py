@@ -58,7 +58,7 @@ class Quantity:
 
     def show(self, value: float) -> str:
         """Write a value as it is shown."""
-        return f"{self.scale * value:.{self.digits}f}{self.unit}"
+        return f"{self.scale * value:z.{self.digits}f}{self.unit}"
 
 
 @dataclass(frozen=True)

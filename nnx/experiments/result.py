@@ -43,7 +43,8 @@ class Result:
             "figures": dict(self.figures),
             "curves": {name: asdict(curve) for name, curve in self.curves.items()},
             "arrays": {
-                name: {"dtype": array.dtype.name, "values": array.tolist()} for name, array in self.arrays.items()
+                name: {"dtype": array.dtype.name, "shape": list(array.shape), "values": array.ravel().tolist()}
+                for name, array in self.arrays.items()
             },
         }
 
@@ -54,7 +55,10 @@ class Result:
         Raises:
             KeyError, TypeError, ValueError: it is not what `to_json` gives.
         """
-        arrays = {name: np.asarray(held["values"], held["dtype"]) for name, held in stored["arrays"].items()}
+        arrays = {
+            name: np.asarray(held["values"], held["dtype"]).reshape(held["shape"])
+            for name, held in stored["arrays"].items()
+        }
         curves = {name: Curve(**curve) for name, curve in stored["curves"].items()}
         return Result(dict(stored["figures"]), curves, arrays)
 
