@@ -74,7 +74,7 @@ def weight_differences(
     """Draw second - first as a heat map per layer: rows are inputs, columns are outputs.
 
     Each layer has a scale of its own, beside it, the same length to both sides of 0: white is no difference. Where
-    there are more inputs or outputs than can be told apart, neighbours share a line; it shows the largest difference.
+    there are more inputs or outputs than can be told apart, neighbours share a line, which shows the largest.
 
     Args:
         first: by layer, weights (I, O).
@@ -102,7 +102,7 @@ def weight_differences(
             axes = figure.add_subplot(rows, columns, place)
             _draw_difference(figure, axes, difference)
             size = f"({difference.shape[0]} × {difference.shape[1]})"
-            axes.set_title(wrapped(f"{layer} {size}", _PANEL - 0.6, 10.5))
+            axes.set_title(wrapped(f"{layer} {size}", _PANEL - 1.0, 10.5), pad=10)  # clear of the scale's numbers
             axes.set_xlabel("output")
             axes.set_ylabel("input")
         figure.supxlabel(wrapped(_note(differences), width - 0.3), size=TEXT)
