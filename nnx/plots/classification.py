@@ -155,7 +155,8 @@ def _draw_counts(axes: Axes, table: Host, side: float) -> None:
     axes.set_xlabel("predicted class")
     axes.set_ylabel("true class")
     beside = axes.inset_axes((1 + 0.12 / side, 0.0, 0.18 / side, 1.0))
-    axes.figure.colorbar(image, cax=beside, label="share of the row", format=PercentFormatter(1.0, symbol=" %"))
+    percent, fifths = PercentFormatter(1.0, symbol=" %"), np.linspace(0.0, 1.0, 6)
+    axes.figure.colorbar(image, cax=beside, label="share of the row", ticks=fifths, format=percent)
 
 
 def _check_images(images: Any) -> Host:

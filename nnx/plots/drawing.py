@@ -101,6 +101,7 @@ def page(width: float, height: float, path: object, title: object) -> Iterator[F
         if lines:
             figure.suptitle(lines, size=TITLE, weight="bold")
         yield figure
+        figure.draw_without_rendering()  # what matplotlib makes on drawing, such as ticks, has our style for good
         if target is not None:
             _write(figure, target)
 

@@ -135,6 +135,7 @@ def finish(axes: Axes, quantity: str, across: str, values: Sequence[float], loga
         low, high = min(values), max(values)
         room = 0.05 * (high - low) or 0.05 * abs(high) or 1.0
         axes.set_ylim(0.0 if 0 <= low < high / 2 else low - room, high + room)
+        axes.yaxis.set_major_locator(MaxNLocator(nbins=7, steps=[1, 2, 2.5, 5, 10]))
 
 
 def _finish_logarithmic(axes: Axes, low: float, high: float) -> None:

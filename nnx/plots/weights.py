@@ -136,6 +136,7 @@ def _draw_histograms(axes: Axes, arrays: Sequence[Host | None]) -> None:
             axes.stairs(shares, edges, fill=True, color=colour(index), alpha=0.15)
             axes.stairs(shares, edges, color=colour(index), linestyle=cycled(LINES, index), linewidth=1.6)
     axes.xaxis.set_major_locator(MaxNLocator(nbins=5))
+    axes.yaxis.set_major_locator(MaxNLocator(nbins=6, steps=[1, 2, 5, 10]))
     axes.yaxis.set_major_formatter(FuncFormatter(lambda share, _: f"{100 * share:g} %"))
     axes.grid(True, axis="y")
 
@@ -194,7 +195,8 @@ def _draw_difference(figure: Figure, axes: Axes, difference: Host) -> None:
         interpolation="nearest",
         extent=(-0.5, columns - 0.5, rows - 0.5, -0.5),
     )
-    figure.colorbar(image, ax=axes, format=FuncFormatter(lambda value, _: f"{value:g}"))
+    numbers = FuncFormatter(lambda value, _: f"{value:g}")
+    figure.colorbar(image, ax=axes, format=numbers, ticks=MaxNLocator(nbins=7, steps=[1, 2, 5, 10]))
     axes.spines[:].set_visible(True)
     axes.xaxis.set_major_locator(MaxNLocator(nbins=5, integer=True, min_n_ticks=1))
     axes.yaxis.set_major_locator(MaxNLocator(nbins=6, integer=True, min_n_ticks=1))

@@ -9,6 +9,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -101,6 +102,16 @@ def test_the_same_input_gives_the_same_file_whatever_the_user_has_set(name: str,
     ]
 
 
+@pytest.mark.parametrize("name", DRAWERS)
+def test_a_figure_that_is_written_later_looks_like_the_file_written_at_once(name: str, tmp_path: Path) -> None:
+    DRAWERS[name](tmp_path / "now.png")
+    figure = DRAWERS[name](None)
+    mine = {"grid.color": "red", "xtick.labelsize": 30, "ytick.labelsize": 30, "text.color": "red"}
+    with matplotlib.rc_context(mine):
+        figure.savefig(tmp_path / "later.png", metadata={"Software": None})
+    assert (tmp_path / "later.png").read_bytes() == (tmp_path / "now.png").read_bytes()
+
+
 def test_every_function_of_the_module_is_tested_here() -> None:
     assert set(DRAWERS) == set(plots.__all__)
 
@@ -157,6 +168,15 @@ def test_settings_are_restored_after_an_error(tmp_path, monkeypatch) -> None:
             History({"loss": [1.0]}).plot(tmp_path / "a.png")
     assert matplotlib.rcParams.copy() == before
     assert History({"loss": [1.0]}).plot().axes  # and the next picture need not wait for the last one
+
+
+def test_threads_that_draw_at_once_leave_the_settings_and_draw_what_one_would(tmp_path) -> None:
+    before = matplotlib.rcParams.copy()
+    paths = [tmp_path / f"{index}.png" for index in range(4)]
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(DRAWERS["history"], paths))
+    assert matplotlib.rcParams.copy() == before
+    assert len({path.read_bytes() for path in paths}) == 1
 
 
 def curves(value: Any, **options: Any) -> Callable[[], Figure]:
