@@ -8,14 +8,14 @@
         grads = stepwise.L_model_backward(AL, Y, caches)
         parameters = stepwise.update_parameters(parameters, grads, learning_rate=0.0075)
 
-The names and the layout are those of the courses that teach networks by writing them: matrices have one column per
-example, X (n_0, m), A_l and Z_l (n_l, m), Y (n_L, m); W_l is (n_l, n_(l-1)) and b_l (n_l, 1). Every function runs on
-the backend that is selected when it is called (`nnx.set_backend`), and is a few lines over the kernels that
+The names and the layout are those of the courses that teach networks by writing them: matrices have one column
+per example, X (n_0, m), A_l and Z_l (n_l, m), Y (n_L, m); W_l is (n_l, n_(l-1)) and b_l (n_l, 1). Every function
+runs on the backend that is selected when it is called (`nnx.set_backend`), and is a few lines over the kernels that
 `nnx.Sequential` runs too: the same seed gives the same weights, the same batches and the same costs.
 
-X and Y may be NumPy arrays of any dtype and layout. What is computed has the dtype of the parameters, float32 unless
-`initialize_parameters` is told otherwise, on arrays of the backend; costs are Python floats. Arrays that have that
-dtype already, and lie column by column as `images.reshape(m, -1).T` does, are used as they are, without a copy.
+X and Y may be NumPy arrays of any dtype and layout. What is computed has the dtype of the parameters, float32
+unless `initialize_parameters` is told otherwise, on arrays of the backend; costs are Python floats. Arrays that have
+that dtype already, and lie example by example as `images.reshape(m, -1).T` does, are used as they are, and fastest.
 
 `python -m nnx.stepwise.walk` builds a network step by step, from one neuron to Adam with batch normalisation;
 `nnx.stepwise.logistic` has the four functions of logistic regression.

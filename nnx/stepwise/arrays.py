@@ -10,6 +10,8 @@ dtype is that of the weights or, where there are none, of the first argument: fl
 
 from __future__ import annotations
 
+from collections.abc import Hashable
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -17,14 +19,25 @@ import numpy as np
 from nnx import registry
 from nnx.border import as_dtype, to_host
 from nnx.errors import DataError, ShapeError
-from nnx.interface import Array
+from nnx.interface import Array, Backend
 from nnx.ops import Ops
 
 
 def ops_for(value: Any) -> Ops:
     """Return the operations of the selected backend, in float64 for arrays of float64, else in float32."""
-    dtype = str(getattr(value, "dtype", "")).rsplit(".", 1)[-1]
-    return Ops(registry.current(), "float64" if dtype == "float64" else "float32")
+    dtype = "float64" if _name_of(getattr(value, "dtype", None)) == "float64" else "float32"
+    return _bound(registry.current(), dtype)
+
+
+@lru_cache(maxsize=16)
+def _bound(backend: Backend, dtype: str) -> Ops:
+    return Ops(backend, dtype)
+
+
+@lru_cache(maxsize=64)
+def _name_of(dtype: Hashable) -> str:
+    """Return a dtype of any array library as a plain word; kept, since NumPy takes microseconds to name one."""
+    return str(dtype).rsplit(".", 1)[-1]
 
 
 def rows(value: Any, argument: str, ops: Ops, features: int | None = None) -> Array:
@@ -53,7 +66,7 @@ def _turned(value: Any, argument: str, ops: Ops, features: int | None, copy: boo
 def _is_ready(value: Any, ops: Ops) -> bool:
     if isinstance(value, np.ma.MaskedArray) or not ops.backend.owns(value):
         return False
-    return ops.backend.dtype_name(value) == ops.dtype
+    return _name_of(value.dtype) == ops.dtype
 
 
 def _check_examples(shape: tuple[int, ...], argument: str, features: int | None) -> None:

@@ -140,8 +140,8 @@ def L_model_backward(  # noqa: N802  # the name that this function has in course
         lambd: factor of the L2 penalty in J, see `compute_cost_with_L2_regularization`: adds lambd / m W_l to dW_l.
 
     Returns:
-        dW_l and db_l, like W_l and b_l, under "dW1" to "dWL" and "db1" to "dbL"; and dA_l (n_l, m), the gradients of
-        what the hidden layers put out, under "dA1" to "dA(L-1)".
+        dW_l and db_l, like W_l and b_l, under "dW1" to "dWL" and "db1" to "dbL"; and dA_l (n_l, m), the gradients
+        of what the hidden layers put out, under "dA1" to "dA(L-1)".
 
     Raises:
         OptionError: caches are not from `L_model_forward`; lambd is negative.

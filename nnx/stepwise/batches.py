@@ -71,7 +71,7 @@ def batches_of(ops: Ops, x: Array, y: Array, size: int | None, seed: int, epoch:
     order = ops.asarray(drawn, "int64")
     for number, start in enumerate(range(0, count, size)):
         here, held = ops.asarray(number, "int64"), min(size, count - start)
-        yield tuple(ops.take_rows(source, order, here, held, size).T for source in (x, y))  # type: ignore[misc]
+        yield tuple(ops.take_rows(source, order, here, held, size).T for source in (x, y))
 
 
 def endless_batches(ops: Ops, x: Array, y: Array, size: int | None, seed: int) -> Iterator[Batch]:

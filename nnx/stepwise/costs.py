@@ -20,11 +20,11 @@ def compute_cost(AL: Any, Y: Any) -> float:
     One output (sigmoid): J = -1/m sum_i [y_i log a_i + (1 - y_i) log(1 - a_i)].
     Several (softmax): J = -1/m sum_i sum_k y_ki log a_ki.
 
-    Computed in float64, so that a sum over many examples loses nothing. A probability that was rounded to 0 or 1 does
-    not make the cost infinite: it counts as the nearest one that is not, of AL's dtype. The rounding of AL itself
-    cannot be undone: of an a near 1, 1 - a is known to 6e-8 in float32 (1e-16 in float64), so that the costs of a
-    network which is very sure of itself, far below 1e-3, have fewer digits than those of `nnx.Sequential`, which
-    computes them from Z.
+    Computed in float64, so that a sum over many examples loses nothing. A probability that was rounded to 0 or 1
+    does not make the cost infinite: it counts as the nearest one that is not, of AL's dtype. The rounding of AL
+    itself cannot be undone: of an a near 1, 1 - a is known to 6e-8 in float32 (1e-16 in float64), so that the costs
+    of a network which is very sure of itself, far below 1e-3, have fewer digits than those of `nnx.Sequential`,
+    which computes them from Z.
 
     Args:
         AL: (n_L, m) probabilities; one row means a sigmoid, several a softmax.
@@ -83,4 +83,4 @@ def compute_cost_with_L2_regularization(  # noqa: N802  # the name that this fun
         w = ops.backend.to_numpy(weights(parameters[f"W{layer}"], f"W{layer}", ops)).astype(np.float64)
         squares += float(np.vdot(w, w))
     examples = rows(AL, "AL", ops_for(AL)).shape[0]
-    return compute_cost(AL, Y) + factor / (2 * examples) * squares
+    return compute_cost(AL, Y) + factor / (2 * int(examples)) * squares

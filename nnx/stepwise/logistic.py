@@ -87,7 +87,10 @@ def optimize(
     """Descend: w = w - learning_rate dw, b = b - learning_rate db, as often as asked for.
 
     Args:
-        w, b, X, Y: as in `propagate`.
+        w: (n, 1) weights to begin with.
+        b: the bias to begin with, a number.
+        X: (n, m) the inputs.
+        Y: (1, m) the answers, 0 or 1.
         num_iterations: how many steps, each on all examples; at least 1.
         learning_rate: >= 0.
 
@@ -136,9 +139,12 @@ def model(
     """Train from zeros, and predict.
 
     Args:
-        X_train, X_test: (n, m) the inputs, one column per example.
-        Y_train, Y_test: (1, m) the answers, 0 or 1.
-        num_iterations, learning_rate: as in `optimize`.
+        X_train: (n, m) the inputs to learn from, one column per example.
+        Y_train: (1, m) the answers, 0 or 1.
+        X_test: (n, k) the inputs to be measured on besides.
+        Y_test: (1, k) the answers.
+        num_iterations: as in `optimize`.
+        learning_rate: as in `optimize`.
         dtype: "float32" or "float64".
 
     Returns:

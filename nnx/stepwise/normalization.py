@@ -20,8 +20,8 @@ EPSILON = 1e-5
 def apply_batchnorm(A: Any, epsilon: float = EPSILON) -> Array:
     """NA = (A - mean) / sqrt(var + epsilon): each unit gets mean 0 and variance 1 over the examples of the batch.
 
-    mean_k = 1/m sum_i A_ki and var_k = 1/m sum_i (A_ki - mean_k)^2, for unit k over all examples i. A single example
-    is its own mean, so that it becomes 0.
+    mean_k = 1/m sum_i A_ki and var_k = 1/m sum_i (A_ki - mean_k)^2, for unit k over all examples i. A single
+    example is its own mean, so that it becomes 0.
 
     Args:
         A: (n, m) activations.
@@ -62,7 +62,8 @@ def batchnorm_backward(dNA: Any, A: Any, epsilon: float = EPSILON) -> Array:
     dna = rows(dNA, "dNA", ops, a.shape[1])
     _, mean, rstd = _normalise(ops, a, epsilon)
     unused = ops.empty(a.shape[1]), ops.empty(a.shape[1])  # the gradients of a scale and an offset
-    return ops.batch_norm_backward(a, _filled(ops, a, 1), mean, rstd, dna, unused, True).T
+    dA = ops.batch_norm_backward(a, _filled(ops, a, 1), mean, rstd, dna, unused, wants_dx=True)  # (m, n)
+    return dA.T  # type: ignore[union-attr]  # there is one, since it is wanted
 
 
 def _normalise(ops: Ops, a: Array, epsilon: float) -> Normalised:

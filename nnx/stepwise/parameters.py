@@ -1,8 +1,9 @@
-"""The parameters of a network: a dictionary of W1, b1, W2, b2 and so on, made here and checked wherever it is used."""
+"""The parameters of a network: a dictionary of W1, b1, W2, b2 and so on, made and checked."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from typing import Any, TypeAlias
 
 from nnx import registry
@@ -52,7 +53,7 @@ def initialize_parameters(
         raise OptionError(f"dtype must be 'float32' or 'float64', got {dtype!r}.")
     ops = Ops(registry.current(), dtype)
     parameters: Parameters = {}
-    for layer, (inputs, units) in enumerate(zip(dims, dims[1:], strict=False), 1):
+    for layer, (inputs, units) in enumerate(pairwise(dims), 1):
         drawn = draw((inputs, units), key, stream_of(f"{layer}.weight"))  # the path of that layer after Flatten
         parameters[f"W{layer}"] = ops.asarray(drawn).T
         parameters[f"b{layer}"] = ops.backend.zeros((units, 1), dtype)

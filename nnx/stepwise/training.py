@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from nnx.checks import check_count, check_number
+from nnx.checks import check_count
 from nnx.errors import DivergenceError
 from nnx.initializers import InitializerLike
 from nnx.stepwise.arrays import ops_for, own_rows
@@ -55,7 +55,9 @@ def L_layer_model(  # noqa: N802  # the name that this function has in courses
         use_batchnorm: put `apply_batchnorm` behind the activation of every hidden layer.
         lambd: factor of the L2 penalty, >= 0.
         activation: of the hidden layers.
-        init, seed, dtype: as in `initialize_parameters`.
+        init: how weights are drawn, as in `initialize_parameters`.
+        seed: decides weights and batches.
+        dtype: "float32" or "float64".
 
     Returns:
         The parameters, and the costs of the batches of the iterations 0, 100, 200 and so on, before their update,
@@ -116,7 +118,8 @@ def predict(
         X: (n_0, m).
         Y: (n_L, m), as in `L_layer_model`.
         parameters: the trained ones.
-        use_batchnorm, activation: as in training.
+        use_batchnorm: as in training.
+        activation: as in training.
 
     Returns:
         The accuracy, from 0 to 1. For the probabilities themselves, call `L_model_forward`.

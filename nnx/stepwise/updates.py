@@ -19,7 +19,7 @@ Moments = Gradients
 """One array like each parameter: "dW1" like W1, "db1" like b1, ..."""
 
 Rule = Callable[[Ops, Array, Array, list[Array]], None]
-"""Changes parameters p and their moments, given gradients g, all of them (P,), in place: rule(ops, p, g, moments)."""
+"""Changes parameters p and their moments in place, given gradients g, all (P,): rule(ops, p, g, moments)."""
 
 
 def update_parameters(parameters: Mapping[str, Any], grads: Mapping[str, Any], learning_rate: float) -> Parameters:
@@ -58,13 +58,16 @@ def initialize_velocity(parameters: Mapping[str, Any]) -> Moments:
 def update_parameters_with_momentum(
     parameters: Mapping[str, Any], grads: Mapping[str, Any], v: Mapping[str, Any], beta: float, learning_rate: float
 ) -> tuple[Parameters, Moments]:
-    """One step along a running mean of the gradients: v = beta v + (1 - beta) dW, W = W - learning_rate v; so for b.
+    """One step along a running mean of the gradients.
+
+    v = beta v + (1 - beta) dW, W = W - learning_rate v; so for b.
 
     `nnx.Momentum` leaves the factor 1 - beta out, as most libraries do: with the learning rate times 1 - beta it
     takes the same steps.
 
     Args:
-        parameters, grads: as in `update_parameters`.
+        parameters: W1, b1 and so on.
+        grads: dW1, db1 and so on.
         v: from `initialize_velocity`, or from the step before.
         beta: how much of the mean is kept, in [0, 1); 0.9 is usual.
         learning_rate: >= 0.
@@ -103,7 +106,8 @@ def update_parameters_with_rmsprop(
     s = beta s + (1 - beta) dW^2, W = W - learning_rate dW / (sqrt(s) + epsilon); so for b.
 
     Args:
-        parameters, grads: as in `update_parameters`.
+        parameters: W1, b1 and so on.
+        grads: dW1, db1 and so on.
         s: from `initialize_rmsprop`, or from the step before.
         learning_rate: >= 0.
         beta: how much of the running mean of squares is kept, in [0, 1).
@@ -148,11 +152,14 @@ def update_parameters_with_adam(
     small: v / (1 - beta1^t) and s / (1 - beta2^t) are right, and W = W - learning_rate v' / (sqrt(s') + epsilon).
 
     Args:
-        parameters, grads: as in `update_parameters`.
-        v, s: from `initialize_adam`, or from the step before.
+        parameters: W1, b1 and so on.
+        grads: dW1, db1 and so on.
+        v: the mean gradients, from `initialize_adam` or from the step before.
+        s: the mean squares, likewise.
         t: the number of this step, from 1.
         learning_rate: >= 0.
-        beta1, beta2: how much of the means is kept, in [0, 1).
+        beta1: how much of v is kept, in [0, 1).
+        beta2: how much of s is kept, in [0, 1).
         epsilon: keeps a gradient that was always 0 from a division by 0; > 0.
 
     Returns:
