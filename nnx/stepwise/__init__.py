@@ -14,8 +14,8 @@ runs on the backend that is selected when it is called (`nnx.set_backend`), and 
 `nnx.Sequential` runs too: the same seed gives the same weights, the same batches and the same costs.
 
 X and Y may be NumPy arrays of any dtype and layout. What is computed has the dtype of the parameters, float32
-unless `initialize_parameters` is told otherwise, on arrays of the backend; costs are Python floats. Arrays that have
-that dtype already, and lie example by example as `images.reshape(m, -1).T` does, are used as they are, and fastest.
+unless `initialize_parameters` is told otherwise, on arrays of the backend; costs are Python floats. Arrays of that
+dtype that lie example by example, as `images.reshape(m, -1).T` does, are used as they are, which is fastest.
 
 `python -m nnx.stepwise.walk` builds a network step by step, from one neuron to Adam with batch normalisation;
 `nnx.stepwise.logistic` has the four functions of logistic regression.

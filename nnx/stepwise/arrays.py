@@ -25,8 +25,8 @@ from nnx.ops import Ops
 
 def ops_for(value: Any) -> Ops:
     """Return the operations of the selected backend, in float64 for arrays of float64, else in float32."""
-    dtype = "float64" if _name_of(getattr(value, "dtype", None)) == "float64" else "float32"
-    return _bound(registry.current(), dtype)
+    wide = _name_of(getattr(value, "dtype", None)) in ("float64", ">f8")  # the latter is float64 of another machine
+    return _bound(registry.current(), "float64" if wide else "float32")
 
 
 @lru_cache(maxsize=16)
@@ -34,9 +34,15 @@ def _bound(backend: Backend, dtype: str) -> Ops:
     return Ops(backend, dtype)
 
 
-@lru_cache(maxsize=64)
 def _name_of(dtype: Hashable) -> str:
-    """Return a dtype of any array library as a plain word; kept, since NumPy takes microseconds to name one."""
+    """Return a dtype of any array library as a plain word."""
+    return _named(type(dtype), dtype)  # by type first: dtypes of two libraries are not to be compared
+
+
+@lru_cache(maxsize=64)
+def _named(kind: type, dtype: Hashable) -> str:
+    """Return the name; kept, since NumPy takes microseconds to make one."""
+    del kind
     return str(dtype).rsplit(".", 1)[-1]
 
 
@@ -72,8 +78,9 @@ def _is_ready(value: Any, ops: Ops) -> bool:
 def _check_examples(shape: tuple[int, ...], argument: str, features: int | None) -> None:
     wanted = f"({'features' if features is None else features}, examples)"
     if len(shape) != 2:
-        hint = f"{argument}.reshape(-1, 1) is one example" if len(shape) < 2 else f"{argument}.reshape(m, -1).T"
-        raise ShapeError(f"{argument} must have shape {wanted}, one column per example, got {shape}: try {hint}.")
+        way = f"{argument}.reshape(-1, 1)" if len(shape) < 2 else f"{argument}.reshape(m, -1).T, for m examples,"
+        hint = f" {way} has one column per example."
+        raise ShapeError(f"{argument} must have shape {wanted}, got {shape}.{hint}")
     if features is not None and shape[0] != features:
         hint = f" These look like examples x features: pass {argument}.T." if shape[1] == features else ""
         raise ShapeError(f"{argument} must have shape {wanted}, one column per example, got {shape}.{hint}")

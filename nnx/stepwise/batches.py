@@ -44,10 +44,11 @@ def random_mini_batches(
     x = rows(X, "X", ops)  # (m, n_0)
     classes = Y.shape[0] if getattr(Y, "ndim", 0) == 2 else 1
     y = target_rows(Y, (classes, x.shape[0]), ops)
-    return list(batches_of(ops, x, y, batch_size_of(mini_batch_size), seed, check_count("epoch", epoch, 0)))
+    size = batch_size_of(mini_batch_size, "mini_batch_size")
+    return list(batches_of(ops, x, y, size, seed, check_count("epoch", epoch, 0)))
 
 
-def batch_size_of(value: object) -> int | None:
+def batch_size_of(value: object, option: str = "batch_size") -> int | None:
     """Return the number of examples per batch, None for all.
 
     Raises:
@@ -56,9 +57,9 @@ def batch_size_of(value: object) -> int | None:
     if value == "full":
         return None
     try:
-        return check_count("batch_size", value)
+        return check_count(option, value)
     except OptionError as error:
-        raise OptionError(f'batch_size must be "full" or a whole number of at least 1, got {value!r}.') from error
+        raise OptionError(f'{option} must be "full" or a whole number of at least 1, got {value!r}.') from error
 
 
 def batches_of(ops: Ops, x: Array, y: Array, size: int | None, seed: int, epoch: int) -> Iterator[Batch]:

@@ -6,10 +6,11 @@ with one layer of one unit, W1 being w^T, and the same functions do the work.
 
 from __future__ import annotations
 
+from numbers import Real
 from typing import Any, TypedDict
 
 from nnx import registry
-from nnx.checks import check_count, check_number
+from nnx.checks import check_count
 from nnx.errors import OptionError, ShapeError
 from nnx.interface import Array
 from nnx.network import DTYPES
@@ -173,11 +174,12 @@ def model(
 
 def _as_network(w: Any, b: Any) -> Parameters:
     """Return the two as parameters of `nnx.stepwise`."""
-    ops = ops_for(w)
-    column = weights(w, "w", ops).T  # (n, 1)
-    if column.shape[1] != 1:
-        raise ShapeError(f"w must have shape (features, 1), got {tuple(column.shape)}.")
-    return {"W1": column.T, "b1": ops.asarray([[check_number("b", b, -float("inf"))]])}
+    ops, shape = ops_for(w), tuple(getattr(w, "shape", ()))
+    if len(shape) != 2 or shape[1] != 1:
+        raise ShapeError(f"w must have shape (features, 1), got {shape}; see initialize_with_zeros.")
+    if not isinstance(b, Real):
+        raise OptionError(f"b must be a number, got {b!r}.")
+    return {"W1": weights(w, "w", ops), "b1": ops.asarray([[float(b)]])}
 
 
 def _descend(line: Line, grads: Slopes, learning_rate: float) -> Line:

@@ -202,5 +202,6 @@ def _updated(
 def _moment(key: str, value: Any, moment: Mapping[str, Any]) -> Any:
     if key not in moment or tuple(moment[key].shape) != tuple(value.shape):
         shape = tuple(value.shape)
-        raise OptionError(f"the moments must hold {key} of shape {shape}; begin with those of initialize_....")
+        start = "initialize_velocity, initialize_rmsprop or initialize_adam"
+        raise OptionError(f"the moments must hold {key} of shape {shape}; begin with those of {start}.")
     return moment[key]
