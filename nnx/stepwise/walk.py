@@ -1,13 +1,17 @@
 """A walk from one neuron to Adam with batch normalisation: `python -m nnx.stepwise.walk`.
 
-Each step is one function; read them from top to bottom. Its docstring is printed, and then what it came to on the
+Each part is one function; read them from top to bottom. Its docstring is printed, and then what it came to on the
 handwritten digits that ship with nnx: 1437 to learn from and 360 to be tested on, of 8 x 8 pixels each. All of it
 runs on the selected backend (`NNX_BACKEND=numba python -m nnx.stepwise.walk`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import argparse
+import inspect
+import textwrap
+import time
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -17,17 +21,17 @@ from nnx import datasets, registry, stepwise
 from nnx.interface import Array
 from nnx.stepwise.parameters import Parameters
 
-STEPS_OF_ONE = 300
-"""How often the networks of the first three steps are changed."""
+STEPS = 300
+"""How often the networks of the first three parts are changed."""
 
-EPOCHS = 20
-"""How often those of the others go through all digits, so that they can be compared."""
+EPOCHS = 10
+"""How often those of the others go through all digits."""
 
 BATCH = 64
 
 
 class Task(NamedTuple):
-    """A question about the digits: inputs (64, m), and answers (1, m), or (10, m) with a single 1 in each column."""
+    """A question about the digits: inputs (64, m), answers (1, m), or (10, m) with a single 1 in each column."""
 
     question: str
     X: Array
@@ -37,7 +41,7 @@ class Task(NamedTuple):
 
 
 class Score(NamedTuple):
-    """What a step came to: the cost on the digits learned from, and the share of right answers on both parts."""
+    """What a part came to: the cost on the digits learned from, and the share of right answers on both parts."""
 
     cost: float
     train: float
@@ -85,7 +89,7 @@ def one_neuron(task: Task, seed: int) -> Score:
     """
     parameters = stepwise.initialize_parameters([64, 1], seed)
     W, b = parameters["W1"], parameters["b1"]
-    for _ in range(STEPS_OF_ONE):
+    for _ in range(STEPS):
         Z, cache = stepwise.linear_forward(task.X, W, b)
         A, _ = stepwise.sigmoid(Z)
         _, dW, db = stepwise.linear_backward(A - task.Y, cache, wants_dA=False)
@@ -96,8 +100,8 @@ def one_neuron(task: Task, seed: int) -> Score:
 def harder_question(task: Task, seed: int) -> Score:
     """The same neuron, a harder question.
 
-    One neuron weighs pixels: each of them speaks for or against, whatever the others show. No such vote tells 1, 3,
-    5, 7 and 9 from the even digits, which have no stroke in common.
+    One neuron weighs pixels: each of them speaks for or against, whatever the others show. But 1, 3, 5, 7 and 9 have
+    no stroke in common that the even digits lack, and such a vote gets only so far.
     """
     return one_neuron(task, seed)
 
@@ -110,7 +114,7 @@ def hidden_layer(task: Task, seed: int) -> Score:
     would stay alike. Backwards, each layer tells the one before it, by dA = W^T dZ, what it should have put out.
     """
     parameters = stepwise.initialize_parameters([64, 32, 1], seed)
-    for _ in range(STEPS_OF_ONE):
+    for _ in range(STEPS):
         A1, cache1 = stepwise.linear_activation_forward(task.X, parameters["W1"], parameters["b1"], "relu")
         A2, cache2 = stepwise.linear_activation_forward(A1, parameters["W2"], parameters["b2"], "sigmoid")
         dA1, dW2, db2 = stepwise.linear_backward(A2 - task.Y, cache2[0])
@@ -124,18 +128,18 @@ def softmax_outputs(task: Task, seed: int) -> Score:
     """Ten outputs.
 
     To name the digit takes one output for each. The softmax turns the ten sums into shares of one probability, and
-    in dZ = A - Y nothing changes but the number of rows. The passes through all layers are loops now: L_model_forward
-    and L_model_backward. Going through all digits 20 times makes 20 steps, which is not much.
+    in dZ = A - Y nothing changes but the number of rows. The passes through all layers are loops by now, in
+    L_model_forward and L_model_backward. To go through all digits 10 times makes 10 steps, which is not much.
     """
     parameters = stepwise.initialize_parameters([64, 32, 10], seed)
     for _ in range(EPOCHS):
         AL, caches = stepwise.L_model_forward(task.X, parameters)
         grads = stepwise.L_model_backward(AL, task.Y, caches)
-        parameters = stepwise.update_parameters(parameters, grads, learning_rate=0.5)
+        parameters = stepwise.update_parameters(parameters, grads, learning_rate=1.0)
     return score(task, parameters)
 
 
-def mini_batches(task: Task, seed: int) -> Score:
+def mini_batches(task: Task, seed: int, learning_rate: float = 1.0) -> Score:
     """Mini-batches.
 
     64 digits tell the way nearly as well as all 1437, at a small part of the work: 23 steps instead of one for each
@@ -146,15 +150,26 @@ def mini_batches(task: Task, seed: int) -> Score:
         for X, Y in stepwise.random_mini_batches(task.X, task.Y, BATCH, seed, epoch):
             AL, caches = stepwise.L_model_forward(X, parameters)
             grads = stepwise.L_model_backward(AL, Y, caches)
-            parameters = stepwise.update_parameters(parameters, grads, learning_rate=LR_SGD)
+            parameters = stepwise.update_parameters(parameters, grads, learning_rate)
     return score(task, parameters)
+
+
+def too_fast(task: Task, seed: int) -> Score:
+    """Twice the learning rate.
+
+    Larger steps get further, as long as the slope at their beginning still holds at their end. Where it does not,
+    they jump across the valley and up the other side, and a step that throws all hidden units below 0, for every
+    picture, is the last one: relu passes nothing on any more.
+    """
+    return mini_batches(task, seed, learning_rate=2.0)
 
 
 def momentum(task: Task, seed: int) -> Score:
     """Momentum.
 
-    The gradient of a batch is a guess. A running mean of the last ones, v = 0.9 v + 0.1 dW, forgets what they do not
-    agree on, and gathers speed where they do, so that the learning rate can be larger.
+    The gradient of a batch is a guess. A running mean of the last ones, v = 0.9 v + 0.1 dW, forgets what they do
+    not agree on, and keeps what they do. That makes the steps steadier, and a large learning rate less of a risk:
+    the one here is that of the part before.
     """
     parameters = stepwise.initialize_parameters([64, 32, 10], seed)
     v = stepwise.initialize_velocity(parameters)
@@ -162,15 +177,15 @@ def momentum(task: Task, seed: int) -> Score:
         for X, Y in stepwise.random_mini_batches(task.X, task.Y, BATCH, seed, epoch):
             AL, caches = stepwise.L_model_forward(X, parameters)
             grads = stepwise.L_model_backward(AL, Y, caches)
-            parameters, v = stepwise.update_parameters_with_momentum(parameters, grads, v, 0.9, LR_MOM)
+            parameters, v = stepwise.update_parameters_with_momentum(parameters, grads, v, 0.9, 2.0)
     return score(task, parameters)
 
 
 def adam(task: Task, seed: int) -> Score:
     """Adam.
 
-    Some weights have gradients a thousand times as large as others. RMSprop divides each by its usual size, the root
-    of s = 0.999 s + 0.001 dW^2, so that all weights walk about equally fast; Adam does both, momentum and this, and
+    Some weights have much larger gradients than others. RMSprop divides each by its usual size, the root of
+    s = 0.999 s + 0.001 dW^2, so that all weights walk about equally fast. Adam does both, momentum and this, and
     corrects the two means for their beginning at 0.
     """
     parameters, t = stepwise.initialize_parameters([64, 32, 10], seed), 0
@@ -179,7 +194,7 @@ def adam(task: Task, seed: int) -> Score:
         for X, Y in stepwise.random_mini_batches(task.X, task.Y, BATCH, seed, epoch):
             AL, caches = stepwise.L_model_forward(X, parameters)
             grads, t = stepwise.L_model_backward(AL, Y, caches), t + 1
-            parameters, v, s = stepwise.update_parameters_with_adam(parameters, grads, v, s, t, LR_ADAM)
+            parameters, v, s = stepwise.update_parameters_with_adam(parameters, grads, v, s, t, 0.02)
     return score(task, parameters)
 
 
@@ -196,5 +211,71 @@ def batch_norm(task: Task, seed: int) -> Score:
         for X, Y in stepwise.random_mini_batches(task.X, task.Y, BATCH, seed, epoch):
             AL, caches = stepwise.L_model_forward(X, parameters, use_batchnorm=True)
             grads, t = stepwise.L_model_backward(AL, Y, caches), t + 1
-            parameters, v, s = stepwise.update_parameters_with_adam(parameters, grads, v, s, t, LR_ADAM)
+            parameters, v, s = stepwise.update_parameters_with_adam(parameters, grads, v, s, t, 0.02)
     return score(task, parameters, use_batchnorm=True)
+
+
+PARTS = (
+    (is_zero, one_neuron),
+    (is_odd, harder_question),
+    (is_odd, hidden_layer),
+    (which, softmax_outputs),
+    (which, mini_batches),
+    (which, too_fast),
+    (which, momentum),
+    (which, adam),
+    (which, batch_norm),
+)
+"""Every part of the walk, and what it asks."""
+
+
+def blind_guess(task: Task) -> float:
+    """Return how often the answer that is most frequent among the digits learned from is right on the others."""
+    backend = registry.current()
+    train, test = (backend.to_numpy(Y).mean(axis=1) for Y in (task.Y, task.Y_test))
+    if len(train) == 1:
+        return float(test[0] if train[0] > 0.5 else 1 - test[0])
+    return float(test[train.argmax()])
+
+
+def gained(now: Score, before: tuple[int, Score] | None, task: Task) -> str:
+    """Say what a part was good for: against the last one that asked the same, or else against a blind guess."""
+    if before is None:
+        return f"Always giving the most frequent answer gets {blind_guess(task):.1%} of the test digits right."
+    number, then = before
+    points = round(100 * (now.test - then.test), 1)
+    change = f"{abs(points):.1f} points {'up' if points > 0 else 'down'}" if points else "the same"
+    return f"Part {number} came to a cost of {then.cost:.4f}; accuracy on the test digits since then: {change}."
+
+
+def walk(seed: int) -> Iterator[str]:
+    """Run the parts one after another, and yield what each of them has to say."""
+    scores: dict[str, tuple[int, Score]] = {}
+    for number, (question, part) in enumerate(PARTS, 1):
+        task, start = question(), time.perf_counter()
+        now = part(task, seed)
+        seconds = time.perf_counter() - start
+        title, _, prose = (inspect.getdoc(part) or "").partition("\n\n")
+        told = [
+            task.question,
+            f"Cost {now.cost:.4f}; right: {now.train:.1%} of the digits learned from, {now.test:.1%} of the others;"
+            f" {seconds:.2f} s",
+            gained(now, scores.get(task.question), task),
+        ]
+        text = textwrap.fill(" ".join(prose.split()), 88)
+        yield f"{number}. {title.rstrip('.')}\n\n{text}\n\n" + textwrap.indent("\n".join(told), "    ") + "\n"
+        scores[task.question] = number, now
+
+
+def main() -> None:
+    """Print the walk."""
+    parser = argparse.ArgumentParser(
+        prog="python -m nnx.stepwise.walk", description="From one neuron to Adam with batch normalisation."
+    )
+    parser.add_argument("--seed", type=int, default=1, help="decides initial weights and batches (default: 1)")
+    for words in walk(parser.parse_args().seed):
+        print(words, flush=True)
+
+
+if __name__ == "__main__":
+    main()
