@@ -100,8 +100,8 @@ def one_neuron(task: Task, seed: int) -> Score:
 def harder_question(task: Task, seed: int) -> Score:
     """The same neuron, a harder question.
 
-    One neuron weighs pixels: each of them speaks for or against, whatever the others show. But 1, 3, 5, 7 and 9 have
-    no stroke in common that the even digits lack, and such a vote gets only so far.
+    One neuron weighs pixels: each of them speaks for or against, whatever the others show. But 1, 3, 5, 7 and 9
+    have no stroke in common that the even digits lack, and such a vote gets only so far.
     """
     return one_neuron(task, seed)
 
