@@ -131,7 +131,8 @@ def L_model_backward(  # noqa: N802  # the name that this function has in course
     dAL = -Y / AL + (1 - Y) / (1 - AL), as courses take it, comes to the same on paper, but divides by 0 as soon as
     a probability is rounded to 0 or 1. The kernel of the loss computes it from the Z_L in the cache, which keeps
     more digits than the difference of AL and Y. Since 1/m is in it from the beginning, dA_l is the gradient of J
-    itself here, and nothing is divided again.
+    itself here, and nothing is divided again. It is how `nnx.Sequential` computes: to divide last rounds otherwise,
+    by which float32 training of a deep, narrow network ends up elsewhere.
 
     Args:
         AL: (n_L, m) the outputs from `L_model_forward`; one row means a sigmoid, several a softmax.

@@ -24,6 +24,7 @@ def train(X: Any, Y: Any, outputs: int) -> Any:
 def test_labels_in_place_of_one_hot_columns_are_told_how_to_become_them(labels: Any) -> None:
     with pytest.raises(ShapeError, match=r"Y must have shape \(3, 7\), one row per class.*np\.eye\(3\)") as told:
         train(X, labels, 3)
+    # the hint is code to be copied: it must do what it says
     hint = str(told.value).split("labels: ")[1].split(" makes")[0]
     np.testing.assert_array_equal(eval(hint, {"np": np, "Y": labels}), ONE_HOT)
 
