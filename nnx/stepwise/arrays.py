@@ -1,0 +1,121 @@
+"""The door of the plain functions: users' arrays come in, and turn into what kernels take.
+
+Textbooks write examples as columns, (features, examples); kernels take them as rows. The two are one piece of
+memory: an A of shape (n, m) here is the transposed view of the (m, n) array that a kernel wrote, and W of shape
+(n, n_prev) that of the (n_prev, n) array that `Dense` has. Nothing is copied where one becomes the other.
+
+Arrays of the selected backend, in the dtype of the computation, are used as they are; all others are converted. The
+dtype is that of the weights or, where there are none, of the first argument: float64 stays, all else is float32.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+
+from nnx import registry
+from nnx.border import as_dtype, to_host
+from nnx.errors import DataError, ShapeError
+from nnx.interface import Array, Backend
+from nnx.ops import Ops
+
+
+def ops_for(value: Any) -> Ops:
+    """Return the operations of the selected backend, in float64 for arrays of float64, else in float32."""
+    wide = _name_of(getattr(value, "dtype", None)) in ("float64", ">f8")  # the latter is float64 of another machine
+    return _bound(registry.current(), "float64" if wide else "float32")
+
+
+@lru_cache(maxsize=16)
+def _bound(backend: Backend, dtype: str) -> Ops:
+    return Ops(backend, dtype)
+
+
+def _name_of(dtype: Hashable) -> str:
+    """Return a dtype of any array library as a plain word."""
+    return _named(type(dtype), dtype)  # by type first: dtypes of two libraries are not to be compared
+
+
+@lru_cache(maxsize=64)
+def _named(kind: type, dtype: Hashable) -> str:
+    """Return the name; kept, since NumPy takes microseconds to make one."""
+    del kind
+    return str(dtype).rsplit(".", 1)[-1]
+
+
+def rows(value: Any, argument: str, ops: Ops, features: int | None = None) -> Array:
+    """Return examples as kernels take them: (n, m) -> (m, n), a view where the array is fit for use.
+
+    Raises:
+        ShapeError: not a matrix, or one of another number of features.
+        DataError: no examples; NaN or infinity where values are converted.
+        DtypeError, BackendError: not numbers, or an array of another backend.
+    """
+    return _turned(value, argument, ops, features, copy=False)
+
+
+def own_rows(value: Any, argument: str, ops: Ops, features: int | None = None) -> Array:
+    """Return `rows` that lie one behind the other in memory, and are finite: what is used often is best so."""
+    return _turned(value, argument, ops, features, copy=True)
+
+
+def _turned(value: Any, argument: str, ops: Ops, features: int | None, copy: bool) -> Array:
+    ready = not copy and _is_ready(value, ops)
+    matrix = value if ready else to_host(value, argument, ops)
+    _check_examples(tuple(matrix.shape), argument, features)
+    return matrix.T if ready else ops.asarray(as_dtype(matrix, ops.dtype, argument).T)
+
+
+def _is_ready(value: Any, ops: Ops) -> bool:
+    if isinstance(value, np.ma.MaskedArray) or not ops.backend.owns(value):
+        return False
+    return _name_of(value.dtype) == ops.dtype
+
+
+def _check_examples(shape: tuple[int, ...], argument: str, features: int | None) -> None:
+    wanted = f"({'features' if features is None else features}, examples)"
+    if len(shape) != 2:
+        way = f"{argument}.reshape(-1, 1)" if len(shape) < 2 else f"{argument}.reshape(m, -1).T, for m examples,"
+        hint = f" {way} has one column per example."
+        raise ShapeError(f"{argument} must have shape {wanted}, got {shape}.{hint}")
+    if features is not None and shape[0] != features:
+        hint = f" These look like examples x features: pass {argument}.T." if shape[1] == features else ""
+        raise ShapeError(f"{argument} must have shape {wanted}, one column per example, got {shape}.{hint}")
+    if shape[1] == 0:
+        raise DataError(f"{argument} holds no examples, got shape {shape}; give it at least one column.")
+
+
+def weights(value: Any, argument: str, ops: Ops) -> Array:
+    """Return weights as kernels take them: (n, n_prev) -> (n_prev, n), a view where the array is fit for use.
+
+    Raises:
+        ShapeError: not a matrix.
+    """
+    ready = _is_ready(value, ops)
+    matrix = value if ready else to_host(value, argument, ops)
+    if matrix.ndim != 2:
+        raise ShapeError(f"{argument} must have shape (units, inputs), got {tuple(matrix.shape)}.")
+    return matrix.T if ready else ops.asarray(as_dtype(matrix, ops.dtype, argument).T)
+
+
+def biases(value: Any, argument: str, ops: Ops, units: int) -> Array:
+    """Return biases as kernels take them: (n, 1) -> (n,), a view where the array is fit for use.
+
+    Raises:
+        ShapeError: not one column of so many units.
+    """
+    ready = _is_ready(value, ops)
+    column = value if ready else to_host(value, argument, ops)
+    if tuple(column.shape) != (units, 1):
+        raise ShapeError(f"{argument} must have shape ({units}, 1), one per unit, got {tuple(column.shape)}.")
+    return ops.flat(column if ready else ops.asarray(as_dtype(column, ops.dtype, argument)))
+
+
+def copy_of(ops: Ops, array: Array) -> Array:
+    """Return a contiguous copy of an array of the backend."""
+    copy = ops.like(array)
+    copy[...] = array
+    return copy

@@ -1,0 +1,97 @@
+"""The parameters of a network: a dictionary of W1, b1, W2, b2 and so on, made and checked."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
+from typing import Any, TypeAlias
+
+from nnx import registry
+from nnx.checks import check_count
+from nnx.errors import OptionError, ShapeError
+from nnx.initializers import InitializerLike, check_initializer
+from nnx.interface import Array
+from nnx.network import DTYPES
+from nnx.ops import Ops
+from nnx.random import check_seed, stream_of
+
+Parameters: TypeAlias = dict[str, Array]
+"""W1 (n_1, n_0), b1 (n_1, 1), W2 (n_2, n_1), ..."""
+
+Gradients: TypeAlias = dict[str, Array]
+"""dW1 like W1, db1 like b1, ..."""
+
+
+def initialize_parameters(
+    layers_dims: Sequence[int], seed: int = 0, init: InitializerLike = "he", dtype: str = "float32"
+) -> Parameters:
+    """Draw the weights of a network; biases are zeros.
+
+    With He's rule, W_l is drawn from a normal distribution of variance 2 / n_(l-1). The same seed gives the weights
+    of `nnx.Sequential([Flatten(), Dense(n_1), Dense(n_2), ...], seed=seed)`, number by number.
+
+    Args:
+        layers_dims: (n_0, n_1, ..., n_L): the inputs, then the units of each layer.
+        seed: 0 to 2^64 - 1.
+        init: how weights are drawn: a name, a number or a function, see `nnx.initializers`.
+        dtype: "float32" or "float64"; all that is computed with these parameters has it.
+
+    Returns:
+        W_l (n_l, n_(l-1)) under "W1" to "WL", and b_l (n_l, 1) under "b1" to "bL", on the selected backend.
+
+    Raises:
+        OptionError, UnknownNameError: an argument is none of these.
+
+    Examples:
+        >>> from nnx import stepwise
+        >>> parameters = stepwise.initialize_parameters([12288, 4, 1], seed=1)
+        >>> parameters["W1"].shape, parameters["b1"].shape, parameters["W2"].shape
+        ((4, 12288), (4, 1), (1, 4))
+    """
+    dims, draw, key = _check_dims(layers_dims), check_initializer(init), check_seed(seed)
+    if dtype not in DTYPES:
+        raise OptionError(f"dtype must be 'float32' or 'float64', got {dtype!r}.")
+    ops = Ops(registry.current(), dtype)
+    parameters: Parameters = {}
+    for layer, (inputs, units) in enumerate(pairwise(dims), 1):
+        drawn = draw((inputs, units), key, stream_of(f"{layer}.weight"))  # the path of that layer after Flatten
+        parameters[f"W{layer}"] = ops.asarray(drawn).T
+        parameters[f"b{layer}"] = ops.backend.zeros((units, 1), dtype)
+    return parameters
+
+
+def _check_dims(layers_dims: object) -> tuple[int, ...]:
+    if isinstance(layers_dims, str) or not hasattr(layers_dims, "__iter__"):
+        raise OptionError(f"layers_dims must be numbers of units, such as [784, 20, 10], got {layers_dims!r}.")
+    dims = tuple(check_count("each of layers_dims", units) for units in layers_dims)
+    if len(dims) < 2:
+        raise OptionError(f"layers_dims must hold the inputs and at least one layer, got {layers_dims!r}.")
+    return dims
+
+
+def count_layers(parameters: Mapping[str, Any]) -> int:
+    """Return L, the number of layers.
+
+    Raises:
+        OptionError: parameters are not W1, b1 to WL, bL.
+    """
+    layers = len(parameters) // 2
+    names = {f"{kind}{layer}" for layer in range(1, layers + 1) for kind in "Wb"}
+    if layers == 0 or set(parameters) != names:
+        raise OptionError(f"parameters must hold W1, b1, W2, b2 and so on, got {', '.join(parameters) or 'none'}.")
+    return layers
+
+
+def gradient_of(name: str, parameters: Mapping[str, Array], grads: Mapping[str, Any]) -> Any:
+    """Return the gradient of one parameter.
+
+    Raises:
+        OptionError: it is missing.
+        ShapeError: it has not the parameter's shape.
+    """
+    key, shape = f"d{name}", tuple(parameters[name].shape)
+    if key not in grads:
+        raise OptionError(f"grads must hold {key}, the gradient of {name}, got {', '.join(grads) or 'none'}.")
+    if tuple(grads[key].shape) != shape:
+        raise ShapeError(f"{key} must have the shape of {name}, {shape}, got {tuple(grads[key].shape)}.")
+    return grads[key]
