@@ -2,46 +2,25 @@
 
 from __future__ import annotations
 
-import statistics
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from nnx import plots
+from nnx.experiments.choosing import Run, best_row, measured, typical
 from nnx.experiments.experiment import Picture, Results, Row
-from nnx.experiments.result import Result
 from nnx.experiments.training import AFTER, TEST, TRAIN, load
 
-
-@dataclass(frozen=True)
-class Run:
-    """One run among those of a row.
-
-    Attributes:
-        row: its name.
-        seed: where it began.
-        result: what it measured.
-    """
-
-    row: str
-    seed: int
-    result: Result
-
-
-def best_row(results: Results, quantity: str = TEST) -> str:
-    """Return the name of the row with the highest median of a quantity; the first of several."""
-    return max(results, key=lambda name: statistics.median(measured(results, name, quantity)))
-
-
-def typical(row: str, results: Results, quantity: str = TEST) -> Run:
-    """Return the run whose quantity is the median of its row; the lower of two, the first of several."""
-    values = measured(results, row, quantity)
-    seed = values.index(statistics.median_low(values))
-    return Run(row, seed, results[row][seed])
-
-
-def measured(results: Results, row: str, quantity: str) -> list[float]:
-    """Return a quantity of a row, one value per seed."""
-    return [result.figures[quantity] for result in results[row]]
+__all__ = [
+    "Run",
+    "accuracies",
+    "best_row",
+    "confusions",
+    "cost_curves",
+    "curves",
+    "measured",
+    "mistakes",
+    "published",
+    "typical",
+]
 
 
 def published(rows: Sequence[Row], results: Results, quantity: str) -> dict[str, float]:
@@ -140,4 +119,4 @@ def _over_seeds(middle: str, reach: str, seeds: int) -> str:
 
 def _described(run: Run) -> str:
     accuracy = run.result.figures[TEST]
-    return f"One run: '{run.row}' from seed {run.seed}, whose test accuracy of {accuracy:.1%} is the median of its row."
+    return f"One run, '{run.row}' from seed {run.seed}, of the median test accuracy of its row: {accuracy:.1%}."
