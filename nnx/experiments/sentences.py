@@ -26,9 +26,7 @@ def standing(lines: Sequence[Line]) -> Iterator[str]:
     judged = [(line.name, cell) for line in lines for cell in line.cells if cell.published is not None]
     if judged:
         within = sum(cell.verdict == "within" for _, cell in judged)
-        yield (
-            f"Of {len(judged)} published values, each of a single run, {within} lie within the range over the seeds."
-        )
+        yield f"Of {len(judged)} published values, of single runs, {within} lie within the range over the seeds."
     yield from _singled_out(judged, "exceeded", "Every seed here is better than published in")
     yield from _singled_out(judged, "not reached", "No seed here is as good as published in")
     yield from _singled_out(judged, "outside", "Neither better nor worse, but beside the range here:")
@@ -52,7 +50,7 @@ def best(results: Results, quantity: Quantity) -> Iterator[str]:
 
 
 def one_answer(results: Results, classes: Sequence[str]) -> Iterator[str]:
-    """Say how many runs of which rows tell every test example to be of one class; they must hold their confusions."""
+    """Say how many runs of which rows say the same of every test example; they must hold their confusions."""
     counts = {row: sum(map(always_alike, runs)) for row, runs in results.items()}
     named = [f"{count} of {len(results[row])} of {row}" for row, count in counts.items() if count]
     if named:
@@ -88,10 +86,11 @@ def few_examples(results: Results, quantity: Quantity) -> Iterator[str]:
     """
     run = typical(best_row(results, quantity.name), results, quantity.name)
     count, share = int(run.result.arrays["confusions"].sum()), run.result.figures[quantity.name]
+    deviation = math.sqrt(share * (1 - share) / count)
     yield (
         f"Ranges of the {quantity.name} are wide since there are {count} test examples: one of them is "
-        f"{quantity.show(1 / count)}, and of a network that tells {share:.0%} of all photographs right, such a "
-        f"sample says so give or take {quantity.show(math.sqrt(share * (1 - share) / count))} (one standard deviation)."
+        f"{quantity.show(1 / count)}. A network that tells {share:.0%} of all there are right would be measured on "
+        f"as many give or take {quantity.show(deviation)} (one standard deviation), by the luck of the draw."
     )
 
 
