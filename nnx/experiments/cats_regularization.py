@@ -44,7 +44,7 @@ COST_QUANTITY = Quantity(TEST_COST, better="low")
 
 
 def pictures(results: Results) -> Iterator[Picture]:
-    """Draw what each strength does, how the test cost goes on, and what the best row's typical run takes for what."""
+    """Draw what each strength does, how the test cost goes on, and what a run of the best row takes for what."""
     run = typical(best_row(results), results)
     yield accuracies(ROWS, results)
     yield from sweep(results, LAMBDAS, "lambda", "sweep-l2", "Accuracy by the strength of the L2 penalty")
@@ -60,21 +60,27 @@ def pictures(results: Results) -> Iterator[Picture]:
     yield mistakes(run, "cats")
 
 
-def sweep(results: Results, strengths: Mapping[str, float], across: str, name: str, title: str) -> Iterator[Picture]:
+def sweep(
+    results: Results, strengths: Mapping[str, float], across: str, name: str, title: str
+) -> Iterator[Picture]:
     """Draw the accuracies of rows over their strengths, where at least two of them were run."""
     rows = [row for row in strengths if row in results]
     if len(rows) < 2:
         return
     steps = [strengths[row] for row in rows]
     lines = {
-        quantity: [(steps, values) for values in zip(*(measured(results, row, quantity) for row in rows), strict=True)]
-        for quantity in (TRAIN, TEST)
+        quantity: [(steps, values) for values in by_seed(results, rows, quantity)] for quantity in (TRAIN, TEST)
     }
     caption = (
-        f"Accuracy after training by the {across}; 0 is without. Lines are medians over {len(results[rows[0]])} seeds, "
-        "bands reach from the lowest to the highest. The room between the two lines is the gap."
+        f"Accuracy after training by the {across}; 0 is without. Lines are medians over {len(results[rows[0]])} "
+        "seeds, bands reach from the lowest to the highest. The room between the two lines is the gap."
     )
     yield Picture(name, title, caption, plots.learning_curves(lines, quantity="accuracy", across=across))
+
+
+def by_seed(results: Results, rows: list[str], quantity: str) -> Iterator[tuple[float, ...]]:
+    """Yield a quantity of several rows, seed by seed."""
+    return zip(*(measured(results, row, quantity) for row in rows), strict=True)
 
 
 def notes(results: Results) -> Iterator[str]:
@@ -100,10 +106,11 @@ def closed(results: Results, others: list[str]) -> Iterator[str]:
         "median test accuracy."
     )
     if smaller:
+        show = POINTS.show
         closest = min(smaller, key=lambda row: median(results, row, GAP))
         train, test = (median(results, closest, name) - median(results, NONE, name) for name in (TRAIN, TEST))
         yield (
-            f"The smallest gap, {POINTS.show(median(results, closest, GAP))}, is that of {closest}: against none, its "
+            f"The smallest gap, {show(median(results, closest, GAP))}, is that of {closest}: against none, its "
             f"median test accuracy is {100 * test:+.1f} points and its median training accuracy {100 * train:+.1f}."
         )
 
@@ -113,7 +120,7 @@ def compared(results: Results, row: str) -> Iterator[str]:
     if row == NONE:
         yield f"No setting has a higher median test accuracy than none, {ranged(results, NONE)}."
         return
-    pairs = list(zip(measured(results, row, TEST), measured(results, NONE, TEST), strict=True))
+    pairs = list(by_seed(results, [row, NONE], TEST))
     higher, lower = sum(ours > plain for ours, plain in pairs), sum(ours < plain for ours, plain in pairs)
     yield (
         f"The best setting by test accuracy is {row} with {ranged(results, row)}, against {ranged(results, NONE)} "
@@ -172,7 +179,10 @@ EXPERIMENT = Experiment(
         COST_QUANTITY,
         *(quantity for quantity in QUANTITIES if quantity.name not in (TRAIN, TEST, BEFORE, AFTER)),
     ),
-    source="Named by the report that the other experiments on cats are from; no values were published.",
+    source=(
+        "The network and the question are of the report that the other experiments on cats are from; no values "
+        "were published."
+    ),
     pictures=pictures,
     notes=notes,
 )
