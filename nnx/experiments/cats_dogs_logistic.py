@@ -56,8 +56,8 @@ class SplitTraining(TrackedTraining):
         if PUBLISHED_AT in costs:
             figures[COST_AT] = costs[PUBLISHED_AT]
         weights = model.get_weights()[WEIGHT].astype(np.float64).reshape(data.train[0].shape[1:])
-        digits = 4 - math.floor(math.log10(np.abs(weights).max()))  # as many as a picture can show
-        return replace(result, figures=figures, arrays={**result.arrays, WEIGHTS: weights.round(digits)})
+        # more digits than these would show in no picture, but double the file that results are kept in
+        return replace(result, figures=figures, arrays={**result.arrays, WEIGHTS: weights.round(6)})
 
 
 def split(data: Dataset, seed: int) -> Dataset:
@@ -150,7 +150,7 @@ def weights(run: Run) -> Picture:
             image = axes.imshow(learned[:, :, index], cmap="RdBu_r", vmin=-reach, vmax=reach)
             axes.set_title(colour)
             axes.set_axis_off()
-        figure.colorbar(image, ax=list(panels), shrink=0.85)
+        figure.colorbar(image, ax=list(panels), shrink=0.85, label="weight")
     return Picture("weights", "What was learned: weights as an image", caption, figure)
 
 
