@@ -182,14 +182,14 @@ def guessing(results: Results) -> str:
 
     Source: the binomial distribution.
     """
-    accuracies, pictures = measured(results, NAME, TEST), int(results[NAME][0].arrays["confusions"].sum())
-    luck = 0.5 + 2 * math.sqrt(0.25 / pictures)
-    above = sum(accuracy > luck for accuracy in accuracies)
+    found, count = measured(results, NAME, TEST), int(results[NAME][0].arrays["confusions"].sum())
+    luck = 0.5 + 2 * math.sqrt(0.25 / count)
+    above = sum(accuracy > luck for accuracy in found)
     return (
-        f"A guess is right in half of all cases, and of {pictures} in up to {luck:.0%} by luck (two standard "
-        f"deviations); {above} of {len(accuracies)} runs are above that. One layer on the values of pixels sees "
-        f"hardly more than how bright which places are, and {TEST_ACCURACY.show(statistics.median(accuracies))} "
-        "(median) is what that tells of cats and dogs."
+        f"A guess is right in half of all cases, and of {count} in up to {luck:.0%} by luck (two standard "
+        f"deviations); {above} of {len(found)} runs are above that. One layer weighs how bright each place is and "
+        f"knows no shapes: {TEST_ACCURACY.show(statistics.median(found))} (median) is what that tells of cats and "
+        "dogs."
     )
 
 
@@ -232,5 +232,5 @@ EXPERIMENT = Experiment(
     ),
     pictures=pictures,
     notes=notes,
-    seeds=5,  # each run takes about a minute: its 39 MB of pictures go through the processor twice in every step
+    seeds=5,  # a run is slow: the 39 MB of its pictures come from memory twice in each of 10000 steps
 )
