@@ -63,7 +63,7 @@ def deaths(results: Results) -> Iterator[str]:
         least = min(run.figures[BLOCKED] for run in silenced)
         yield (
             f"Of the {len(silenced)} runs of {DEEP} that say the same to every test photograph, {lost} ended with "
-            f"all units of a layer dead. In each of them, {least:.0%} or more of the training photographs are blocked."
+            f"all units of a layer dead. In each, {least:.0%} or more of the training photographs are blocked."
         )
 
 
@@ -80,8 +80,8 @@ def remedied(results: Results, remedy: str) -> str:
         return sentence
     costs = [run.figures[AFTER] for run in results[remedy] if always_alike(run)]
     return (
-        f"{sentence} The cost of those runs ends at {min(costs):.2f} to {max(costs):.2f}: where the slope is not zero "
-        "but small, no unit is lost for good, but the way back takes more steps than there were."
+        f"{sentence} The cost of those runs ends at {min(costs):.2f} to {max(costs):.2f}: with a small slope "
+        "instead of none, no unit is lost for good, but the way back takes more steps than there were."
     )
 
 
