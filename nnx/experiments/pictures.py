@@ -118,5 +118,5 @@ def _over_seeds(middle: str, reach: str, seeds: int) -> str:
 
 
 def _described(run: Run) -> str:
-    accuracy = run.result.figures[TEST]
-    return f"One run, '{run.row}' from seed {run.seed}, of the median test accuracy of its row: {accuracy:.1%}."
+    accuracy = f"{100 * run.result.figures[TEST]:.4g} %"
+    return f"One run, '{run.row}' from seed {run.seed}, of the median test accuracy of its row: {accuracy}."

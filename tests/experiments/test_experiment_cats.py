@@ -11,8 +11,7 @@ from threadpoolctl import threadpool_limits
 
 import nnx
 from nnx.datasets import Dataset
-from nnx.experiments import cats_activation, cats_architecture, cats_initialization, pictures, training
-from nnx.experiments.cats import published
+from nnx.experiments import cats, cats_activation, cats_architecture, cats_initialization, pictures, training
 from nnx.experiments.dead_units import (
     BLOCKED,
     DEAD_AFTER,
@@ -170,14 +169,17 @@ def test_notes_count_the_runs_that_died_and_what_the_remedies_change():
         cats_architecture.DEEP_LEAKY: [_deep(0.34, [50, 0], 0, 0.0, 0.64), _deep(0.70, [20, 30], 0, 0.0)],
     }
     said = " ".join(cats_architecture.notes(results))
-    assert "25% are zero for every training photograph before training and 50% after it" in said
+    assert "25 % of the hidden units of deep (4-4-4) are zero for every training photograph before" in said
+    assert "50 % after it (medians)" in said
+    assert "Of 3 runs of deep (4-4-4), 2 say the same of every test photograph. Of these, 1 ended with all" in said
+    assert "in each, 99 % or more of the training photographs are blocked." in said
     assert (
-        "Of the 2 runs of deep (4-4-4) that say the same to every test photograph, 1 ended with all units" in said
+        "deep, tanh: 50 % of the units are dead after training (median), 0 of 1 runs say the same of every" in said
     )
-    assert "In each, 99% or more of the training photographs are blocked." in said
-    assert "0 of 1 runs say the same to every test photograph, and the median test accuracy is +36% against" in said
-    assert "1 of 2 runs say the same to every test photograph" in said
-    assert "The cost of those runs ends at 0.64 to 0.64" in said
+    assert "the median test accuracy is 36 points higher than that of deep (4-4-4)." in said
+    assert "1 of 2 runs say the same of every test photograph" in said
+    assert "ends at 0.64 to 0.64" in said
+    assert "67 % differ by more than that" in said
 
 
 def test_notes_say_nothing_of_rows_that_were_not_run():
@@ -186,13 +188,15 @@ def test_notes_say_nothing_of_rows_that_were_not_run():
 
 
 def test_published_values_name_the_four_quantities_in_their_own_scale():
-    assert published(0.5, 0.25, 0.7, 0.1) == {TRAIN: 0.5, TEST: 0.25, BEFORE: 0.7, AFTER: 0.1}
+    assert cats.published(0.5, 0.25, 0.7, 0.1) == {TRAIN: 0.5, TEST: 0.25, BEFORE: 0.7, AFTER: 0.1}
 
 
 @pytest.mark.skipif(not os.environ.get("NNX_DATA"), reason="NNX_DATA is not set: the photographs cannot be read")
-def test_the_network_drawn_by_he_learns_the_real_photographs_as_published():
+def test_an_eighth_of_the_training_learns_more_of_the_real_photographs_than_to_say_always_cat():
+    settings = replace(cats_initialization.ROWS[3].settings, epochs=cats.ITERATIONS // 8)
     with threadpool_limits(1):  # two threads of BLAS that wait for each other on a busy machine take minutes
-        figures = cats_initialization.ROWS[3].settings.run(0, FAST).figures
-    assert figures[TRAIN] > 0.97
-    assert 0.6 <= figures[TEST] <= 0.8
-    assert figures[AFTER] < 0.2
+        result = settings.run(0, FAST)
+    blind = result.arrays["confusions"][1].sum() / result.arrays["confusions"].sum()
+    assert blind == 0.66
+    assert result.figures[TEST] > blind
+    assert result.figures[AFTER] < 0.7 * result.figures[BEFORE]

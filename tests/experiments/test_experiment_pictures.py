@@ -97,7 +97,7 @@ def test_confusions_and_mistakes_say_which_run_they_are_of_and_show_its_mistakes
     table, sheet = confusions(run, "digits"), mistakes(run, "digits")
     for picture in (table, sheet):
         assert "'He' from seed 1" in picture.caption
-        assert "80.0%" in picture.caption
+        assert ": 80 %." in picture.caption
     assert "3 of 360 test images" in sheet.caption
     shown = [axes for axes in sheet.figure.axes if axes.images]
     assert len(shown) == 3

@@ -38,15 +38,15 @@ def test_published_values_are_counted_and_those_beside_the_range_named():
         sentences.standing(_lines(published, **{"test accuracy": [0.6, 0.8]}, cost=[0.01, 0.02], before=[0.7, 0.8]))
     )
     assert said[0].startswith("Of 3 published values, of single runs, 1 lie within")
-    assert said[1] == "Every seed here is better than published in He, cost (0.06 published, 0.01 to 0.02 here)."
-    assert "He, before (0.68 published, 0.70 to 0.80 here)" in said[2]
+    assert said[1] == "Better than published, whatever the seed: He, cost (0.06 published, 0.01 to 0.02 here)."
+    assert said[2].endswith("nor worse: He, before (0.68 published, 0.70 to 0.80 here).")
     assert len(said) == 3
 
 
 def test_a_published_value_that_no_seed_reaches_is_named():
     said = list(sentences.standing(_lines({"test accuracy": 0.9}, **{"test accuracy": [0.6, 0.8]})))
     assert said[1:] == [
-        "No seed here is as good as published in He, test accuracy (90 % published, 60 % to 80 % here)."
+        "Not as good as published, whatever the seed: He, test accuracy (90 % published, 60 % to 80 % here)."
     ]
 
 
@@ -65,7 +65,7 @@ def test_rows_that_share_the_best_median_are_all_named_and_luck_is_counted_in_pa
     tied, luck = sentences.best(_results(one=[0.5, 0.75], two=[0.5625, 0.6875], three=[0.25, 0.5625]), ACCURACY)
     assert tied == "The highest median test accuracy, 62 %, is that of one and two."
     # two is above 0.5 twice and never above 0.75; three is above 0.5 once: 2 and 1 of the 4 pairs
-    assert luck.endswith("one would come out behind two in 50% and three in 25% of all pairs of runs.")
+    assert luck.endswith("one run of one and one of another row, it loses 50 % to two and 25 % to three.")
     assert not list(sentences.best(_results(alone=[0.6]), ACCURACY))
 
 
