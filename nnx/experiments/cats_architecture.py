@@ -11,6 +11,7 @@ from nnx.experiments.cats import QUANTITIES, SETTINGS, SOURCE, published, traini
 from nnx.experiments.choosing import measured, median
 from nnx.experiments.dead_units import BLOCKED, DEAD_AFTER, DEAD_BEFORE, DEAD_LAYERS, WatchedTraining
 from nnx.experiments.experiment import Experiment, Picture, Quantity, Results, Row
+from nnx.experiments.pictures import accuracies
 from nnx.experiments.sentences import always_alike, percent
 from nnx.experiments.training import AFTER, TEST
 
@@ -37,7 +38,18 @@ ROWS = (
 
 def pictures(results: Results) -> Iterator[Picture]:
     """See `Experiment.pictures`."""
-    return cats_report.pictures(ROWS, results)
+    yield from cats_report.pictures(ROWS, results)
+    yield accuracies(
+        ROWS,
+        results,
+        (DEAD_BEFORE, DEAD_AFTER, BLOCKED),
+        title="Units that died",
+        name="dead-units",
+        meaning=(
+            "Shares of hidden units that are zero for every training photograph, and of training photographs for "
+            "which a whole layer is zero."
+        ),
+    )
 
 
 def notes(results: Results) -> Iterator[str]:
@@ -52,18 +64,18 @@ def deaths(results: Results) -> Iterator[str]:
     """Say how many units of the deep network died, and in which runs that silenced it."""
     before, after, blocked = (percent(median(results, DEEP, name)) for name in (DEAD_BEFORE, DEAD_AFTER, BLOCKED))
     yield (
-        f"Dying ReLU: {before} of the hidden units of {DEEP} are zero for every training photograph before training, "
-        f"{after} after it (medians). A photograph for which a whole layer is zero is blocked: nothing of it reaches "
-        f"the output. After training, {blocked} are (median)."
+        f"Dying ReLU: {before} of the hidden units of {DEEP} are zero for every training photograph before "
+        f"training, {after} after it (medians). A photograph for which a whole layer is zero is blocked: nothing "
+        f"of it reaches the output. After training, {blocked} are (median)."
     )
     silenced = [run for run in results[DEEP] if always_alike(run)]
     if silenced:
         lost = sum(run.figures[DEAD_LAYERS] > 0 for run in silenced)
         least = percent(min(run.figures[BLOCKED] for run in silenced))
         yield (
-            f"Of {len(results[DEEP])} runs of {DEEP}, {len(silenced)} say the same of every test photograph. Of these, "
-            f"{lost} ended with all units of a layer dead; in each, {least} or more of the training photographs are "
-            "blocked."
+            f"Of {len(results[DEEP])} runs of {DEEP}, {len(silenced)} say the same of every test photograph. Of "
+            f"these, {lost} ended with all units of a layer dead; in each, {least} or more of the training "
+            "photographs are blocked."
         )
 
 
@@ -75,22 +87,22 @@ def remedies(results: Results) -> Iterator[str]:
             silenced = [run for run in results[remedy] if always_alike(run)]
             yield (
                 f"{remedy}: {percent(median(results, remedy, DEAD_AFTER))} of the units are dead after training "
-                f"(median), {len(silenced)} of {len(results[remedy])} runs say the same of every test photograph, and "
-                f"the median test accuracy is {abs(points)} points {'lower' if points < 0 else 'higher'} than that of "
-                f"{DEEP}."
+                f"(median), {len(silenced)} of {len(results[remedy])} runs say the same of every test photograph, "
+                f"and the median test accuracy is {abs(points)} points {'lower' if points < 0 else 'higher'} than "
+                f"that of {DEEP}."
             )
             if silenced:
                 costs = [run.figures[AFTER] for run in silenced]
                 yield (
-                    f"The cost of those that say the same ends at {min(costs):.2f} to {max(costs):.2f}: none of their "
-                    "units has a slope of zero everywhere, but in so many steps, the small one did not lead back."
+                    f"The cost of those that say the same ends at {min(costs):.2f} to {max(costs):.2f}: none of "
+                    "their units has a slope of zero, but in so many steps, a small one did not lead back."
                 )
     if DEEP_TANH in results:
         pairs = list(product(measured(results, DEEP_TANH, TEST), measured(results, DEEP, TEST)))
         share = sum(tanh - relu > PUBLISHED_GAIN for tanh, relu in pairs) / len(pairs)
         yield (
-            f"Of tanh in place of ReLU, a gain of over {percent(PUBLISHED_GAIN)} was published. Of all pairs of a run "
-            f"of each, {percent(share)} differ by more than that."
+            f"Of tanh in place of ReLU, a gain of over {percent(PUBLISHED_GAIN)} was published. Of all pairs of a "
+            f"run of each, {percent(share)} differ by more than that."
         )
 
 

@@ -67,21 +67,23 @@ def accuracies(
     *,
     title: str = "Accuracies after training",
     name: str = "accuracies",
+    meaning: str = "Shares of examples that were told right.",
 ) -> Picture:
-    """Draw accuracies of every row as bars, with what was published of them.
+    """Draw accuracies of every row, or other shares, as bars, with what was published of them.
 
     Args:
         rows: of the experiment.
         results: what was measured.
-        quantities: names of accuracies in [0, 1].
+        quantities: names of figures in [0, 1].
         title: heading of the picture.
         name: of its file.
+        meaning: what the shares are of, in a sentence.
     """
     bars = {row: {quantity: measured(results, row, quantity) for quantity in quantities} for row in results}
     marks = {row.name: _among(row, quantities) for row in rows if row.name in results and _among(row, quantities)}
     figure = plots.accuracy_bars(bars, published=marks or None)
     most = max(len(runs) for runs in results.values())
-    caption = f"Shares of examples that were told right. {_over_seeds('Each bar', 'the line on it', most)}"
+    caption = f"{meaning} {_over_seeds('Each bar', 'the line on it', most)}"
     if marks:
         caption += " Marks are the published values, of single runs."
     return Picture(name, title, caption, figure)

@@ -78,7 +78,7 @@ def test_networks_that_say_the_same_to_everything_are_counted():
 
 def test_what_one_test_example_is_worth_follows_from_their_number():
     (said,) = sentences.few_examples({"He": [_answers(20, 30)]}, ACCURACY)
-    assert "there are 50 test examples: one of them is 2 %" in said
+    assert "one of the 50 test examples makes 2 %" in said
     assert "give or take 6 %" in said  # sqrt(0.7 * 0.3 / 50) = 0.065
 
 
