@@ -11,11 +11,11 @@ from nnx.experiments.cats import QUANTITIES, SETTINGS, SOURCE, published, traini
 from nnx.experiments.choosing import measured, median
 from nnx.experiments.dead_units import BLOCKED, DEAD_AFTER, DEAD_BEFORE, DEAD_LAYERS, WatchedTraining
 from nnx.experiments.experiment import Experiment, Picture, Quantity, Results, Row
-from nnx.experiments.pictures import accuracies
+from nnx.experiments.pictures import accuracies, cost_curves, curves
 from nnx.experiments.sentences import always_alike, percent
 from nnx.experiments.training import AFTER, TEST
 
-DEEP, DEEP_TANH, DEEP_LEAKY = "deep (4-4-4)", "deep, tanh", "deep, leaky ReLU"
+DEEP, DEEP_TANH, DEEP_LEAKY = "deep (4-4-4)", "deep with tanh", "deep with leaky ReLU"
 
 PUBLISHED_GAIN = 0.2
 """How much more test accuracy the deep network was said to have with tanh, without further figures."""
@@ -38,7 +38,10 @@ ROWS = (
 
 def pictures(results: Results) -> Iterator[Picture]:
     """See `Experiment.pictures`."""
-    yield from cats_report.pictures(ROWS, results)
+    deep = [row for row in ROWS if row.name in (DEEP, DEEP_TANH, DEEP_LEAKY)]
+    yield cost_curves([row for row in ROWS if row.published], results)
+    yield curves(deep, results, "cost", AFTER, title="Cost of the deep networks", name="cost-curves-deep")
+    yield from cats_report.outcomes(ROWS, results)
     yield accuracies(
         ROWS,
         results,

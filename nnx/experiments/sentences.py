@@ -61,8 +61,8 @@ def best(results: Results, quantity: Quantity) -> Iterator[str]:
         leaders = listed(row for row in results if quantity.show(median(results, row, quantity.name)) == shown)
         yield f"The highest median {quantity.name}, {shown}, is that of {leaders}."
         shares = {row: _ahead(measured(results, row, quantity.name), ours) for row in results if row != leader}
-        losses = listed(f"{percent(share)} to {row}" for row, share in shares.items())
-        yield f"Of all pairs of one run of {leader} and one of another row, it loses {losses}."
+        losses = listed(f"by {row} in {percent(share)}" for row, share in shares.items())
+        yield f"In all pairs of single runs, {leader} is beaten {losses}."
 
 
 def few_examples(results: Results, quantity: Quantity) -> Iterator[str]:
@@ -75,9 +75,9 @@ def few_examples(results: Results, quantity: Quantity) -> Iterator[str]:
     deviation = math.sqrt(share * (1 - share) / count)
     yield (
         f"Ranges of the {quantity.name} are wide because one of the {count} test examples makes "
-        f"{quantity.show(1 / count)}. Which {count} were taken is chance too: of a network that is right about "
-        f"{percent(share)} of all there are, {count} say so give or take {quantity.show(deviation)} (one standard "
-        "deviation)."
+        f"{quantity.show(1 / count)}. Which {count} were taken is chance too: on {count} drawn anew, a network that is "
+        f"right in {percent(share)} of all cases is so in {percent(share)} give or take {quantity.show(deviation)} (one "
+        "standard deviation)."
     )
 
 
