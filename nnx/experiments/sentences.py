@@ -76,8 +76,8 @@ def few_examples(results: Results, quantity: Quantity) -> Iterator[str]:
     yield (
         f"Ranges of the {quantity.name} are wide because one of the {count} test examples makes "
         f"{quantity.show(1 / count)}. Which {count} were taken is chance too: a network that is right in "
-        f"{percent(share)} of all cases is so in {percent(share)} give or take {quantity.show(deviation)} of {count} "
-        "drawn anew (one standard deviation)."
+        f"{percent(share)} of all cases is so in {percent(share)} give or take {quantity.show(deviation)} of "
+        f"{count} drawn anew (one standard deviation)."
     )
 
 
