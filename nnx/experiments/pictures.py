@@ -5,22 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from nnx import datasets, plots
-from nnx.experiments.choosing import Run, best_row, measured, typical
+from nnx.experiments.choosing import Run, measured
 from nnx.experiments.experiment import Picture, Results, Row
 from nnx.experiments.training import AFTER, TEST, TRAIN, load
-
-__all__ = [
-    "Run",
-    "accuracies",
-    "best_row",
-    "confusions",
-    "cost_curves",
-    "curves",
-    "measured",
-    "mistakes",
-    "published",
-    "typical",
-]
 
 
 def published(rows: Sequence[Row], results: Results, quantity: str) -> dict[str, float]:

@@ -111,7 +111,8 @@ def _singled_out(judged: Sequence[tuple[str, Cell]], verdict: Verdict, beginning
 def _beside(row: str, cell: Cell) -> str:
     show = cell.quantity.show
     published = "" if cell.published is None else f"{show(cell.published)} published, "
-    return f"{row}, {cell.quantity.name} ({published}{show(cell.low)} to {show(cell.high)} here)"
+    here = " to ".join(dict.fromkeys((show(cell.low), show(cell.high))))
+    return f"{row}, {cell.quantity.name} ({published}{here} here)"
 
 
 def _ahead(theirs: Sequence[float], ours: Sequence[float]) -> float:
