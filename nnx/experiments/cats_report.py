@@ -16,9 +16,14 @@ TEST_ACCURACY = QUANTITIES[1]
 
 
 def pictures(rows: tuple[Row, ...], results: Results) -> Iterator[Picture]:
-    """Draw costs and accuracies of all rows, and what the best row's typical run takes for what."""
-    run = typical(best_row(results), results)
+    """Draw the costs of all rows, and what came of them."""
     yield cost_curves(rows, results)
+    yield from outcomes(rows, results)
+
+
+def outcomes(rows: tuple[Row, ...], results: Results) -> Iterator[Picture]:
+    """Draw the accuracies of all rows, and what the best row's typical run takes for what."""
+    run = typical(best_row(results), results)
     yield accuracies(rows, results)
     yield confusions(run, "cats")
     yield mistakes(run, "cats")

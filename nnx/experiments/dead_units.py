@@ -28,9 +28,9 @@ Zeros = list[NDArray[np.bool_]]
 class WatchedTraining(Training):
     """Training that also measures which hidden units are zero, over all training examples.
 
-    A unit of ReLU that is zero for every example gets no gradient from any, and stays as it is: it is dead. Where
-    all units of a layer are zero for an example, the example is blocked: nothing of it shows in what comes out,
-    and it teaches the layers before nothing.
+    A unit of ReLU that is zero for every example gets no gradient from any, and learns nothing while that lasts: it
+    is dead. Where all units of a layer are zero for an example, the example is blocked: nothing of it shows in what
+    comes out, and it teaches the layers before nothing.
 
     `Result.figures` holds the share of dead units before and after training, the number of hidden layers in which
     all units are dead after it, and the share of examples that are blocked after it; shares in [0, 1].

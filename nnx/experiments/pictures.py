@@ -5,22 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from nnx import datasets, plots
-from nnx.experiments.choosing import Run, best_row, measured, typical
+from nnx.experiments.choosing import Run, measured
 from nnx.experiments.experiment import Picture, Results, Row
 from nnx.experiments.training import AFTER, TEST, TRAIN, load
-
-__all__ = [
-    "Run",
-    "accuracies",
-    "best_row",
-    "confusions",
-    "cost_curves",
-    "curves",
-    "measured",
-    "mistakes",
-    "published",
-    "typical",
-]
 
 
 def published(rows: Sequence[Row], results: Results, quantity: str) -> dict[str, float]:
@@ -29,24 +16,25 @@ def published(rows: Sequence[Row], results: Results, quantity: str) -> dict[str,
 
 
 def cost_curves(rows: Sequence[Row], results: Results, quantity: str = AFTER) -> Picture:
-    """Draw the cost over the epochs, and what was published of the one after the last."""
+    """Draw the cost of some rows over the epochs, and what was published of the one after the last."""
     return curves(rows, results, "cost", quantity, title="Cost while training")
 
 
 def curves(
     rows: Sequence[Row], results: Results, curve: str, quantity: str = "", *, title: str, name: str = ""
 ) -> Picture:
-    """Draw one curve of every row: its median over the seeds, and its range as a band.
+    """Draw one curve of some rows: its median over the seeds, and its range as a band.
 
     Args:
-        rows: of the experiment.
+        rows: to draw, as far as they were run.
         results: what was measured.
         curve: its name in `Result.curves`; rows without it are left out.
         quantity: whose published values are marked at the right end; empty for none.
         title: heading of the picture.
         name: of its file; by default that of the curve.
     """
-    shown = {row: [run.curves[curve] for run in runs] for row, runs in results.items() if curve in runs[0].curves}
+    runs = {row.name: results[row.name] for row in rows if row.name in results}
+    shown = {row: [run.curves[curve] for run in own] for row, own in runs.items() if curve in own[0].curves}
     marks = {row: value for row, value in published(rows, results, quantity).items() if row in shown}
     figure = plots.learning_curves(
         {row: [(run.steps, run.values) for run in runs] for row, runs in shown.items()},
@@ -67,21 +55,24 @@ def accuracies(
     *,
     title: str = "Accuracies after training",
     name: str = "accuracies",
+    meaning: str = "Shares of examples that were told right.",
 ) -> Picture:
-    """Draw accuracies of every row as bars, with what was published of them.
+    """Draw accuracies of some rows, or other shares, as bars, with what was published of them.
 
     Args:
-        rows: of the experiment.
+        rows: to draw, as far as they were run.
         results: what was measured.
-        quantities: names of accuracies in [0, 1].
+        quantities: names of figures in [0, 1].
         title: heading of the picture.
         name: of its file.
+        meaning: what the shares are of, in a sentence.
     """
-    bars = {row: {quantity: measured(results, row, quantity) for quantity in quantities} for row in results}
-    marks = {row.name: _among(row, quantities) for row in rows if row.name in results and _among(row, quantities)}
+    shown = [row for row in rows if row.name in results]
+    bars = {row.name: {name: measured(results, row.name, name) for name in quantities} for row in shown}
+    marks = {row.name: _among(row, quantities) for row in shown if _among(row, quantities)}
     figure = plots.accuracy_bars(bars, published=marks or None)
-    most = max(len(runs) for runs in results.values())
-    caption = f"Shares of examples that were told right. {_over_seeds('Each bar', 'the line on it', most)}"
+    most = max(len(results[row.name]) for row in shown)
+    caption = f"{meaning} {_over_seeds('Each bar', 'the line on it', most)}"
     if marks:
         caption += " Marks are the published values, of single runs."
     return Picture(name, title, caption, figure)
@@ -118,5 +109,5 @@ def _over_seeds(middle: str, reach: str, seeds: int) -> str:
 
 
 def _described(run: Run) -> str:
-    accuracy = run.result.figures[TEST]
-    return f"One run, '{run.row}' from seed {run.seed}, of the median test accuracy of its row: {accuracy:.1%}."
+    accuracy = f"{100 * run.result.figures[TEST]:.4g} %"
+    return f"One run, '{run.row}' from seed {run.seed}, of the median test accuracy of its row: {accuracy}."
