@@ -12,7 +12,7 @@ import numpy as np
 from nnx import plots, random
 from nnx.datasets import Dataset, info
 from nnx.experiments import sentences
-from nnx.experiments.choosing import Run, measured, typical
+from nnx.experiments.choosing import Run, measured, median, typical
 from nnx.experiments.experiment import Experiment, Picture, Quantity, Results, Row
 from nnx.experiments.pictures import accuracies, confusions
 from nnx.experiments.result import Curve, Result
@@ -186,10 +186,10 @@ def guessing(results: Results) -> str:
     luck = 0.5 + 2 * math.sqrt(0.25 / count)
     above = sum(accuracy > luck for accuracy in found)
     return (
-        f"A guess is right in half of all cases, and of {count} in up to {luck:.0%} by luck (two standard "
-        f"deviations); {above} of {len(found)} runs are above that. One layer weighs how bright each place is and "
-        f"knows no shapes: {TEST_ACCURACY.show(statistics.median(found))} (median) is what that tells of cats and "
-        "dogs."
+        f"A guess is right in half of all cases, and of {count} in up to {sentences.percent(luck)} by luck (two "
+        f"standard deviations); {above} of {len(found)} runs are above that. One layer weighs how bright each place "
+        f"is and knows no shapes: {TEST_ACCURACY.show(median(results, NAME, TEST))} (median) is what that tells of "
+        "cats and dogs."
     )
 
 
@@ -198,7 +198,7 @@ def turning(results: Results) -> str:
     curves = [values_at(run.curves[TEST_COST]) for run in results[NAME]]
     turns = [min(curve, key=curve.__getitem__) for curve in curves]
     lowest = statistics.median(min(curve.values()) for curve in curves)
-    last = statistics.median(measured(results, NAME, TEST_COST))
+    last = median(results, NAME, TEST_COST)
     return (
         f"The cost on the test pictures is lowest, {lowest:.3f}, after {statistics.median(turns):.0f} iterations, "
         f"and {last:.3f} after the last (medians; measured every {PERIOD} iterations)."

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import statistics
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -10,9 +9,10 @@ from nnx import plots
 from nnx.datasets import info
 from nnx.experiments import sentences
 from nnx.experiments.cats import QUANTITIES, SETTINGS, training
-from nnx.experiments.choosing import best_row, measured, typical
+from nnx.experiments.cats_report import TEST_ACCURACY, outcomes
+from nnx.experiments.choosing import best_row, measured, median
 from nnx.experiments.experiment import Experiment, Picture, Quantity, Results, Row
-from nnx.experiments.pictures import accuracies, confusions, curves, mistakes
+from nnx.experiments.pictures import curves
 from nnx.experiments.tracking import GAP, TEST_COST, TrackedTraining
 from nnx.experiments.training import AFTER, BEFORE, TEST, TRAIN
 
@@ -38,15 +38,12 @@ ROWS = (
     Row("both, 10 and 0.2", tracked(l2=10.0, dropout=0.2)),
 )
 
-TEST_ACCURACY = QUANTITIES[1]
 POINTS = Quantity(GAP, 1, 100, " points")
 COST_QUANTITY = Quantity(TEST_COST, better="low")
 
 
 def pictures(results: Results) -> Iterator[Picture]:
     """Draw what each strength does, how the test cost goes on, and what a run of the best row takes for what."""
-    run = typical(best_row(results), results)
-    yield accuracies(ROWS, results)
     yield from sweep(results, LAMBDAS, "lambda", "sweep-l2", "Accuracy by the strength of the L2 penalty")
     yield from sweep(results, RATES, "rate of dropout", "sweep-dropout", "Accuracy by the rate of dropout")
     for strengths, name, title in (
@@ -56,8 +53,7 @@ def pictures(results: Results) -> Iterator[Picture]:
         shown = {row: runs for row, runs in results.items() if row in strengths}
         if shown:
             yield curves(ROWS, shown, TEST_COST, title=title, name=name)
-    yield confusions(run, "cats")
-    yield mistakes(run, "cats")
+    yield from outcomes(ROWS, results)
 
 
 def sweep(
@@ -141,15 +137,10 @@ def surest(results: Results) -> str:
     return f"{sentence} The cost counts how sure a wrong answer is, and moves where no answer changes sides."
 
 
-def median(results: Results, row: str, quantity: str) -> float:
-    """Return the median of a quantity of a row over the seeds."""
-    return statistics.median(measured(results, row, quantity))
-
-
 def ranged(results: Results, row: str) -> str:
     """Write the test accuracy of a row as median and range."""
     values, show = measured(results, row, TEST), TEST_ACCURACY.show
-    return f"{show(statistics.median(values))} ({show(min(values))} to {show(max(values))})"
+    return f"{show(median(results, row, TEST))} ({show(min(values))} to {show(max(values))})"
 
 
 EXPERIMENT = Experiment(

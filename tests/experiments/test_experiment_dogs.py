@@ -101,7 +101,7 @@ def test_the_report_shows_the_pictures_of_the_split_that_was_tested(monkeypatch)
 
 def test_a_test_accuracy_within_luck_of_guessing_is_said_to_be():
     told = " ".join(notes({NAME: [made_up(0.495), made_up(0.56), made_up(0.595)]}))
-    assert "up to 57% by luck (two standard deviations); 1 of 3 runs are above that" in told
+    assert "up to 57 % by luck (two standard deviations); 1 of 3 runs are above that" in told
     assert "the test accuracy is 49.5 %; over 2 drawn splits, it goes from 56.0 % to 59.5 %" in told
 
 

@@ -40,12 +40,12 @@ def photographs(monkeypatch: pytest.MonkeyPatch) -> Dataset:
     return data
 
 
-def made_up(steps: float | None, test: float = 0.7) -> Result:
+def made_up(steps: float | None, test: float = 0.7, after: float = 0.05) -> Result:
     """What a run that needed so many steps would have measured, None for one that never got there."""
     right = round(50 * test)
     counts = np.array([[10, 7], [50 - 17 - (right - 10) + (17 - 7 - 10), right - 10]])
     reached = {} if steps is None else {STEPS_TO: steps, EPOCHS_TO: steps / 4}
-    return Result({TRAIN: 1.0, TEST: test, **reached}, {}, {"confusions": counts})
+    return Result({TRAIN: 1.0, TEST: test, AFTER: after, **reached}, {}, {"confusions": counts})
 
 
 @pytest.mark.parametrize(
@@ -102,6 +102,12 @@ def test_runs_that_never_reach_the_target_are_counted_and_not_hidden():
     plain = summarise(EXPERIMENT, results)[0]
     cell = next(cell for cell in plain.cells if cell.quantity.name == STEPS_TO)
     assert (cell.low, cell.high) == (1800, 2000)
+
+
+def test_runs_that_reach_the_target_and_leave_it_again_are_told():
+    results = {"plain": [made_up(1800.0), made_up(None, after=0.3)], "RMSprop": [made_up(8.0, after=0.2)] * 2}
+    told = " ".join(notes(results))
+    assert "some end above it again: 2 of 2 of RMSprop." in told
 
 
 def test_where_most_runs_never_reach_it_the_median_is_said_to_be_beyond_the_end():
