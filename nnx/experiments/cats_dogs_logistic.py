@@ -187,9 +187,9 @@ def guessing(results: Results) -> str:
     above = sum(accuracy > luck for accuracy in found)
     return (
         f"A guess is right in half of all cases, and of {count} in up to {sentences.percent(luck)} by luck (two "
-        f"standard deviations); {above} of {len(found)} runs are above that. One layer weighs how bright each place "
-        f"is and knows no shapes: {TEST_ACCURACY.show(median(results, NAME, TEST))} (median) is what that tells of "
-        "cats and dogs."
+        f"standard deviations); {above} of {len(found)} runs are above that. One layer weighs how bright each "
+        f"place is and knows no shapes: {TEST_ACCURACY.show(median(results, NAME, TEST))} (median) is what that "
+        "tells of cats and dogs."
     )
 
 

@@ -10,13 +10,15 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
+import numpy as np
+
 from nnx import plots
 from nnx.datasets import Dataset, info
 from nnx.experiments import sentences
 from nnx.experiments.cats import LEARNING_RATE, QUANTITIES, SETTINGS, training
 from nnx.experiments.cats_report import TEST_ACCURACY, outcomes
 from nnx.experiments.experiment import Experiment, Picture, Quantity, Results, Row
-from nnx.experiments.result import Result, thinned
+from nnx.experiments.result import Curve, Result, thinned
 from nnx.experiments.training import AFTER, SECONDS, TEST, TRAIN, Training
 from nnx.experiments.training import confusions as confused
 from nnx.model import Sequential
@@ -24,6 +26,7 @@ from nnx.optimizers import Adam, Momentum, RMSprop
 
 STEPS, EXAMPLES, BATCH = 2500, 209, 64
 TARGET = 0.1
+PIECES = 50
 STEPS_TO, EPOCHS_TO = f"steps to cost {TARGET}", f"epochs to cost {TARGET}"
 
 
@@ -114,20 +117,26 @@ def costs(results: Results, names: Sequence[str], name: str, title: str) -> Iter
         row.name: steps_per_epoch(row.settings, EXAMPLES) for row in ROWS if isinstance(row.settings, Training)
     }
     lines = {
-        row: [
-            ([scales[row] * step for step in run.curves["cost"].steps], run.curves["cost"].values)
-            for run in results[row]
-        ]
-        for row in names
-        if row in results
+        row: [calmed(run.curves["cost"], scales[row]) for run in results[row]] for row in names if row in results
     }
     if lines:
         most = max(map(len, lines.values()))
         caption = (
-            "The cost on all training photographs over the steps, without penalty and dropout. Lines are medians "
-            f"over {most} seeds, bands reach from the lowest to the highest."
+            "The cost on all training photographs over the steps, without penalty and dropout. Of each run, points "
+            f"are medians of a {PIECES}th of it, since it jumps from epoch to epoch. Lines are medians over {most} "
+            "seeds, bands reach from the lowest to the highest."
         )
         yield Picture(name, title, caption, plots.learning_curves(lines, quantity="cost", across="step"))
+
+
+def calmed(curve: Curve, scale: int) -> tuple[list[float], list[float]]:
+    """Return (steps, values) of a curve with so many steps per epoch: its beginning, then medians of pieces."""
+    count = max(1, min(PIECES, len(curve.steps) - 1))
+    steps, values = (
+        [numbers[0], *(float(np.median(piece)) for piece in np.array_split(numbers[1:], count) if len(piece))]
+        for numbers in (curve.steps, curve.values)
+    )
+    return [scale * step for step in steps], values
 
 
 def notes(results: Results) -> Iterator[str]:

@@ -68,7 +68,7 @@ def sweep(
         quantity: [(steps, values) for values in by_seed(results, rows, quantity)] for quantity in (TRAIN, TEST)
     }
     caption = (
-        f"Accuracy after training by the {across}; 0 is without. Lines are medians over {len(results[rows[0]])} "
+        f"Accuracy after training by {across}; 0 is without. Lines are medians over {len(results[rows[0]])} "
         "seeds, bands reach from the lowest to the highest. The room between the two lines is the gap."
     )
     yield Picture(name, title, caption, plots.learning_curves(lines, quantity="accuracy", across=across))
@@ -134,7 +134,7 @@ def surest(results: Results) -> str:
     )
     if row == NONE:
         return sentence
-    return f"{sentence} The cost counts how sure a wrong answer is, and moves where no answer changes sides."
+    return f"{sentence} The cost also counts how sure an answer is, right or wrong."
 
 
 def ranged(results: Results, row: str) -> str:

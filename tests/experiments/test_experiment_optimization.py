@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -18,12 +19,13 @@ from nnx.experiments.cats_optimization import (
     STEPS_TO,
     TARGET,
     TimedTraining,
+    calmed,
     median_steps,
     notes,
     steps_per_epoch,
     time_to,
 )
-from nnx.experiments.result import Result
+from nnx.experiments.result import Curve, Result
 from nnx.experiments.summary import summarise
 from nnx.experiments.training import AFTER, TEST, TRAIN, Training
 
@@ -102,6 +104,17 @@ def test_runs_that_never_reach_the_target_are_counted_and_not_hidden():
     plain = summarise(EXPERIMENT, results)[0]
     cell = next(cell for cell in plain.cells if cell.quantity.name == STEPS_TO)
     assert (cell.low, cell.high) == (1800, 2000)
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 51, 52, 250])
+def test_calmed_curves_keep_their_beginning_and_lose_their_jumps(count):
+    jumping = Curve(list(range(count)), [9.0] + [100.0 if step % 9 == 4 else 1.0 for step in range(1, count)])
+    steps, values = calmed(jumping, 4)
+    assert (steps[0], values[0]) == (0, 9.0)
+    assert all(later > earlier for earlier, later in pairwise(steps))
+    assert steps[-1] <= 4 * (count - 1)
+    assert len(steps) == len(values) == min(count, 51)
+    assert count < 250 or set(values[1:]) == {1.0}
 
 
 def test_runs_that_reach_the_target_and_leave_it_again_are_told():

@@ -125,7 +125,7 @@ def test_the_best_setting_is_told_with_its_range_and_seed_by_seed():
 def test_a_single_row_is_compared_with_nothing(rows):
     told = " ".join(notes({row: [made_up(1.0, 0.7)] for row in rows}))
     assert "gap" not in told
-    assert "one of them is 2 %" in told
+    assert "one of the 50 test examples makes 2 %" in told
 
 
 def test_pictures_need_no_row_but_one(photographs):
