@@ -69,8 +69,8 @@ def deaths(results: Results) -> Iterator[str]:
     yield (
         f"Dying ReLU: {before} of the hidden units of {DEEP} are zero for every training photograph before "
         f"training, {after} after it (medians). A photograph for which a whole layer is zero is blocked: nothing "
-        f"of it reaches the output. After training, {blocked} are (median), which need not be wrong as long as they "
-        "are of one class."
+        f"of it reaches the output. After training, {blocked} are (median); that need not be wrong as long as all "
+        "of these are of one class."
     )
     silenced = [run for run in results[DEEP] if always_alike(run)]
     if silenced:
