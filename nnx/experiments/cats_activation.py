@@ -31,7 +31,7 @@ EXPERIMENT = Experiment(
     question=(
         "Does it matter what the hidden units make of their sums? The same network of 4 hidden units, its weights "
         "drawn as He et al. propose, is trained with three activations. The slope of the sigmoid is at most 1/4, "
-        "that of the other two at most 1, so that less of the error arrives before it and it learns more slowly."
+        "that of the other two at most 1, so that less of the error arrives before it. Does it learn more slowly?"
     ),
     dataset="cats",
     settings={**SETTINGS, "hidden units": "4", "initial weights": "He"},

@@ -69,7 +69,8 @@ def deaths(results: Results) -> Iterator[str]:
     yield (
         f"Dying ReLU: {before} of the hidden units of {DEEP} are zero for every training photograph before "
         f"training, {after} after it (medians). A photograph for which a whole layer is zero is blocked: nothing "
-        f"of it reaches the output. After training, {blocked} are (median)."
+        f"of it reaches the output. After training, {blocked} are (median); that need not be wrong as long as all "
+        "of these are of one class."
     )
     silenced = [run for run in results[DEEP] if always_alike(run)]
     if silenced:
@@ -91,8 +92,7 @@ def remedies(results: Results) -> Iterator[str]:
             yield (
                 f"{remedy}: {percent(median(results, remedy, DEAD_AFTER))} of the units are dead after training "
                 f"(median), {len(silenced)} of {len(results[remedy])} runs say the same of every test photograph, "
-                f"and the median test accuracy is {abs(points)} points {'lower' if points < 0 else 'higher'} than "
-                f"that of {DEEP}."
+                f"and the median test accuracy differs by {points:+d} points from that of {DEEP}."
             )
             if silenced:
                 costs = [run.figures[AFTER] for run in silenced]

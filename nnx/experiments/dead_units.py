@@ -61,7 +61,8 @@ def hidden_zeros(model: Sequential, x: NDArray[Any]) -> Zeros:
         if index in hidden:
             zeros.append(model.backend.to_numpy(output) == 0)  # (N, U)
 
-    model.chain.observed_forward(send(host, model.ops), Context(train=False), look)
+    with np.errstate(all="ignore"):  # as when the model predicts
+        model.chain.observed_forward(send(host, model.ops), Context(train=False), look)
     return zeros
 
 

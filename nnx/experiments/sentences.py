@@ -8,7 +8,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from nnx.experiments.choosing import best_row, measured, median, typical
+from nnx.experiments.choosing import best_row, measured, median
 from nnx.experiments.experiment import Quantity, Results, Row
 from nnx.experiments.result import Result
 from nnx.experiments.summary import Cell, Line, Verdict
@@ -70,8 +70,8 @@ def few_examples(results: Results, quantity: Quantity) -> Iterator[str]:
 
     Source: the binomial distribution.
     """
-    run = typical(best_row(results, quantity.name), results, quantity.name)
-    count, share = int(run.result.arrays["confusions"].sum()), run.result.figures[quantity.name]
+    leader = best_row(results, quantity.name)
+    count, share = int(_answers(results[leader][0]).sum()), median(results, leader, quantity.name)
     deviation = math.sqrt(share * (1 - share) / count)
     yield (
         f"Ranges of the {quantity.name} are wide because one of the {count} test examples makes "

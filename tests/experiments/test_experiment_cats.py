@@ -179,7 +179,7 @@ def test_notes_count_the_runs_that_died_and_what_the_remedies_change():
         "deep with tanh: 50 % of the units are dead after training (median), 0 of 1 runs say the same of every"
         in said
     )
-    assert "the median test accuracy is 36 points higher than that of deep (4-4-4)." in said
+    assert "the median test accuracy differs by +36 points from that of deep (4-4-4)." in said
     assert "1 of 2 runs say the same of every test photograph" in said
     assert "ends at 0.64 to 0.64" in said
     assert "67 % differ by more than that" in said
