@@ -218,4 +218,7 @@ def legend_below(figure: Figure, entries: Iterable[tuple[Any, str]]) -> None:
     columns = max(1, min(len(shown), int(across / (widest_line(names) + beside))))
     rows = -(-len(shown) // columns)
     figure.set_figheight(figure.get_figheight() + 0.15 + rows * (lines_in(names) * LINE + 0.5 * TEXT / INCH))
-    figure.legend([handle for handle, _ in shown], names, loc="outside lower center", ncols=columns)
+    blank = [" "] * len(shown)  # since matplotlib before 3.10 leaves out names that begin with an underscore
+    legend = figure.legend([handle for handle, _ in shown], blank, loc="outside lower center", ncols=columns)
+    for text, name in zip(legend.get_texts(), names, strict=True):
+        text.set_text(name)
