@@ -115,7 +115,7 @@ def _draw_group(
         axes.barh(y, np.median(values), height=0.85 * _BAR, **_look(index))
         if values.size > 1:
             axes.plot([values.min(), values.max()], [y, y], clip_on=False, **_WHISKER)
-        axes.text(1.03, y, f"{100 * np.median(values):.1f} %", transform=axes.get_yaxis_transform(), va="center")
+        axes.text(1.04, y, f"{100 * np.median(values):.1f} %", transform=axes.get_yaxis_transform(), va="center")
         if name in marks:
             axes.plot([marks[name]], [y], **_MARK)
 
@@ -144,6 +144,7 @@ def _finish(axes: Axes, middles: Host, lines: Sequence[str], bottom: float) -> N
     axes.set_yticks(middles.tolist(), lines)
     axes.tick_params(axis="y", length=0, pad=8)
     axes.set_xlim(0.0, 1.0)
+    axes.set_xticks([0.0, 0.2, 0.4, 0.6, 0.8, 1.0])
     axes.xaxis.set_major_formatter(PercentFormatter(1.0, symbol=" %"))
     axes.grid(True, axis="x")
 

@@ -16,7 +16,6 @@ from nnx.learning_curve import PALETTE
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-ENDINGS = (".png", ".svg", ".pdf")
 TEXT, TITLE = 9.5, 12.0
 """Font sizes in points."""
 
@@ -92,6 +91,7 @@ def page(width: float, height: float, path: object, title: object) -> Iterator[F
         OptionError: the path cannot be written to.
     """
     target = None if path is None else _check_path(path)
+    need_matplotlib()
     lines = wrapped(str(title), width - 0.4, TITLE, "bold")
     with _one_at_a_time, _style():
         from matplotlib.figure import Figure
@@ -101,6 +101,7 @@ def page(width: float, height: float, path: object, title: object) -> Iterator[F
         if lines:
             figure.suptitle(lines, size=TITLE, weight="bold")
         yield figure
+        figure.draw_without_rendering()  # what matplotlib makes on drawing, such as ticks, has our style for good
         if target is not None:
             _write(figure, target)
 
@@ -129,8 +130,8 @@ def _check_path(path: object) -> Path:
     if not isinstance(path, str | os.PathLike):
         raise OptionError(f"path must be a text or a pathlib.Path, got {path!r}.")
     target = Path(path)
-    if target.suffix.lower() not in ENDINGS:
-        raise OptionError(f"path must end in {', '.join(ENDINGS)}, got {str(target)!r}.")
+    if target.suffix.lower() not in _METADATA:
+        raise OptionError(f"path must end in .png, .svg or .pdf, got {str(target)!r}.")
     if not target.parent.is_dir():
         raise OptionError(f"path {str(target)!r} cannot be written: there is no folder {str(target.parent)!r}.")
     return target
@@ -217,4 +218,7 @@ def legend_below(figure: Figure, entries: Iterable[tuple[Any, str]]) -> None:
     columns = max(1, min(len(shown), int(across / (widest_line(names) + beside))))
     rows = -(-len(shown) // columns)
     figure.set_figheight(figure.get_figheight() + 0.15 + rows * (lines_in(names) * LINE + 0.5 * TEXT / INCH))
-    figure.legend([handle for handle, _ in shown], names, loc="outside lower center", ncols=columns)
+    blank = [" "] * len(shown)  # since matplotlib before 3.10 leaves out names that begin with an underscore
+    legend = figure.legend([handle for handle, _ in shown], blank, loc="outside lower center", ncols=columns)
+    for text, name in zip(legend.get_texts(), names, strict=True):
+        text.set_text(name)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from nnx.plots.drawing import DARK, LINES, MARKERS, colour, cycled, plain
+from nnx.plots.drawing import DARK, LINES, MARKERS, colour, cycled, wrapped
 from nnx.plots.runs import Band
 
 if TYPE_CHECKING:
@@ -26,6 +26,9 @@ MARK_EVERY = 0.12
 
 APART = 0.045
 """How far apart published values must be to be marked one above the other, as a share of the axis."""
+
+_NAME = 2.6
+"""Inches: the longest line in the name of an axis."""
 
 _LEAST_NUMBERS, _MOST_NUMBERS = 4, 9
 """On a logarithmic axis."""
@@ -120,8 +123,8 @@ def finish(axes: Axes, quantity: str, across: str, values: Sequence[float], loga
     from matplotlib.ticker import MaxNLocator
 
     axes.grid(True, axis="y")
-    axes.set_xlabel(plain(across))
-    axes.set_ylabel(plain(f"{quantity} (logarithmic)" if logarithmic else quantity))
+    axes.set_xlabel(wrapped(str(across), _NAME))
+    axes.set_ylabel(wrapped(f"{quantity} (logarithmic)" if logarithmic else str(quantity), _NAME))
     steps = np.concatenate([np.asarray(line.get_xdata(), float) for line in axes.get_lines()])
     axes.xaxis.set_major_locator(
         MaxNLocator(nbins=7, steps=[1, 2, 5, 10], integer=bool((steps == np.floor(steps)).all()), min_n_ticks=1)
@@ -132,14 +135,15 @@ def finish(axes: Axes, quantity: str, across: str, values: Sequence[float], loga
         low, high = min(values), max(values)
         room = 0.05 * (high - low) or 0.05 * abs(high) or 1.0
         axes.set_ylim(0.0 if 0 <= low < high / 2 else low - room, high + room)
+        axes.yaxis.set_major_locator(MaxNLocator(nbins=7, steps=[1, 2, 2.5, 5, 10]))
 
 
 def _finish_logarithmic(axes: Axes, low: float, high: float) -> None:
     from matplotlib.ticker import NullLocator
 
     room = max((high / low) ** 0.05, 1.02)
+    axes.set_ylim(low / room, high * room)  # before the scale, which would look for ends of its own
     axes.set_yscale("log")
-    axes.set_ylim(low / room, high * room)
     numbers = logarithmic_numbers(low / room, high * room)
     axes.set_yticks(numbers, [f"{number:g}" for number in numbers])
     axes.yaxis.set_minor_locator(NullLocator())

@@ -74,7 +74,7 @@ def weight_differences(
     """Draw second - first as a heat map per layer: rows are inputs, columns are outputs.
 
     Each layer has a scale of its own, beside it, the same length to both sides of 0: white is no difference. Where
-    there are more inputs or outputs than can be told apart, neighbours share a line; it shows the largest difference.
+    there are more inputs or outputs than can be told apart, neighbours share a line, which shows the largest.
 
     Args:
         first: by layer, weights (I, O).
@@ -102,7 +102,7 @@ def weight_differences(
             axes = figure.add_subplot(rows, columns, place)
             _draw_difference(figure, axes, difference)
             size = f"({difference.shape[0]} × {difference.shape[1]})"
-            axes.set_title(wrapped(f"{layer} {size}", _PANEL - 0.6, 10.5))
+            axes.set_title(wrapped(f"{layer} {size}", _PANEL - 1.0, 10.5), pad=10)  # clear of the scale's numbers
             axes.set_xlabel("output")
             axes.set_ylabel("input")
         figure.supxlabel(wrapped(_note(differences), width - 0.3), size=TEXT)
@@ -136,6 +136,7 @@ def _draw_histograms(axes: Axes, arrays: Sequence[Host | None]) -> None:
             axes.stairs(shares, edges, fill=True, color=colour(index), alpha=0.15)
             axes.stairs(shares, edges, color=colour(index), linestyle=cycled(LINES, index), linewidth=1.6)
     axes.xaxis.set_major_locator(MaxNLocator(nbins=5))
+    axes.yaxis.set_major_locator(MaxNLocator(nbins=6, steps=[1, 2, 5, 10]))
     axes.yaxis.set_major_formatter(FuncFormatter(lambda share, _: f"{100 * share:g} %"))
     axes.grid(True, axis="y")
 
@@ -194,7 +195,8 @@ def _draw_difference(figure: Figure, axes: Axes, difference: Host) -> None:
         interpolation="nearest",
         extent=(-0.5, columns - 0.5, rows - 0.5, -0.5),
     )
-    figure.colorbar(image, ax=axes, format=FuncFormatter(lambda value, _: f"{value:g}"))
+    numbers = FuncFormatter(lambda value, _: f"{value:g}")
+    figure.colorbar(image, ax=axes, format=numbers, ticks=MaxNLocator(nbins=7, steps=[1, 2, 5, 10]))
     axes.spines[:].set_visible(True)
     axes.xaxis.set_major_locator(MaxNLocator(nbins=5, integer=True, min_n_ticks=1))
     axes.yaxis.set_major_locator(MaxNLocator(nbins=6, integer=True, min_n_ticks=1))
