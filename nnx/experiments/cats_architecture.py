@@ -125,7 +125,7 @@ EXPERIMENT = Experiment(
     source=SOURCE,
     pictures=pictures,
     notes=notes,
-    # of the deep and wide network, about one run in fifteen reaches the 80 % that were published of one: ten seeds
-    # may all miss it, and would then judge it as out of reach
+    # one or two of thirty runs of the deep and wide network reach the 80 % that were published of one: ten seeds
+    # may all miss them, and would then judge as out of reach what is but rare
     seeds=30,
 )
