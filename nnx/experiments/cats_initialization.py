@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
+from nnx.experiments import cats_report
 from nnx.experiments.cats import QUANTITIES, SETTINGS, SOURCE, published, training
-from nnx.experiments.experiment import Experiment, Row, nothing
+from nnx.experiments.experiment import Experiment, Picture, Results, Row
 
 ROWS = (
     Row("zeros", training((4,), init="zeros"), published(0.6555, 0.34, 0.69, 0.64)),
@@ -11,6 +14,17 @@ ROWS = (
     Row("Xavier", training((4,), init="xavier"), published(1.0, 0.62, 0.68, 0.11)),
     Row("He", training((4,)), published(1.0, 0.72, 0.68, 0.06)),
 )
+
+
+def pictures(results: Results) -> Iterator[Picture]:
+    """See `Experiment.pictures`."""
+    return cats_report.pictures(ROWS, results)
+
+
+def notes(results: Results) -> Iterator[str]:
+    """See `Experiment.notes`."""
+    return cats_report.notes(EXPERIMENT, results)
+
 
 EXPERIMENT = Experiment(
     name="cats-initialization",
@@ -25,5 +39,6 @@ EXPERIMENT = Experiment(
     rows=ROWS,
     quantities=QUANTITIES,
     source=SOURCE,
-    pictures=nothing,
+    pictures=pictures,
+    notes=notes,
 )

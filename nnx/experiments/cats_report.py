@@ -1,0 +1,33 @@
+"""What the reports on the photographs of cats show and say, whichever experiment was run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from nnx.datasets import info
+from nnx.experiments import sentences
+from nnx.experiments.cats import QUANTITIES
+from nnx.experiments.choosing import best_row, typical
+from nnx.experiments.experiment import Experiment, Picture, Results, Row
+from nnx.experiments.pictures import accuracies, confusions, cost_curves, mistakes
+from nnx.experiments.summary import summarise
+
+TEST_ACCURACY = QUANTITIES[1]
+
+
+def pictures(rows: tuple[Row, ...], results: Results) -> Iterator[Picture]:
+    """Draw costs and accuracies of all rows, and what the best row's typical run takes for what."""
+    run = typical(best_row(results), results)
+    yield cost_curves(rows, results)
+    yield accuracies(rows, results)
+    yield confusions(run, "cats")
+    yield mistakes(run, "cats")
+
+
+def notes(experiment: Experiment, results: Results) -> Iterator[str]:
+    """Say how the published values stand to the ranges, which row is best, and how much of it is chance."""
+    yield from sentences.standing(summarise(experiment, results))
+    yield from sentences.reached(experiment.rows, results, TEST_ACCURACY)
+    yield from sentences.best(results, TEST_ACCURACY)
+    yield from sentences.one_answer(results, info("cats").classes)
+    yield from sentences.few_examples(results, TEST_ACCURACY)
