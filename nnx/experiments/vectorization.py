@@ -12,10 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from nnx import random, registry
+from nnx import plots, random, registry
 from nnx.experiments.experiment import Experiment, Picture, Quantity, Results, Row, Settings
 from nnx.experiments.result import Curve, Result
-from nnx.experiments.vectorization_picture import times_over_lengths
 from nnx.ops import Ops
 from nnx.random import Floats
 
@@ -28,6 +27,13 @@ ABOUT = 2
 TIME, TIMES, DIGITS = "time", "times as fast as the loop", "right digits"
 LOOP, LISTS = "Python loop", "Python loop, lists"
 ENGINES = ("numpy", "numba", "cupy")
+
+TITLE = "Time of one dot product"
+CAPTION = (
+    "The time of one dot product of float64 numbers over the length of its vectors. Where the line of an engine is "
+    "level, calling it costs more than computing does; it pays to the right of where its line crosses those of the "
+    "loops."
+)
 
 _ROUND, _ROUNDS = 0.01, 9
 """Seconds and number of the rounds of calls that are timed; a slow product has fewer rounds, of one call."""
@@ -181,11 +187,22 @@ def _median_curve(results: Results, row: str) -> list[float]:
 
 
 def pictures(results: Results) -> Iterator[Picture]:
-    """Draw the time over the length of the vectors."""
-    rows = {
-        name: [run.curves[TIME] for run in results[name]] for name in (LOOP, LISTS, *ENGINES) if name in results
+    """Draw the time over the length of the vectors, in the loops and on the engines."""
+    shown = {name: results[name] for name in (LOOP, LISTS, *ENGINES) if name in results}
+    curves = {name: [run.curves[TIME] for run in runs] for name, runs in shown.items()}
+    in_microseconds = {
+        name: [(curve.steps, [1e6 * value for value in curve.values]) for curve in own]
+        for name, own in curves.items()
     }
-    yield times_over_lengths(rows)
+    figure = plots.learning_curves(
+        in_microseconds,
+        quantity="microseconds",
+        across="numbers in each vector (logarithmic)",
+        logarithmic=True,
+        title=TITLE,
+    )
+    figure.axes[0].set_xscale("log")
+    yield Picture("time-over-length", TITLE, CAPTION, figure)
 
 
 ROWS = (
