@@ -14,38 +14,44 @@ from nnx.datasets import Dataset, info
 from nnx.errors import DivergenceError
 from nnx.experiments import sentences
 from nnx.experiments.choosing import measured
-from nnx.experiments.dead_units import DEAD_AFTER, DEAD_BEFORE, dead_units
 from nnx.experiments.experiment import Experiment, Picture, Quantity, Results, Row
 from nnx.experiments.mnist import MOST_EPOCHS, QUANTITIES, SETTINGS, SOURCE, VALIDATION, Digits, divided
 from nnx.experiments.pictures import accuracies, curves
 from nnx.experiments.result import Result
 from nnx.experiments.training import TEST, TRAIN, confusions
+from nnx.inputs import send
+from nnx.interface import Array
+from nnx.layers import Context, Dense
 from nnx.model import Sequential
 
 EPOCHS = 50
-DIVERGED = "diverged"
+DIVERGED, LOST_BEFORE, LOST_AFTER = "diverged", "images lost before", "images lost after"
 ACCURACIES = QUANTITIES[:3]
 TEST_ACCURACY = ACCURACIES[2]
 
 
 @dataclass(frozen=True)
 class FromWeights(Digits):
-    """Training that counts dead units, and for which to diverge is a result: what is left then is measured.
+    """Training that counts lost images, and for which to diverge is a result: what is left then is measured.
 
-    `Result.figures` holds, besides those of `Digits`, 1 if training diverged and 0 if not.
+    An image is lost if all units of some hidden layer are zero for it: what the network says of it is what it says
+    of all such images, and only the biases behind that layer learn from it.
+
+    `Result.figures` holds, besides those of `Digits`, the share of images lost among those trained on, before and
+    after, and 1 if training diverged, 0 if not.
     """
 
     epochs: int = EPOCHS
 
     def measure(self, model: Sequential, data: Dataset) -> Result:
         """See `Training.measure`."""
-        x, _ = data.train
-        before = dead_share(model, x)
+        (x, _), _ = divided(data.train, self.validation_split, model.seed)
+        before = lost(model, x)
         try:
             result, diverged = super().measure(model, data), 0.0
         except DivergenceError:
             result, diverged = self.left(model, data), 1.0
-        figures = {DEAD_BEFORE: before, DEAD_AFTER: dead_share(model, x), DIVERGED: diverged}
+        figures = {LOST_BEFORE: before, LOST_AFTER: lost(model, x), DIVERGED: diverged}
         return replace(result, figures={**result.figures, **figures})
 
     def left(self, model: Sequential, data: Dataset) -> Result:
@@ -60,9 +66,18 @@ class FromWeights(Digits):
         return Result(figures, arrays=confusions(y_test, model.predict_classes(x_test), len(data.classes)))
 
 
-def dead_share(model: Sequential, x: NDArray[Any]) -> float:
-    """Return which share of all hidden units are zero for all examples x (N, ...)."""
-    return float(np.concatenate(dead_units(model, x)).mean())
+def lost(model: Sequential, x: NDArray[Any]) -> float:
+    """Return for which share of the examples x (N, ...) all units of some hidden layer are zero."""
+    host, _ = model.check_inputs(x, None)
+    hidden = [index for index, layer in enumerate(model.chain.layers) if isinstance(layer, Dense)][:-1]
+    silent = np.zeros(len(host), bool)
+
+    def look(index: int, output: Array) -> None:
+        if index in hidden:
+            silent[...] |= ~model.backend.to_numpy(output).any(axis=1)  # (N, U) -> (N,)
+
+    model.chain.observed_forward(send(host, model.ops), Context(train=False), look)
+    return float(silent.mean())
 
 
 def pictures(results: Results) -> Iterator[Picture]:
@@ -76,16 +91,15 @@ def pictures(results: Results) -> Iterator[Picture]:
 
 
 def notes(results: Results) -> Iterator[str]:
-    """Say which weights are best and which most stable, and what became of the units."""
+    """Say which weights are best and which most stable, and how many images are lost."""
     yield from sentences.best(results, TEST_ACCURACY)
     yield from _stability(results)
     yield from sentences.one_answer(results, info("mnist").classes)
-    for quantity, moment in ((DEAD_BEFORE, "before"), (DEAD_AFTER, "after")):
-        dead = [f"{statistics.median(measured(results, row, quantity)):.0%} from {row}" for row in results]
-        yield (
-            f"Hidden units that are dead {moment} training, zero for every image trained on, as medians: "
-            f"{sentences.listed(dead)}."
-        )
+    shares = [f"{statistics.median(measured(results, row, LOST_AFTER)):.1%} from {row}" for row in results]
+    yield (
+        "Images trained on that are lost at the end, all units of a hidden layer being zero for them, as medians: "
+        f"{sentences.listed(shares)}."
+    )
     diverged = [f"{sum(measured(results, row, DIVERGED)):.0f} of {len(results[row])} from {row}" for row in results]
     yield f"Runs that diverged: {sentences.listed(diverged)}."
 
@@ -93,8 +107,8 @@ def notes(results: Results) -> Iterator[str]:
 def _stability(results: Results) -> Iterator[str]:
     """Compare the ranges over the seeds: a network that says one thing whatever it sees is stable, but no use."""
     spreads = {row: _spread(measured(results, row, TEST)) for row in results}
-    shown = [f"{TEST_ACCURACY.show(spread)} from {row}" for row, spread in spreads.items()]
-    yield f"From the lowest to the highest seed, the {TEST} differs by {sentences.listed(shown)}."
+    shown = [f"{100 * spread:.1f} from {row}" for row, spread in spreads.items()]
+    yield f"Percentage points of {TEST} between the lowest and the highest seed: {sentences.listed(shown)}."
     useless = {row for row, runs in results.items() if all(map(sentences.always_alike, runs))}
     steadiest = min(spreads, key=spreads.__getitem__)
     if steadiest in useless:
@@ -122,7 +136,8 @@ EXPERIMENT = Experiment(
         "Which initial weights let a network of four layers learn, and learn alike from every seed? Published was "
         "that He's do best and are the most stable. They are normal, too, but the smaller the more inputs a unit "
         "has, so that sums are neither too large nor too small for the next layer. The other two take no heed of "
-        "that: of 784 inputs, the sums of the first layer are already far too large."
+        "that: sums are far too large already in the first layer of 784 inputs, and so are the first steps. An "
+        "image for which all units of a layer are zero afterwards is lost to the network."
     ),
     dataset="mnist",
     settings={
@@ -132,8 +147,8 @@ EXPERIMENT = Experiment(
     rows=ROWS,
     quantities=(
         *ACCURACIES,
-        Quantity(DEAD_BEFORE, 0, 100, " %", "low"),
-        Quantity(DEAD_AFTER, 0, 100, " %", "low"),
+        Quantity(LOST_BEFORE, 1, 100, " %", "low"),
+        Quantity(LOST_AFTER, 1, 100, " %", "low"),
         QUANTITIES[-1],
     ),
     source=SOURCE,

@@ -171,7 +171,7 @@ def _break_even(name: str, results: Results) -> str:
     slower = [index for index, (time, other) in enumerate(zip(engine, lists, strict=True)) if time >= other]
     first = slower[-1] + 1 if slower else 0
     if first == len(lengths):
-        return f"{name} is not faster than the loop over lists at any of the lengths up to the longest."
+        return f"{name} is not faster than the loop over lists at the longest of the lengths measured."
     return (
         f"{name} is faster than the loop over lists from {lengths[first]:,.0f} numbers on, of the lengths measured."
     )
