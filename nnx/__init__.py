@@ -12,11 +12,11 @@ Layers: Dense, Activation, BatchNorm, LayerNorm, Dropout, SpatialDropout, Flatte
     for sequences SimpleRNN, LSTM, GRU, Bidirectional, Embedding, and the function pad_sequences.
 Optimizers: SGD, Momentum, Nesterov, RMSprop, Adam, AdamW; their learning rates may be `schedules`.
 Engines: set_backend, use_backend, available_backends, set_num_threads; Backend to write one.
-Modules: callbacks, datasets, errors, initializers, losses, optimizers, schedules, and examples to read.
+Modules: callbacks, datasets, errors, initializers, losses, optimizers, plots, schedules, and examples to read.
 The command line is `nnx --help`.
 """
 
-from nnx import callbacks, datasets, errors, initializers, losses, optimizers, schedules
+from nnx import callbacks, datasets, errors, initializers, losses, optimizers, plots, schedules
 from nnx.history import History
 from nnx.interface import Backend
 from nnx.layers import (
@@ -107,6 +107,7 @@ __all__ = [
     "losses",
     "optimizers",
     "pad_sequences",
+    "plots",
     "schedules",
     "set_backend",
     "set_num_threads",

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from nnx.errors import UnknownNameError
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 
 @dataclass(repr=False)
@@ -58,6 +62,27 @@ class History(Mapping[str, list[float]]):
 
     def __len__(self) -> int:
         return len(self.measurements)
+
+    def plot(self, path: str | Path | None = None, *, title: str = "") -> Figure:
+        """Draw the loss and the accuracy over the epochs; see `nnx.plots.history`.
+
+        Args:
+            path: where to write the picture, a path that ends in .png, .svg or .pdf; None for nowhere.
+            title: a heading.
+
+        Raises:
+            DataError: there is no finite loss or accuracy.
+            OptionError: the path cannot be written to.
+            NnxError: matplotlib is not installed.
+
+        Examples:
+            >>> figure = nnx.History({"loss": [0.7, 0.5], "accuracy": [0.6, 0.8]}).plot()
+            >>> [axes.get_ylabel() for axes in figure.axes]
+            ['loss', 'accuracy']
+        """
+        from nnx import plots
+
+        return plots.history(self, path, title=title)
 
     def __repr__(self) -> str:
         last = ", ".join(f"{name} {values[-1]:.4g}" for name, values in self.measurements.items() if values)
