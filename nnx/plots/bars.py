@@ -67,7 +67,8 @@ def accuracy_bars(
         for (group, own), middle in zip(found.items(), middles, strict=True):
             _draw_group(axes, own, marks.get(group, {}), names, float(middle))
         _finish(axes, middles, lines, total)
-        legend_below(figure, _entries(names, bool(marks)))
+        several = any(values.size > 1 for own in found.values() for values in own.values())
+        legend_below(figure, _entries(names, several, bool(marks)))
     return figure
 
 
@@ -112,7 +113,8 @@ def _draw_group(
     for place, name in enumerate(present):
         y, values, index = middle + (place - (len(present) - 1) / 2) * _BAR, found[name], names.index(name)
         axes.barh(y, np.median(values), height=0.85 * _BAR, **_look(index))
-        axes.plot([values.min(), values.max()], [y, y], clip_on=False, **_WHISKER)
+        if values.size > 1:
+            axes.plot([values.min(), values.max()], [y, y], clip_on=False, **_WHISKER)
         axes.text(1.03, y, f"{100 * np.median(values):.1f} %", transform=axes.get_yaxis_transform(), va="center")
         if name in marks:
             axes.plot([marks[name]], [y], **_MARK)
@@ -140,20 +142,21 @@ def _finish(axes: Axes, middles: Host, lines: Sequence[str], bottom: float) -> N
 
     axes.set_ylim(bottom, 0.0)
     axes.set_yticks(middles.tolist(), lines)
-    axes.tick_params(axis="y", length=0)
+    axes.tick_params(axis="y", length=0, pad=8)
     axes.set_xlim(0.0, 1.0)
     axes.xaxis.set_major_formatter(PercentFormatter(1.0, symbol=" %"))
     axes.grid(True, axis="x")
 
 
-def _entries(names: Sequence[str], published: bool) -> list[tuple[Any, str]]:
+def _entries(names: Sequence[str], several: bool, published: bool) -> list[tuple[Any, str]]:
+    """Return what the legend is to say."""
     from matplotlib.lines import Line2D
     from matplotlib.patches import Patch
 
-    entries: list[tuple[Any, str]] = [
-        (Patch(**_look(index)), f"{name}, median") for index, name in enumerate(names)
-    ]
-    entries.append((Line2D([], [], color=DARK, marker="|", markersize=7, linewidth=1.4), "lowest to highest"))
+    said = ", median" if several else ""
+    entries: list[tuple[Any, str]] = [(Patch(**_look(index)), f"{name}{said}") for index, name in enumerate(names)]
+    if several:
+        entries.append((Line2D([], [], **_WHISKER), "lowest to highest"))
     if published:
         entries.append((Line2D([], [], **_MARK), "published"))
     return entries

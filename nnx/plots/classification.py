@@ -113,7 +113,7 @@ def misclassified(
     predicted = labels_of(predictions, "predictions", len(names), len(pictures))
     wrong = np.flatnonzero(true != predicted)
     shown = wrong[:limit]
-    captions = [wrapped(f"{names[true[index]]} → {names[predicted[index]]}", _IMAGE + _GAP / 2) for index in shown]
+    captions = [_caption(names[true[index]], names[predicted[index]]) for index in shown]
     with page(_COLUMNS * (_IMAGE + _GAP) + _GAP, 0.0, path, title) as figure:
         figure.set_layout_engine("none")
         note = wrapped(_headline(len(wrong), len(shown), len(true)), figure.get_figwidth() - 2 * _GAP)
@@ -175,6 +175,14 @@ def _hint(shape: tuple[int, ...]) -> str:
     if len(shape) == 4 and shape[1] in (1, 3):
         return " Channels come last: np.moveaxis(images, 1, -1)."
     return ""
+
+
+def _caption(true: str, predicted: str) -> str:
+    """Return both names in one line if they fit under an image, or else one below the other."""
+    width = _IMAGE + _GAP / 2
+    parts = f"{true} →", predicted
+    together = wrapped(" ".join(parts), width)
+    return together if "\n" not in together else "\n".join(wrapped(part, width) for part in parts)
 
 
 def _headline(wrong: int, shown: int, of: int) -> str:

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 def history(history: History | Mapping[str, Any], path: str | Path | None = None, *, title: str = "") -> Figure:
     """Draw the loss, and the accuracy where it was measured, over the epochs; of validation data dashed.
 
+    Values that are not finite are left out. The loss has a logarithmic axis where `learning_curves` chooses one.
+
     Args:
         history: what `fit` returned, or lists of one number per epoch by the same names: "loss", "accuracy",
             "val_loss", "val_accuracy".
@@ -77,7 +79,7 @@ def _measured(given: Mapping[str, Any], name: str) -> dict[int, Band]:
 
 
 def learning_curves(
-    curves: Mapping[str, Sequence[Any]],
+    curves: Mapping[str, Sequence[Any] | History],
     path: str | Path | None = None,
     *,
     quantity: str = "loss",
@@ -107,7 +109,8 @@ def learning_curves(
         DataError: no runs, a run without a finite value, steps that do not rise, or values that are not positive
             for a logarithmic axis.
         ShapeError: steps and values of different lengths.
-        OptionError: a published value of a label that has no curve; the path cannot be written to.
+        UnknownNameError: a published value of a label that has no curve, or a History without the quantity.
+        OptionError: curves are no mapping to lists; the path cannot be written to.
         NnxError: matplotlib is not installed.
 
     Examples:

@@ -40,6 +40,7 @@ _STYLE = {
     "axes.formatter.useoffset": False,
     "figure.constrained_layout.w_pad": 0.08,
     "figure.constrained_layout.h_pad": 0.08,
+    "figure.constrained_layout.wspace": 0.06,
     "axes.spines.top": False,
     "axes.spines.right": False,
     "grid.color": PALE,

@@ -124,7 +124,7 @@ def finish(axes: Axes, quantity: str, across: str, values: Sequence[float], loga
     axes.set_ylabel(plain(f"{quantity} (logarithmic)" if logarithmic else quantity))
     steps = np.concatenate([np.asarray(line.get_xdata(), float) for line in axes.get_lines()])
     axes.xaxis.set_major_locator(
-        MaxNLocator(nbins=7, integer=bool((steps == np.floor(steps)).all()), min_n_ticks=1)
+        MaxNLocator(nbins=7, steps=[1, 2, 5, 10], integer=bool((steps == np.floor(steps)).all()), min_n_ticks=1)
     )
     if logarithmic:
         _finish_logarithmic(axes, min(values), max(values))

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 FEWEST, MOST = 8, 40
 """Intervals: where there are few weights, many intervals would show nothing but chance."""
 
+MOST_ROWS = 300
+"""As many as a panel has pixels for; the mean of more would be near 0 whatever the weights did."""
+
 _MOST_COLUMNS = 3
 _PANEL = 3.1
 """Inches of width."""
@@ -70,7 +73,8 @@ def weight_differences(
 ) -> Figure:
     """Draw second - first as a heat map per layer: rows are inputs, columns are outputs.
 
-    Each layer has a scale of its own, beside it, the same length to both sides of 0: white is no difference.
+    Each layer has a scale of its own, beside it, the same length to both sides of 0: white is no difference. Where
+    there are more inputs or outputs than can be told apart, neighbours share a line; it shows the largest difference.
 
     Args:
         first: by layer, weights (I, O).
@@ -101,7 +105,7 @@ def weight_differences(
             axes.set_title(wrapped(f"{layer} {size}", _PANEL - 0.6, 10.5))
             axes.set_xlabel("output")
             axes.set_ylabel("input")
-        figure.supxlabel(wrapped("second − first; each layer has a scale of its own", width - 0.3), size=TEXT)
+        figure.supxlabel(wrapped(_note(differences), width - 0.3), size=TEXT)
     return figure
 
 
@@ -139,7 +143,7 @@ def _draw_histograms(axes: Axes, arrays: Sequence[Host | None]) -> None:
 def _edges(arrays: Sequence[Host]) -> Host:
     """Return the limits of intervals that hold all values, of some width even where all values are alike."""
     low, high = min(array.min() for array in arrays), max(array.max() for array in arrays)
-    least = 1e-6 * max(abs(low), abs(high)) or 1.0
+    least = 0.01 * max(abs(low), abs(high)) or 1.0
     room = max(least - (high - low), 0.0) / 2
     count = int(2 * np.sqrt(min(array.size for array in arrays)))
     return np.linspace(low - room, high + room, min(max(count, FEWEST), MOST) + 1)
@@ -168,12 +172,39 @@ def _difference(first: Host, second: Host, layer: str) -> Host:
     return second - first
 
 
+def _note(differences: Mapping[str, Host]) -> str:
+    """Say in the picture what cannot be seen."""
+    note = "second − first; each layer has a scale of its own"
+    if any(max(difference.shape) > MOST_ROWS for difference in differences.values()):
+        note += "; where weights are too many to be told apart, the largest difference of neighbours"
+    return note
+
+
 def _draw_difference(figure: Figure, axes: Axes, difference: Host) -> None:
-    from matplotlib.ticker import MaxNLocator
+    from matplotlib.ticker import FuncFormatter, MaxNLocator
 
     reach = float(np.abs(difference).max()) or 1.0
-    image = axes.imshow(difference, cmap="RdBu_r", vmin=-reach, vmax=reach, aspect="auto")
-    figure.colorbar(image, ax=axes)
+    rows, columns = difference.shape
+    image = axes.imshow(
+        condensed(condensed(difference).T).T,
+        cmap="RdBu_r",
+        vmin=-reach,
+        vmax=reach,
+        aspect="auto",
+        interpolation="nearest",
+        extent=(-0.5, columns - 0.5, rows - 0.5, -0.5),
+    )
+    figure.colorbar(image, ax=axes, format=FuncFormatter(lambda value, _: f"{value:g}"))
     axes.spines[:].set_visible(True)
     axes.xaxis.set_major_locator(MaxNLocator(nbins=5, integer=True, min_n_ticks=1))
     axes.yaxis.set_major_locator(MaxNLocator(nbins=6, integer=True, min_n_ticks=1))
+
+
+def condensed(values: Host) -> Host:
+    """Return at most 300 rows: of neighbours that must share one, the value furthest from 0 in each column."""
+    count = -(-len(values) // MOST_ROWS)
+    if count == 1:
+        return values
+    together = np.pad(values, ((0, -len(values) % count), (0, 0))).reshape(-1, count, values.shape[1])
+    furthest = np.abs(together).argmax(axis=1, keepdims=True)
+    return np.take_along_axis(together, furthest, axis=1)[:, 0]  # (rows, columns)
