@@ -64,12 +64,21 @@ class History(Mapping[str, list[float]]):
         return len(self.measurements)
 
     def plot(self, path: str | Path | None = None, *, title: str = "") -> Figure:
-        """Draw the loss and the accuracy over the epochs, and write the picture to the path; see `nnx.plots.history`.
+        """Draw the loss and the accuracy over the epochs; see `nnx.plots.history`.
+
+        Args:
+            path: where to write the picture, a path that ends in .png, .svg or .pdf; None for nowhere.
+            title: a heading.
 
         Raises:
             DataError: there is no finite loss or accuracy.
             OptionError: the path cannot be written to.
             NnxError: matplotlib is not installed.
+
+        Examples:
+            >>> figure = nnx.History({"loss": [0.7, 0.5], "accuracy": [0.6, 0.8]}).plot()
+            >>> [axes.get_ylabel() for axes in figure.axes]
+            ['loss', 'accuracy']
         """
         from nnx import plots
 

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-import statistics
 from collections.abc import Iterator
+from itertools import product
 from typing import Any
 
 from nnx.experiments import cats_report
 from nnx.experiments.cats import QUANTITIES, SETTINGS, SOURCE, published, training
-from nnx.experiments.choosing import measured
-from nnx.experiments.dead_units import DEAD_AFTER, DEAD_BEFORE, DEAD_LAYERS, WatchedTraining
+from nnx.experiments.choosing import measured, median
+from nnx.experiments.dead_units import BLOCKED, DEAD_AFTER, DEAD_BEFORE, DEAD_LAYERS, WatchedTraining
 from nnx.experiments.experiment import Experiment, Picture, Quantity, Results, Row
-from nnx.experiments.sentences import always_alike
-from nnx.experiments.training import TEST
+from nnx.experiments.sentences import always_alike, percent
+from nnx.experiments.training import AFTER, TEST
 
 DEEP, DEEP_TANH, DEEP_LEAKY = "deep (4-4-4)", "deep, tanh", "deep, leaky ReLU"
+
+PUBLISHED_GAIN = 0.2
+"""How much more test accuracy the deep network was said to have with tanh, without further figures."""
 
 
 def watched(hidden: tuple[int, ...], **options: Any) -> WatchedTraining:
@@ -40,6 +43,55 @@ def pictures(results: Results) -> Iterator[Picture]:
 def notes(results: Results) -> Iterator[str]:
     """See `Experiment.notes`."""
     yield from cats_report.notes(EXPERIMENT, results)
+    if DEEP in results:
+        yield from deaths(results)
+        yield from remedies(results)
+
+
+def deaths(results: Results) -> Iterator[str]:
+    """Say how many units of the deep network died, and in which runs that silenced it."""
+    before, after, blocked = (percent(median(results, DEEP, name)) for name in (DEAD_BEFORE, DEAD_AFTER, BLOCKED))
+    yield (
+        f"Dying ReLU: {before} of the hidden units of {DEEP} are zero for every training photograph before training, "
+        f"{after} after it (medians). A photograph for which a whole layer is zero is blocked: nothing of it reaches "
+        f"the output. After training, {blocked} are (median)."
+    )
+    silenced = [run for run in results[DEEP] if always_alike(run)]
+    if silenced:
+        lost = sum(run.figures[DEAD_LAYERS] > 0 for run in silenced)
+        least = percent(min(run.figures[BLOCKED] for run in silenced))
+        yield (
+            f"Of {len(results[DEEP])} runs of {DEEP}, {len(silenced)} say the same of every test photograph. Of these, "
+            f"{lost} ended with all units of a layer dead; in each, {least} or more of the training photographs are "
+            "blocked."
+        )
+
+
+def remedies(results: Results) -> Iterator[str]:
+    """Say what other activations change about the deep network."""
+    for remedy in (DEEP_TANH, DEEP_LEAKY):
+        if remedy in results:
+            points = round(100 * (median(results, remedy, TEST) - median(results, DEEP, TEST)))
+            silenced = [run for run in results[remedy] if always_alike(run)]
+            yield (
+                f"{remedy}: {percent(median(results, remedy, DEAD_AFTER))} of the units are dead after training "
+                f"(median), {len(silenced)} of {len(results[remedy])} runs say the same of every test photograph, and "
+                f"the median test accuracy is {abs(points)} points {'lower' if points < 0 else 'higher'} than that of "
+                f"{DEEP}."
+            )
+            if silenced:
+                costs = [run.figures[AFTER] for run in silenced]
+                yield (
+                    f"The cost of those that say the same ends at {min(costs):.2f} to {max(costs):.2f}: none of their "
+                    "units has a slope of zero everywhere, but in so many steps, the small one did not lead back."
+                )
+    if DEEP_TANH in results:
+        pairs = list(product(measured(results, DEEP_TANH, TEST), measured(results, DEEP, TEST)))
+        share = sum(tanh - relu > PUBLISHED_GAIN for tanh, relu in pairs) / len(pairs)
+        yield (
+            f"Of tanh in place of ReLU, a gain of over {percent(PUBLISHED_GAIN)} was published. Of all pairs of a run "
+            f"of each, {percent(share)} differ by more than that."
+        )
 
 
 EXPERIMENT = Experiment(
@@ -47,14 +99,14 @@ EXPERIMENT = Experiment(
     title="Architectures: shallow, deep, wide, deep and wide",
     question=(
         "Do more layers or more units help? Networks of one and of three hidden layers, of few units and of many, "
-        "are trained alike. A unit of ReLU that is zero for every photograph gets no gradient and never learns "
-        "again: it is dead. Three layers of 4 units soon lose one whole layer to that, and then say the same to "
-        "every photograph; tanh and leaky ReLU, whose slope is nowhere zero, are the usual remedies."
+        "are trained alike. A unit of ReLU that is zero for every photograph gets no gradient and learns nothing "
+        "while that lasts: it is dead. Were all units of a layer to die, the network would say the same of every "
+        "photograph; tanh and leaky ReLU, whose slope is nowhere zero, are the usual remedies."
     ),
     dataset="cats",
     settings={**SETTINGS, "activation": "ReLU unless the row says otherwise", "initial weights": "He"},
     rows=ROWS,
-    quantities=(*QUANTITIES, Quantity(DEAD_BEFORE, 0, 100, " %"), Quantity(DEAD_AFTER, 0, 100, " %", "low")),
+    quantities=(*QUANTITIES, *(Quantity(name, 0, 100, " %") for name in (DEAD_BEFORE, DEAD_AFTER, BLOCKED))),
     source=SOURCE,
     pictures=pictures,
     notes=notes,

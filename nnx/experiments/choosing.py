@@ -30,9 +30,14 @@ def measured(results: Results, row: str, quantity: str) -> list[float]:
     return [result.figures[quantity] for result in results[row]]
 
 
+def median(results: Results, row: str, quantity: str) -> float:
+    """Return the median of a quantity of a row over the seeds."""
+    return statistics.median(measured(results, row, quantity))
+
+
 def best_row(results: Results, quantity: str = TEST) -> str:
     """Return the name of the row with the highest median of a quantity; the first of several."""
-    return max(results, key=lambda row: statistics.median(measured(results, row, quantity)))
+    return max(results, key=lambda row: median(results, row, quantity))
 
 
 def typical(row: str, results: Results, quantity: str = TEST) -> Run:

@@ -18,42 +18,53 @@ from nnx.model import Sequential
 
 DEAD_BEFORE, DEAD_AFTER = "dead units before", "dead units after"
 DEAD_LAYERS = "dead layers"
+BLOCKED = "blocked examples"
+
+Zeros = list[NDArray[np.bool_]]
+"""For each hidden layer, which of its U units are zero for which of N examples, (N, U)."""
 
 
 @dataclass(frozen=True)
 class WatchedTraining(Training):
-    """Training that also measures which share of the hidden units is zero for every training example.
+    """Training that also measures which hidden units are zero, over all training examples.
 
-    A unit of ReLU that is zero for every example gets no gradient from any, and so stays as it is. Once all units
-    of a layer are, nothing that goes in shows in what comes out, and only the biases behind that layer learn.
+    A unit of ReLU that is zero for every example gets no gradient from any, and learns nothing while that lasts: it is dead. Where
+    all units of a layer are zero for an example, the example is blocked: nothing of it shows in what comes out,
+    and it teaches the layers before nothing.
 
-    `Result.figures` holds that share before and after training, in [0, 1], and the number of hidden layers that
-    have no other units after it.
+    `Result.figures` holds the share of dead units before and after training, the number of hidden layers in which
+    all units are dead after it, and the share of examples that are blocked after it; shares in [0, 1].
     """
 
     def measure(self, model: Sequential, data: Dataset) -> Result:
         """See `Training.measure`."""
         x, _ = data.train
-        before = dead_units(model, x)
+        before = hidden_zeros(model, x)
         result = super().measure(model, data)
-        after = dead_units(model, x)
+        after = hidden_zeros(model, x)
         figures = {
-            DEAD_BEFORE: float(np.concatenate(before).mean()),
-            DEAD_AFTER: float(np.concatenate(after).mean()),
-            DEAD_LAYERS: float(sum(layer.all() for layer in after)),
+            DEAD_BEFORE: dead_share(before),
+            DEAD_AFTER: dead_share(after),
+            DEAD_LAYERS: float(sum(zeros.all() for zeros in after)),
+            BLOCKED: float(np.any([zeros.all(axis=1) for zeros in after], axis=0).mean()),
         }
         return replace(result, figures={**result.figures, **figures})
 
 
-def dead_units(model: Sequential, x: NDArray[Any]) -> list[NDArray[np.bool_]]:
-    """Return, for each hidden Dense layer, which of its units (U,) are zero for all examples x (N, ...)."""
+def hidden_zeros(model: Sequential, x: NDArray[Any]) -> Zeros:
+    """Return where the hidden Dense layers, at least one, are zero for examples x (N, ...)."""
     host, _ = model.check_inputs(x, None)
     hidden = [index for index, layer in enumerate(model.chain.layers) if isinstance(layer, Dense)][:-1]
-    dead = []
+    zeros = []
 
     def look(index: int, output: Array) -> None:
         if index in hidden:
-            dead.append((model.backend.to_numpy(output) == 0).all(axis=0))  # (N, U) -> (U,)
+            zeros.append(model.backend.to_numpy(output) == 0)  # (N, U)
 
     model.chain.observed_forward(send(host, model.ops), Context(train=False), look)
-    return dead
+    return zeros
+
+
+def dead_share(zeros: Zeros) -> float:
+    """Return the share of units that are zero for all examples."""
+    return float(np.concatenate([layer.all(axis=0) for layer in zeros]).mean())  # (N, U) -> (U,), all layers' units

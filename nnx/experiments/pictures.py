@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from nnx import plots
+from nnx import datasets, plots
 from nnx.experiments.choosing import Run, best_row, measured, typical
 from nnx.experiments.experiment import Picture, Results, Row
 from nnx.experiments.training import AFTER, TEST, TRAIN, load
@@ -52,7 +52,6 @@ def curves(
         {row: [(run.steps, run.values) for run in runs] for row, runs in shown.items()},
         quantity=curve,
         published=marks or None,
-        title=title,
     )
     most = max(len(runs) for runs in shown.values())
     caption = f"The {curve} over the epochs. {_over_seeds('Each line', 'the band around it', most)}"
@@ -80,7 +79,7 @@ def accuracies(
     """
     bars = {row: {quantity: measured(results, row, quantity) for quantity in quantities} for row in results}
     marks = {row.name: _among(row, quantities) for row in rows if row.name in results and _among(row, quantities)}
-    figure = plots.accuracy_bars(bars, published=marks or None, title=title)
+    figure = plots.accuracy_bars(bars, published=marks or None)
     most = max(len(runs) for runs in results.values())
     caption = f"Shares of examples that were told right. {_over_seeds('Each bar', 'the line on it', most)}"
     if marks:
@@ -91,7 +90,7 @@ def accuracies(
 def confusions(run: Run, dataset: str) -> Picture:
     """Draw which class was taken for which in one run, over the test examples of a data set."""
     title = "Which class was taken for which"
-    figure = plots.confusion_matrix(run.result.arrays["confusions"], load(dataset).classes, title=title)
+    figure = plots.confusion_matrix(run.result.arrays["confusions"], datasets.info(dataset).classes)
     caption = f"{_described(run)} Lines are true classes, columns what the network said of the test examples."
     return Picture("confusions", title, caption, figure)
 
@@ -101,9 +100,10 @@ def mistakes(run: Run, dataset: str) -> Picture:
     data, title = load(dataset), "Test images that were told wrong"
     images, labels = data.test
     predictions = run.result.arrays["predictions"]
-    figure = plots.misclassified(images, labels, predictions, data.classes, title=title)
+    figure = plots.misclassified(images, labels, predictions, data.classes)
     wrong = int((labels != predictions).sum())
-    caption = f"{_described(run)} It told {wrong} of {len(labels)} test images wrong; above each, what it said."
+    told = f"It told {wrong} of {len(labels)} test images wrong; under each stand its class and what was said."
+    caption = f"{_described(run)} {told}"
     return Picture("mistakes", title, caption, figure)
 
 
@@ -118,5 +118,5 @@ def _over_seeds(middle: str, reach: str, seeds: int) -> str:
 
 
 def _described(run: Run) -> str:
-    accuracy = run.result.figures[TEST]
-    return f"One run, '{run.row}' from seed {run.seed}, of the median test accuracy of its row: {accuracy:.1%}."
+    accuracy = f"{100 * run.result.figures[TEST]:.4g} %"
+    return f"One run, '{run.row}' from seed {run.seed}, of the median test accuracy of its row: {accuracy}."

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import math
-import statistics
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from numpy.typing import NDArray
 
-from nnx.experiments.choosing import best_row, measured, typical
+from nnx.experiments.choosing import best_row, measured, median, typical
 from nnx.experiments.experiment import Quantity, Results, Row
 from nnx.experiments.result import Result
 from nnx.experiments.summary import Cell, Line, Verdict
@@ -21,51 +20,20 @@ def listed(names: Iterable[str]) -> str:
     return f"{', '.join(others)} and {last}" if others else last
 
 
+def percent(share: float) -> str:
+    """Write a share as whole percents."""
+    return f"{100 * share:.0f} %"
+
+
 def standing(lines: Sequence[Line]) -> Iterator[str]:
     """Say how the published values stand to the ranges over the seeds; nothing where none were published."""
     judged = [(line.name, cell) for line in lines for cell in line.cells if cell.published is not None]
     if judged:
         within = sum(cell.verdict == "within" for _, cell in judged)
-        yield (
-            f"Of {len(judged)} published values, each of a single run, {within} lie within the range over the seeds."
-        )
-    yield from _singled_out(judged, "exceeded", "Every seed here is better than published in")
-    yield from _singled_out(judged, "not reached", "No seed here is as good as published in")
-    yield from _singled_out(judged, "outside", "Neither better nor worse, but beside the range here:")
-
-
-def best(results: Results, quantity: Quantity) -> Iterator[str]:
-    """Say which rows have the highest median of a quantity, and what comparing single runs would say instead.
-
-    A quantity of which more is better; nothing is said of a single row.
-    """
-    leader = best_row(results, quantity.name)
-    ours = measured(results, leader, quantity.name)
-    shown = quantity.show(statistics.median(ours))
-    medians = {row: quantity.show(statistics.median(measured(results, row, quantity.name))) for row in results}
-    others = {row: _ahead(measured(results, row, quantity.name), ours) for row in results if row != leader}
-    if others:
-        leaders = listed(row for row, median in medians.items() if median == shown)
-        losses = listed(f"{row} in {share:.0%}" for row, share in others.items())
-        yield f"The highest median {quantity.name}, {shown}, is that of {leaders}."
-        yield f"Were only one run of each compared, {leader} would come out behind {losses} of all pairs of runs."
-
-
-def one_answer(results: Results, classes: Sequence[str]) -> Iterator[str]:
-    """Say how many runs of which rows tell every test example to be of one class; they must hold their confusions."""
-    counts = {row: sum(map(always_alike, runs)) for row, runs in results.items()}
-    named = [f"{count} of {len(results[row])} of {row}" for row, count in counts.items() if count]
-    if named:
-        answers = {
-            classes[int(_answers(run).argmax())] for runs in results.values() for run in runs if always_alike(run)
-        }
-        said = listed(f"'{answer}'" for answer in sorted(answers))
-        yield f"So many runs say the same to every test example, {said}: {listed(named)}."
-
-
-def always_alike(run: Result) -> bool:
-    """Return whether one class was said of all test examples."""
-    return int((_answers(run) > 0).sum()) == 1
+        yield f"Of {len(judged)} published values, of single runs, {within} lie within the range over the seeds."
+    yield from _singled_out(judged, "exceeded", "Better than published, whatever the seed")
+    yield from _singled_out(judged, "not reached", "Not as good as published, whatever the seed")
+    yield from _singled_out(judged, "outside", "Beside the published value, neither better nor worse")
 
 
 def reached(rows: Sequence[Row], results: Results, quantity: Quantity) -> Iterator[str]:
@@ -78,7 +46,23 @@ def reached(rows: Sequence[Row], results: Results, quantity: Quantity) -> Iterat
             count = sum(quantity.rounded(value) >= target for value in values)
             counts.append(f"{count} of {len(values)} of {row.name} ({quantity.show(row.published[quantity.name])})")
     if counts:
-        yield f"So many runs have a {quantity.name} at least as high as the published one: {listed(counts)}."
+        yield f"Runs that reach the published {quantity.name}: {listed(counts)}."
+
+
+def best(results: Results, quantity: Quantity) -> Iterator[str]:
+    """Say which rows have the highest median of a quantity, and what comparing single runs would say instead.
+
+    A quantity of which more is better; nothing is said of a single row.
+    """
+    leader = best_row(results, quantity.name)
+    ours = measured(results, leader, quantity.name)
+    shown = quantity.show(median(results, leader, quantity.name))
+    if len(results) > 1:
+        leaders = listed(row for row in results if quantity.show(median(results, row, quantity.name)) == shown)
+        yield f"The highest median {quantity.name}, {shown}, is that of {leaders}."
+        shares = {row: _ahead(measured(results, row, quantity.name), ours) for row in results if row != leader}
+        losses = listed(f"{percent(share)} to {row}" for row, share in shares.items())
+        yield f"Of all pairs of one run of {leader} and one of another row, it loses {losses}."
 
 
 def few_examples(results: Results, quantity: Quantity) -> Iterator[str]:
@@ -88,11 +72,28 @@ def few_examples(results: Results, quantity: Quantity) -> Iterator[str]:
     """
     run = typical(best_row(results, quantity.name), results, quantity.name)
     count, share = int(run.result.arrays["confusions"].sum()), run.result.figures[quantity.name]
+    deviation = math.sqrt(share * (1 - share) / count)
     yield (
-        f"Ranges of the {quantity.name} are wide since there are {count} test examples: one of them is "
-        f"{quantity.show(1 / count)}, and of a network that tells {share:.0%} of all photographs right, such a "
-        f"sample says so give or take {quantity.show(math.sqrt(share * (1 - share) / count))} (one standard deviation)."
+        f"Ranges of the {quantity.name} are wide because one of the {count} test examples makes "
+        f"{quantity.show(1 / count)}. Which {count} were taken is chance too: of a network that is right about "
+        f"{percent(share)} of all there are, {count} say so give or take {quantity.show(deviation)} (one standard "
+        "deviation)."
     )
+
+
+def one_answer(results: Results, classes: Sequence[str]) -> Iterator[str]:
+    """Say how many runs of which rows say the same of every test example; they must hold their confusions."""
+    alike = {row: [run for run in runs if always_alike(run)] for row, runs in results.items()}
+    named = [f"{len(runs)} of {len(results[row])} of {row}" for row, runs in alike.items() if runs]
+    if named:
+        answers = {classes[int(_answers(run).argmax())] for runs in alike.values() for run in runs}
+        said = listed(f"'{answer}'" for answer in sorted(answers))
+        yield f"Runs that say the same of every test example, {said}: {listed(named)}."
+
+
+def always_alike(run: Result) -> bool:
+    """Return whether one class was said of all test examples."""
+    return int((_answers(run) > 0).sum()) == 1
 
 
 def _answers(run: Result) -> NDArray[Any]:
@@ -104,7 +105,7 @@ def _answers(run: Result) -> NDArray[Any]:
 def _singled_out(judged: Sequence[tuple[str, Cell]], verdict: Verdict, beginning: str) -> Iterator[str]:
     named = [_beside(row, cell) for row, cell in judged if cell.verdict == verdict]
     if named:
-        yield f"{beginning} {listed(named)}."
+        yield f"{beginning}: {'; '.join(named)}."
 
 
 def _beside(row: str, cell: Cell) -> str:

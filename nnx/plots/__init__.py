@@ -2,8 +2,9 @@
 
     nnx.plots.history(model.fit(x, y, epochs=20), "history.png")
 
-Every function returns a `matplotlib.figure.Figure`, and writes it too where it is given a path: PNG, SVG or PDF by its
-ending. The same input gives the same file. matplotlib, an optional package, is loaded by the first picture.
+Every function returns a `matplotlib.figure.Figure`, and writes it too where it is given a path: PNG, SVG or PDF by
+its ending, whole or not at all. The same input gives the same file. The first picture loads matplotlib, which is
+optional: python -m pip install 'nnx-framework[plot]'.
 
 Training: history, learning_curves, accuracy_bars.
 Weights: weight_histograms, weight_differences.

@@ -8,22 +8,20 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from nnx.checks import check_number
 from nnx.errors import DataError, UnknownNameError
-from nnx.plots.drawing import DARK, HATCHES, TEXT, colour, cycled, legend_below, page, wrapped
+from nnx.plots.drawing import DARK, HATCHES, LINE, colour, cycled, legend_below, page, wrapped
 from nnx.plots.given import Host, filled, finite_array
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-Nested = Mapping[str, Mapping[str, Any]]
-
 _BAR, _GAP = 0.24, 0.2
 """Inches of height: of a bar, and between groups."""
 
-_LINE = 1.3 * TEXT / 72
 _NAMES = 2.4
-"""Inches: the height of a line of text, and the most width that the names of groups take."""
+"""Inches: the most width that the names of groups take."""
 
 
 def accuracy_bars(
@@ -54,65 +52,76 @@ def accuracy_bars(
         >>> [label.get_text() for label in figure.axes[0].get_yticklabels()]
         ['zeros', 'He']
     """
-    found = _nested(measured, "measured")
-    marks = _nested(published or {}, "published") if published else {}
-    _check_marks(marks, found)
+    found = {group: _shares(own, f"measured[{group!r}]") for group, own in _groups(measured, "measured")}
+    marks = {} if published is None else dict(_marks(published, found))
     names = list(dict.fromkeys(name for group in found.values() for name in group))
     lines = [wrapped(str(group), _NAMES) for group in found]
-    heights = [max(len(group) * _BAR, (1 + text.count("\n")) * _LINE) for group, text in zip(found.values(), lines)]
-    with page(7.2, 0.8 + sum(heights) + _GAP * len(heights), path, title) as figure:
+    heights = [
+        max(len(group) * _BAR, (1 + text.count("\n")) * LINE)
+        for group, text in zip(found.values(), lines, strict=True)
+    ]
+    total = sum(heights) + _GAP * len(heights)
+    middles = np.cumsum(heights) + _GAP * np.arange(len(heights)) + _GAP / 2 - np.array(heights) / 2
+    with page(7.2, total + 0.8, path, title) as figure:
         axes = figure.add_subplot()
-        middle = _GAP / 2
-        middles = []
-        for group, height in zip(found, heights, strict=True):
-            middles.append(middle + height / 2)
-            _draw_group(axes, found[group], marks.get(group, {}), names, middles[-1])
-            middle += height + _GAP
-        _finish(axes, middles, lines, middle - _GAP / 2)
-        legend_below(figure, _entries(names, bool(marks)))
+        for (group, own), middle in zip(found.items(), middles, strict=True):
+            _draw_group(axes, own, marks.get(group, {}), names, float(middle))
+        _finish(axes, middles, lines, total)
+        several = any(values.size > 1 for own in found.values() for values in own.values())
+        legend_below(figure, _entries(names, several, bool(marks)))
     return figure
 
 
-def _nested(given: Any, argument: str) -> dict[str, dict[str, Host]]:
-    groups = filled(given, argument, "groups to mappings")
-    return {group: dict(_shares(own, f"{argument}[{group!r}]")) for group, own in groups.items()}
+def _groups(given: Any, argument: str) -> Iterator[tuple[Any, Mapping[Any, Any]]]:
+    for group, own in filled(given, argument, "groups to mappings").items():
+        yield group, filled(own, f"{argument}[{group!r}]", "names to accuracies")
 
 
-def _shares(given: Any, argument: str) -> Iterator[tuple[str, Host]]:
-    for name, values in filled(given, argument, "names to accuracies").items():
-        array = np.atleast_1d(finite_array(values, f"{argument}[{name!r}]")).ravel()
-        outside = array[(array < 0) | (array > 1)]
+def _shares(given: Mapping[Any, Any], argument: str) -> dict[Any, Host]:
+    shares = {}
+    for name, values in given.items():
+        shares[name] = np.atleast_1d(finite_array(values, f"{argument}[{name!r}]")).ravel()
+        outside = shares[name][(shares[name] < 0) | (shares[name] > 1)]
         if outside.size:
             raise DataError(
                 f"{argument}[{name!r}] must hold accuracies in [0, 1], got {outside[0]:g}; divide percents by 100."
             )
-        yield name, array
+    return shares
 
 
-def _check_marks(marks: Mapping[str, Mapping[str, Host]], found: Mapping[str, Mapping[str, Host]]) -> None:
-    for group, own in marks.items():
+def _marks(published: Any, found: Mapping[str, Mapping[str, Host]]) -> Iterator[tuple[Any, dict[Any, float]]]:
+    for group, own in _groups(published, "published"):
         if group not in found:
             raise UnknownNameError("group in published", group, map(str, found))
         for name in own:
             if name not in found[group]:
                 raise UnknownNameError(f"name in published[{group!r}]", name, map(str, found[group]))
+        yield (
+            group,
+            {
+                name: check_number(f"published[{group!r}][{name!r}]", value, 0, 1, open_high=False)
+                for name, value in own.items()
+            },
+        )
 
 
 def _draw_group(
-    axes: Axes, found: Mapping[str, Host], marks: Mapping[str, Host], names: Sequence[str], middle: float
+    axes: Axes, found: Mapping[str, Host], marks: Mapping[str, float], names: Sequence[str], middle: float
 ) -> None:
     """Draw the bars of a group around the middle, which is in inches from the top."""
     present = [name for name in names if name in found]
     for place, name in enumerate(present):
         y, values, index = middle + (place - (len(present) - 1) / 2) * _BAR, found[name], names.index(name)
         axes.barh(y, np.median(values), height=0.85 * _BAR, **_look(index))
-        axes.plot([values.min(), values.max()], [y, y], color=DARK, marker="|", markersize=7, linewidth=1.4)
+        if values.size > 1:
+            axes.plot([values.min(), values.max()], [y, y], clip_on=False, **_WHISKER)
         axes.text(1.03, y, f"{100 * np.median(values):.1f} %", transform=axes.get_yaxis_transform(), va="center")
         if name in marks:
-            axes.plot(marks[name], [y], **_MARK)
+            axes.plot([marks[name]], [y], **_MARK)
 
 
-_MARK = {
+_WHISKER: dict[str, Any] = {"color": DARK, "marker": "|", "markersize": 7, "linewidth": 1.4}
+_MARK: dict[str, Any] = {
     "marker": "D",
     "markersize": 6,
     "markerfacecolor": "white",
@@ -128,25 +137,26 @@ def _look(index: int) -> dict[str, Any]:
     return {"facecolor": colour(index), "hatch": cycled(HATCHES, index), "edgecolor": "white", "linewidth": 0}
 
 
-def _finish(axes: Axes, middles: Sequence[float], lines: Sequence[str], bottom: float) -> None:
+def _finish(axes: Axes, middles: Host, lines: Sequence[str], bottom: float) -> None:
     from matplotlib.ticker import PercentFormatter
 
     axes.set_ylim(bottom, 0.0)
-    axes.set_yticks(middles, lines)
-    axes.tick_params(axis="y", length=0)
+    axes.set_yticks(middles.tolist(), lines)
+    axes.tick_params(axis="y", length=0, pad=8)
     axes.set_xlim(0.0, 1.0)
     axes.xaxis.set_major_formatter(PercentFormatter(1.0, symbol=" %"))
     axes.grid(True, axis="x")
 
 
-def _entries(names: Sequence[str], published: bool) -> list[tuple[Any, str]]:
+def _entries(names: Sequence[str], several: bool, published: bool) -> list[tuple[Any, str]]:
+    """Return what the legend is to say."""
     from matplotlib.lines import Line2D
     from matplotlib.patches import Patch
 
-    entries: list[tuple[Any, str]] = [
-        (Patch(**_look(index)), f"{name}, median") for index, name in enumerate(names)
-    ]
-    entries.append((Line2D([], [], color=DARK, marker="|", markersize=7, linewidth=1.4), "lowest to highest"))
+    said = ", median" if several else ""
+    entries: list[tuple[Any, str]] = [(Patch(**_look(index)), f"{name}{said}") for index, name in enumerate(names)]
+    if several:
+        entries.append((Line2D([], [], **_WHISKER), "lowest to highest"))
     if published:
         entries.append((Line2D([], [], **_MARK), "published"))
     return entries

@@ -10,28 +10,28 @@ import numpy as np
 
 from nnx.checks import check_count
 from nnx.errors import DataError, ShapeError
-from nnx.plots.drawing import DARK, TEXT, TITLE, page, text_width, wrapped
+from nnx.plots.drawing import DARK, LINE, TITLE, lines_in, page, widest_line, wrapped
 from nnx.plots.given import Host, class_names, host_array, labels_of, whole_numbers
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-_LEAST_CELL = 0.45
-_NAMES = 1.8
-"""Inches: the least side of a cell, and the most that names of classes take."""
+_FEW, _LARGE_CELL, _LEAST_CELL = 4, 1.0, 0.45
+"""So many classes or fewer have large cells; the sides of these and the least side of others, in inches."""
 
-_FEW = 4
-"""So many classes have room for large cells."""
+_NAMES = 1.8
+"""Inches: the most that names of classes take."""
 
 _DARK_FROM = 0.55
 """The share from which the shade of a cell is so dark that white figures read better."""
 
 _COLUMNS = 6
-_IMAGE, _GAP = 1.15, 0.15
+_IMAGE, _GAP = 1.15, 0.2
 """Inches: the width of an image, and the room between two."""
 
-_LINE = 1.25 * TEXT / 72
+_TALLEST = 2.0
+"""The most that an image may be higher than the column is wide."""
 
 
 def confusion_matrix(
@@ -58,19 +58,14 @@ def confusion_matrix(
     """
     names = class_names(classes)
     table = _check_counts(counts, len(names))
-    with page(1.0, 1.0, path, title) as figure:
-        widest = max(text_width(str(count)) for count in table.ravel())
-        cell = max(_LEAST_CELL, widest + 0.15, 1.0 if len(names) <= _FEW else 0.0)
-        below, upright = _names_below(names, cell)
-        beside = [wrapped(name, _NAMES) for name in names]
-        side = cell * len(names)
-        heading = figure.get_figheight() - 1.0
-        figure.set_size_inches(
-            side + _width_of(beside) + 1.6,
-            heading + side + 0.7 + (_width_of(below) if upright else _height_of(below)),
-        )
+    cell = max(_LEAST_CELL, widest_line(map(str, table.ravel())) + 0.15, _LARGE_CELL if len(names) <= _FEW else 0.0)
+    below, upright = _names_below(names, cell)
+    beside = [wrapped(name, _NAMES) for name in names]
+    side = cell * len(names)
+    height = side + (widest_line(below) if upright else lines_in(below) * LINE) + 0.6
+    with page(side + widest_line(beside) + 1.7, height, path, title) as figure:
         axes = figure.add_subplot()
-        _draw_counts(figure, axes, table)
+        _draw_counts(axes, table, side)
         axes.set_xticks(range(len(names)), below, rotation=90 if upright else 0)
         axes.set_yticks(range(len(names)), beside)
     return figure
@@ -107,22 +102,22 @@ def misclassified(
         NnxError: matplotlib is not installed.
 
     Examples:
-        >>> images = np.zeros((3, 8, 8, 1))
+        >>> images = [[[[0.0], [0.5]], [[1.0], [0.5]]]] * 3
         >>> figure = nnx.plots.misclassified(images, [0, 1, 1], [0, 0, 1], ["cat", "dog"])
         >>> [axes.get_xlabel() for axes in figure.axes]
         ['dog → cat']
     """
     names, limit = class_names(classes), check_count("most", most)
     pictures = _check_images(images)
-    true, predicted = (
-        _one_each(labels_of(value, argument, len(names)), argument, len(pictures))
-        for value, argument in ((labels, "labels"), (predictions, "predictions"))
-    )
+    true = labels_of(labels, "labels", len(names), len(pictures))
+    predicted = labels_of(predictions, "predictions", len(names), len(pictures))
     wrong = np.flatnonzero(true != predicted)
     shown = wrong[:limit]
-    captions = [f"{names[true[index]]} → {names[predicted[index]]}" for index in shown]
-    with page(_COLUMNS * (_IMAGE + _GAP) + _GAP, 1.0, path, title, layout=None) as figure:
-        _draw_sheet(figure, pictures[shown], captions, _headline(len(wrong), len(shown), len(true)))
+    captions = [_caption(names[true[index]], names[predicted[index]]) for index in shown]
+    with page(_COLUMNS * (_IMAGE + _GAP) + _GAP, 0.0, path, title) as figure:
+        figure.set_layout_engine("none")
+        note = wrapped(_headline(len(wrong), len(shown), len(true)), figure.get_figwidth() - 2 * _GAP)
+        _draw_sheet(figure, pictures[shown], captions, note)
     return figure
 
 
@@ -131,7 +126,9 @@ def _check_counts(counts: Any, classes: int) -> Host:
     if table.ndim != 2 or table.shape[0] != table.shape[1]:
         raise ShapeError(f"counts must be square, (C, C), got shape {table.shape}.")
     if len(table) != classes:
-        raise ShapeError(f"counts must have one row and column per class, {classes}, got shape {table.shape}.")
+        raise ShapeError(
+            f"counts must have one row and one column for each of {classes} classes, got {table.shape}."
+        )
     if (table < 0).any():
         raise DataError(f"counts must be at least 0, got {table.min()}.")
     return table
@@ -140,22 +137,15 @@ def _check_counts(counts: Any, classes: int) -> Host:
 def _names_below(names: Sequence[str], cell: float) -> tuple[list[str], bool]:
     """Return the names of the columns in lines, and whether they stand upright because a cell is too narrow."""
     width = cell - 0.1
-    upright = any(text_width(word) > width for name in names for word in name.split())
+    upright = widest_line(word for name in names for word in name.split()) > width
     return [wrapped(name, _NAMES if upright else width) for name in names], upright
 
 
-def _width_of(texts: Sequence[str]) -> float:
-    return max(text_width(line) for text in texts for line in text.split("\n"))
-
-
-def _height_of(texts: Sequence[str]) -> float:
-    return max(1 + text.count("\n") for text in texts) * _LINE
-
-
-def _draw_counts(figure: Figure, axes: Axes, table: Host) -> None:
+def _draw_counts(axes: Axes, table: Host, side: float) -> None:
+    """Draw the matrix, and beside it the scale of its shades; side is what the matrix measures, in inches."""
     from matplotlib.ticker import PercentFormatter
 
-    shares = table / np.maximum(table.sum(axis=1, keepdims=True), 1)
+    shares = table / np.maximum(table.sum(axis=1, keepdims=True), 1)  # (C, C)
     image = axes.imshow(shares, cmap="Blues", vmin=0.0, vmax=1.0)
     for (row, column), count in np.ndenumerate(table):
         shade = "white" if shares[row, column] > _DARK_FROM else DARK
@@ -164,17 +154,18 @@ def _draw_counts(figure: Figure, axes: Axes, table: Host) -> None:
     axes.tick_params(length=0)
     axes.set_xlabel("predicted class")
     axes.set_ylabel("true class")
-    figure.colorbar(image, ax=axes, label="share of the row", format=PercentFormatter(1.0, symbol=" %"))
+    beside = axes.inset_axes((1 + 0.12 / side, 0.0, 0.18 / side, 1.0))
+    axes.figure.colorbar(image, cax=beside, label="share of the row", format=PercentFormatter(1.0, symbol=" %"))
 
 
 def _check_images(images: Any) -> Host:
     pictures = host_array(images, "images")
-    if pictures.ndim != 4 or pictures.shape[3] not in (1, 3):
+    if pictures.ndim != 4 or pictures.shape[3] not in (1, 3) or 0 in pictures.shape[1:]:
         raise ShapeError(f"images must have shape (N, H, W, 1 or 3), got {pictures.shape}.{_hint(pictures.shape)}")
     low, high = (float(found(pictures, initial=0.0)) for found in (np.min, np.max))
     if not (low >= 0 and high <= 1):
-        hint = " Divide by 255." if high <= 255 and low >= 0 else ""
-        raise DataError(f"images must be in [0, 1], got {low:g} to {high:g}.{hint}")
+        hint = "; divide them by 255" if low >= 0 and high <= 255 else ""
+        raise DataError(f"images must hold numbers in [0, 1], got {low:g} to {high:g}{hint}.")
     return pictures
 
 
@@ -186,39 +177,47 @@ def _hint(shape: tuple[int, ...]) -> str:
     return ""
 
 
-def _one_each(values: Host, argument: str, images: int) -> Host:
-    if len(values) != images:
-        raise ShapeError(f"{argument} must be one per image, {images}, got {len(values)}.")
-    return values
+def _caption(true: str, predicted: str) -> str:
+    """Return both names in one line if they fit under an image, or else one below the other."""
+    width = _IMAGE + _GAP / 2
+    parts = f"{true} →", predicted
+    together = wrapped(" ".join(parts), width)
+    return together if "\n" not in together else "\n".join(wrapped(part, width) for part in parts)
 
 
 def _headline(wrong: int, shown: int, of: int) -> str:
     if not wrong:
         return f"None of {of} images is misclassified."
-    part = f", the first {shown} of them" if shown < wrong else ""
-    return (
-        f"{wrong} of {of} images {'are' if wrong > 1 else 'is'} misclassified{part}: true class → predicted class"
-    )
+    those = f", the first {shown} of them here" if shown < wrong else ""
+    return f"{wrong} of {of} images {'is' if wrong == 1 else 'are'} misclassified{those}: true → predicted class"
 
 
-def _draw_sheet(figure: Figure, images: Host, captions: Sequence[str], headline: str) -> None:
+def _draw_sheet(figure: Figure, images: Host, captions: Sequence[str], note: str) -> None:
     """Place the images row by row from the top; all measures are in inches."""
-    width, heading = figure.get_figwidth(), figure.get_figheight() - 1.0
-    lines = [wrapped(caption, _IMAGE + _GAP - 0.06) for caption in captions]
-    tall = _IMAGE * images.shape[1] / images.shape[2] if len(images) else 0.0
-    note = wrapped(headline, width - 2 * _GAP)
-    steps = [tall + _height_of(lines[start : start + _COLUMNS]) + 0.2 for start in range(0, len(lines), _COLUMNS)]
-    top = heading + (1 + note.count("\n")) * _LINE + 0.2
-    height = top + sum(steps) + 0.05
+    width, heading = figure.get_figwidth(), figure.get_figheight()
+    tall = _IMAGE * min(images.shape[1] / images.shape[2], _TALLEST)
+    rows = [captions[start : start + _COLUMNS] for start in range(0, len(captions), _COLUMNS)]
+    bottoms = (
+        heading + 0.2 + lines_in([note]) * LINE + np.cumsum([tall + lines_in(row) * LINE + 0.25 for row in rows])
+    )
+    height = float(bottoms[-1]) if rows else heading + 0.3 + lines_in([note]) * LINE
     figure.set_figheight(height)
-    if figure.get_suptitle():
+    if heading:
         figure.suptitle(figure.get_suptitle(), y=1 - 0.1 / height, va="top", size=TITLE, weight="bold")
     figure.text(_GAP / width, 1 - (heading + 0.1) / height, note, va="top")
-    for index, (image, line) in enumerate(zip(images, lines, strict=True)):
+    for index, (image, caption) in enumerate(zip(images, captions, strict=True)):
         row, column = divmod(index, _COLUMNS)
-        left, bottom = _GAP + column * (_IMAGE + _GAP), height - top - sum(steps[:row]) - tall
-        axes = figure.add_axes((left / width, bottom / height, _IMAGE / width, tall / height))
-        axes.imshow(image[..., 0] if image.shape[2] == 1 else image, cmap="gray", vmin=0, vmax=1, aspect="auto")
-        axes.set(xticks=[], yticks=[])
-        axes.spines[:].set_visible(True)
-        axes.set_xlabel(line, labelpad=3)
+        bottom = height - bottoms[row] + lines_in(rows[row]) * LINE + 0.25
+        place = (_GAP + column * (_IMAGE + _GAP)) / width, bottom / height, _IMAGE / width, tall / height
+        _draw_image(figure.add_axes(place), image, caption)
+
+
+def _draw_image(axes: Axes, image: Host, caption: str) -> None:
+    axes.imshow(
+        image[..., 0] if image.shape[2] == 1 else image, cmap="gray", vmin=0, vmax=1, interpolation="nearest"
+    )
+    axes.set_anchor("S")
+    axes.set_xticks([])
+    axes.set_yticks([])
+    axes.spines[:].set_visible(True)
+    axes.set_xlabel(caption, labelpad=4)

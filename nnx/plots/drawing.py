@@ -27,8 +27,8 @@ HATCHES = ("", "///", "...", "\\\\\\", "xxx", "---", "ooo")
 """What tells series apart where colours do not."""
 
 _FAMILIES = (
-    "axes", "errorbar", "figure", "font", "grid", "hatch", "image", "legend", "lines", "markers", "mathtext", "patch",
-    "path", "pdf", "savefig", "svg", "text", "xtick", "ytick",
+    "agg", "axes", "errorbar", "figure", "font", "grid", "hatch", "image", "legend", "lines", "markers", "mathtext",
+    "patch", "path", "pdf", "savefig", "svg", "text", "xtick", "ytick",
 )  # fmt: skip
 _STYLE = {
     "font.size": TEXT,
@@ -37,6 +37,10 @@ _STYLE = {
     "axes.labelsize": TEXT,
     "axes.edgecolor": DARK,
     "axes.axisbelow": True,
+    "axes.formatter.useoffset": False,
+    "figure.constrained_layout.w_pad": 0.08,
+    "figure.constrained_layout.h_pad": 0.08,
+    "figure.constrained_layout.wspace": 0.06,
     "axes.spines.top": False,
     "axes.spines.right": False,
     "grid.color": PALE,
@@ -49,7 +53,12 @@ _STYLE = {
     "hatch.linewidth": 0.7,
     "svg.hashsalt": "nnx",
 }
-_INCH = 72.0
+INCH = 72.0
+"""Points."""
+
+LINE = 1.25 * TEXT / INCH
+"""Inches: the height of a line of text."""
+
 _METADATA = {".png": {"Software": None}, ".svg": {"Date": None}, ".pdf": {"CreationDate": None}}
 """Without what differs from one run to the next."""
 
@@ -67,30 +76,28 @@ def cycled(choices: Sequence[Any], index: int) -> Any:
 
 
 @contextmanager
-def page(
-    width: float, height: float, path: object, title: object, layout: str | None = "constrained"
-) -> Iterator[Figure]:
-    """Yield an empty figure to draw on; it is written to the path, if there is one, when the block ends well.
+def page(width: float, height: float, path: object, title: object) -> Iterator[Figure]:
+    """Yield a figure to draw on, in constrained layout; it is written when the block ends well.
 
     The style holds inside of the block only, and for one block at a time.
 
     Args:
-        width, height: in inches, without the title.
-        path: where to write it: a path that ends in .png, .svg or .pdf, or None.
+        width: in inches.
+        height: in inches, without the title.
+        path: where to write it: a path that ends in .png, .svg or .pdf; or None.
         title: the heading; may be empty.
-        layout: how matplotlib is to place the axes.
 
     Raises:
         NnxError: matplotlib is not installed.
         OptionError: the path cannot be written to.
     """
     target = None if path is None else _check_path(path)
+    lines = wrapped(str(title), width - 0.4, TITLE, "bold")
     with _one_at_a_time, _style():
         from matplotlib.figure import Figure
 
-        lines = wrapped(str(title), width - 0.4, TITLE, "bold")
-        room = lines.count("\n") * TITLE * 1.25 / _INCH + (0.3 if lines else 0.0)
-        figure = Figure(figsize=(width, height + room), layout=layout)
+        room = lines.count("\n") * TITLE * 1.25 / INCH + 0.3 if lines else 0.0
+        figure = Figure(figsize=(width, height + room), layout="constrained")
         if lines:
             figure.suptitle(lines, size=TITLE, weight="bold")
         yield figure
@@ -101,15 +108,21 @@ def page(
 @contextmanager
 def _style() -> Iterator[None]:
     """Draw as matplotlib does by itself, but for our style, whatever the user has set."""
+    import matplotlib
+
+    usual = {name: value for name, value in matplotlib.rcParamsDefault.items() if name.startswith(_FAMILIES)}
+    with matplotlib.rc_context({**usual, **_STYLE}):
+        yield
+
+
+def need_matplotlib() -> None:
+    """Raise NnxError if nothing can be drawn."""
     try:
-        import matplotlib
+        import matplotlib  # noqa: F401
     except ImportError as error:
         raise NnxError(
             "Pictures need matplotlib, which is not installed: python -m pip install 'nnx-framework[plot]'"
         ) from error
-    usual = {name: value for name, value in matplotlib.rcParamsDefault.items() if name.startswith(_FAMILIES)}
-    with matplotlib.rc_context({**usual, **_STYLE}):
-        yield
 
 
 def _check_path(path: object) -> Path:
@@ -134,14 +147,26 @@ def _write(figure: Figure, target: Path) -> None:
 
 
 def text_width(text: str, size: float = TEXT, weight: str = "normal") -> float:
-    """Return how wide one line of text is, in inches."""
+    """Return how wide one line of text is, in inches; raises NnxError if matplotlib is not installed."""
+    need_matplotlib()
     from matplotlib.font_manager import FontProperties
     from matplotlib.textpath import text_to_path
 
     if not text:
         return 0.0
-    width, _, _ = text_to_path.get_text_width_height_descent(text, FontProperties(size=size, weight=weight), False)
-    return float(width) / _INCH
+    font = FontProperties(family="DejaVu Sans", size=size, weight=weight)  # matplotlib's own, whatever is set
+    width, _, _ = text_to_path.get_text_width_height_descent(text, font, False)
+    return float(width) / INCH
+
+
+def widest_line(texts: Iterable[str]) -> float:
+    """Return how wide the widest line of all texts is, in inches."""
+    return max((text_width(line) for text in texts for line in text.splitlines()), default=0.0)
+
+
+def lines_in(texts: Iterable[str]) -> int:
+    """Return how many lines the highest of the texts has."""
+    return max((1 + text.count("\n") for text in texts), default=0)
 
 
 def wrapped(text: str, width: float, size: float = TEXT, weight: str = "normal") -> str:
@@ -187,11 +212,9 @@ def legend_below(figure: Figure, entries: Iterable[tuple[Any, str]]) -> None:
     """
     shown = list(entries)
     across = figure.get_figwidth() - 0.3
-    beside = (3.2 + 0.8 + 2.0) * TEXT / _INCH  # the handle, and the room beside it and between columns
+    beside = (3.2 + 0.8 + 2.0) * TEXT / INCH  # the handle, and the room beside it and between columns
     names = [wrapped(name, across - beside) for _, name in shown]
-    widest = max(text_width(line) for name in names for line in name.split("\n"))
-    columns = max(1, min(len(shown), int(across / (widest + beside))))
-    per_column = -(-len(shown) // columns)
-    tallest = max(1 + name.count("\n") for name in names)
-    figure.set_figheight(figure.get_figheight() + 0.15 + per_column * (0.6 + 1.2 * tallest) * TEXT / _INCH)
+    columns = max(1, min(len(shown), int(across / (widest_line(names) + beside))))
+    rows = -(-len(shown) // columns)
+    figure.set_figheight(figure.get_figheight() + 0.15 + rows * (lines_in(names) * LINE + 0.5 * TEXT / INCH))
     figure.legend([handle for handle, _ in shown], names, loc="outside lower center", ncols=columns)

@@ -61,15 +61,15 @@ def class_names(classes: Any) -> list[str]:
     return [str(name) for name in classes]
 
 
-def labels_of(value: Any, argument: str, classes: int) -> Host:
-    """Return labels (N,) int64 in 0..classes - 1.
+def labels_of(value: Any, argument: str, classes: int, images: int) -> Host:
+    """Return labels, one per image, (N,) int64 in 0..classes - 1.
 
     Raises:
-        ShapeError, DataError: they are something else.
+        ShapeError, DataError, DtypeError: they are something else.
     """
     labels = whole_numbers(value, argument)
-    if labels.ndim != 1:
-        raise ShapeError(f"{argument} must have shape (N,), one label per image, got {labels.shape}.")
+    if labels.shape != (images,):
+        raise ShapeError(f"{argument} must have shape ({images},), one label per image, got {labels.shape}.")
     wrong = (labels < 0) | (labels >= classes)
     if wrong.any():
         row = int(np.argmax(wrong))

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from nnx.errors import DataError, OptionError, ShapeError
+from nnx.errors import DataError, OptionError, ShapeError, UnknownNameError
 from nnx.plots.given import Host, host_array
 
 
@@ -30,35 +30,48 @@ class Band:
 
 
 def read_runs(runs: Any, argument: str, quantity: str) -> list[tuple[Host, Host]]:
+    """Return the finite (steps, values) of each run, (S,) float64 both; a History alone is one run.
+
+    Raises:
+        OptionError, DataError, ShapeError, DtypeError: as `nnx.plots.learning_curves` says.
+        UnknownNameError: a History does not have the quantity.
+    """
     if isinstance(runs, Mapping):
         runs = [runs]
-    if not isinstance(runs, Sequence) or isinstance(runs, str):
+    if not isinstance(runs, Sequence | np.ndarray) or isinstance(runs, str):
         raise OptionError(f"{argument} must be a list of runs (steps, values), got {type(runs).__name__}.")
-    if not runs:
+    if not len(runs):
         raise DataError(f"{argument} must hold at least one run (steps, values), got none.")
     return [_run(run, f"{argument}[{index}]", quantity) for index, run in enumerate(runs)]
 
 
 def _run(run: Any, argument: str, quantity: str) -> tuple[Host, Host]:
-    if isinstance(run, Mapping):
-        values = host_array(run[quantity], f"{argument}[{quantity!r}]")
-        run = (np.arange(1, values.size + 1), values)
-    if not isinstance(run, Sequence | np.ndarray) or isinstance(run, str) or len(run) != 2:
-        raise ShapeError(f"{argument} must be a pair (steps, values) or a History; put a single run into a list.")
-    steps, values = (host_array(part, f"{argument}, {name}") for part, name in zip(run, ("steps", "values")))
+    steps, values = (host_array(part, f"{argument}, {name}") for part, name in _pair(run, argument, quantity))
     if steps.ndim != 1 or steps.shape != values.shape:
         raise ShapeError(
-            f"{argument} must be (steps, values), both (S,), got shapes {steps.shape} and {values.shape}."
+            f"{argument} must be (steps, values), both (S,), got shapes {steps.shape} and {values.shape}; "
+            "put a single run into a list."
         )
-    if not (np.isfinite(steps.astype(float)).all() and (np.diff(steps) > 0).all()):
+    if not (np.isfinite(steps.astype(float)).all() and (steps[1:] > steps[:-1]).all()):
         raise DataError(f"the steps of {argument} must be finite and rise from one to the next.")
-    steps, values = clean(steps, values)
+    steps, values = finite_part(steps, values)
     if not steps.size:
         raise DataError(f"{argument} must hold at least one finite value, got none.")
     return steps, values
 
 
-def clean(steps: Host, values: Host) -> tuple[Host, Host]:
+def _pair(run: Any, argument: str, quantity: str) -> list[tuple[Any, str]]:
+    """Return steps and values, not checked yet, with their names."""
+    if isinstance(run, Mapping):
+        if quantity not in run:
+            raise UnknownNameError(f"quantity in {argument}", quantity, map(str, run))
+        run = (range(1, len(run[quantity]) + 1), run[quantity])
+    if not isinstance(run, Sequence | np.ndarray) or isinstance(run, str) or len(run) != 2:
+        raise ShapeError(f"{argument} must be a pair (steps, values) or a History; put a single run into a list.")
+    return [(run[0], "steps"), (run[1], "values")]
+
+
+def finite_part(steps: Host, values: Host) -> tuple[Host, Host]:
     """Return the finite values and their steps, as float64."""
     values = values.astype(np.float64)
     kept = np.isfinite(values)
@@ -66,6 +79,7 @@ def clean(steps: Host, values: Host) -> tuple[Host, Host]:
 
 
 def band_of(runs: Sequence[tuple[Host, Host]]) -> Band:
+    """Return median and range at every step that any run has, of the runs that have begun and not ended there."""
     steps = np.unique(np.concatenate([own for own, _ in runs]))
     values = np.array([np.interp(steps, *run, left=np.nan, right=np.nan) for run in runs])  # (runs, S)
     low, middle, high = (found(values, axis=0) for found in (np.nanmin, np.nanmedian, np.nanmax))

@@ -8,15 +8,20 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from nnx.errors import ShapeError, UnknownNameError
-from nnx.plots.drawing import LINES, colour, cycled, legend_below, page, wrapped
+from nnx.errors import DataError, ShapeError
+from nnx.plots.drawing import LINES, TEXT, colour, cycled, legend_below, page, wrapped
 from nnx.plots.given import Host, filled, finite_array
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-BINS = 40
+FEWEST, MOST = 8, 40
+"""Intervals: where there are few weights, many intervals would show nothing but chance."""
+
+MOST_ROWS = 300
+"""As many as a panel has pixels for; the mean of more would be near 0 whatever the weights did."""
+
 _MOST_COLUMNS = 3
 _PANEL = 3.1
 """Inches of width."""
@@ -27,7 +32,8 @@ def weight_histograms(
 ) -> Figure:
     """Draw how weights are distributed: one panel per layer, in it a line per label.
 
-    Each panel has a range of its own; within it, all labels are counted in the same 40 intervals.
+    Each panel has a range of its own; within it, all labels are counted in the same intervals,
+    8 to 40 of them, the fewer the fewer weights there are.
 
     Args:
         weights: for each label, such as "with L2", its layers: arrays of any shape.
@@ -55,8 +61,9 @@ def weight_histograms(
             axes = figure.add_subplot(rows, columns, place)
             _draw_histograms(axes, [own.get(layer) for own in found.values()])
             axes.set_title(wrapped(str(layer), _PANEL - 0.6, 10.5))
-        figure.supxlabel("weight", size="medium")
-        figure.supylabel("share of the weights", size="medium")
+            axes.set_xlabel("weight")
+            if place % columns == 1 or columns == 1:
+                axes.set_ylabel("share of the weights")
         legend_below(figure, [(_handle(index), str(label)) for index, label in enumerate(found)])
     return figure
 
@@ -66,17 +73,18 @@ def weight_differences(
 ) -> Figure:
     """Draw second - first as a heat map per layer: rows are inputs, columns are outputs.
 
-    Each layer has a scale of its own, beside it, the same length to both sides of 0: white is no difference.
+    Each layer has a scale of its own, beside it, the same length to both sides of 0: white is no difference. Where
+    there are more inputs or outputs than can be told apart, neighbours share a line; it shows the largest difference.
 
     Args:
-        first, second: by layer, weights (I, O); the same layers in both.
+        first: by layer, weights (I, O).
+        second: the same layers, in the same shapes.
         path: where to write the picture; None for nowhere.
         title: a heading.
 
     Raises:
         ShapeError: weights that are not (I, O), or not of one shape.
-        DataError: nothing given, or weights that are not finite.
-        UnknownNameError: a layer that the other does not have.
+        DataError: nothing given, weights that are not finite, or a layer that the other does not have.
         OptionError: not mappings; the path cannot be written to.
         NnxError: matplotlib is not installed.
 
@@ -88,14 +96,16 @@ def weight_differences(
     before, after = _arrays(first, "first"), _arrays(second, "second")
     differences = _differences(before, after)
     columns, rows = _grid(len(differences))
-    with page(_PANEL * columns + 0.6, 3.3 * rows, path, title) as figure:
+    width = _PANEL * columns
+    with page(width, 3.2 * rows + 0.4, path, title) as figure:
         for place, (layer, difference) in enumerate(differences.items(), start=1):
             axes = figure.add_subplot(rows, columns, place)
             _draw_difference(figure, axes, difference)
             size = f"({difference.shape[0]} × {difference.shape[1]})"
             axes.set_title(wrapped(f"{layer} {size}", _PANEL - 0.6, 10.5))
-        figure.supxlabel("output", size="medium")
-        figure.supylabel("input", size="medium")
+            axes.set_xlabel("output")
+            axes.set_ylabel("input")
+        figure.supxlabel(wrapped(_note(differences), width - 0.3), size=TEXT)
     return figure
 
 
@@ -106,7 +116,7 @@ def _arrays(layers: Any, argument: str) -> dict[str, Host]:
 
 def _grid(panels: int) -> tuple[int, int]:
     """Return columns and rows."""
-    columns = min(panels, _MOST_COLUMNS)
+    columns = 2 if panels == 4 else min(panels, _MOST_COLUMNS)
     return columns, -(-panels // columns)
 
 
@@ -117,32 +127,34 @@ def _handle(index: int) -> Any:
 
 
 def _draw_histograms(axes: Axes, arrays: Sequence[Host | None]) -> None:
+    from matplotlib.ticker import FuncFormatter, MaxNLocator
+
     edges = _edges([array for array in arrays if array is not None])
     for index, array in enumerate(arrays):
         if array is not None:
             shares = np.histogram(array, edges)[0] / array.size
             axes.stairs(shares, edges, fill=True, color=colour(index), alpha=0.15)
             axes.stairs(shares, edges, color=colour(index), linestyle=cycled(LINES, index), linewidth=1.6)
-    from matplotlib.ticker import MaxNLocator, PercentFormatter
-
     axes.xaxis.set_major_locator(MaxNLocator(nbins=5))
-    axes.yaxis.set_major_formatter(PercentFormatter(1.0, symbol=" %"))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda share, _: f"{100 * share:g} %"))
     axes.grid(True, axis="y")
 
 
 def _edges(arrays: Sequence[Host]) -> Host:
     """Return the limits of intervals that hold all values, of some width even where all values are alike."""
     low, high = min(array.min() for array in arrays), max(array.max() for array in arrays)
-    least = 1e-6 * max(abs(low), abs(high)) or 1.0
+    least = 0.01 * max(abs(low), abs(high)) or 1.0
     room = max(least - (high - low), 0.0) / 2
-    return np.linspace(low - room, high + room, BINS + 1)
+    count = int(2 * np.sqrt(min(array.size for array in arrays)))
+    return np.linspace(low - room, high + room, min(max(count, FEWEST), MOST) + 1)
 
 
 def _differences(first: Mapping[str, Host], second: Mapping[str, Host]) -> dict[str, Host]:
-    for argument, layers, others in (("first", second, first), ("second", first, second)):
-        for layer in layers:
-            if layer not in others:
-                raise UnknownNameError(f"layer: {argument} has no", layer, map(str, others))
+    for argument, own, others in (("first", first, second), ("second", second, first)):
+        if lonely := [repr(layer) for layer in own if layer not in others]:
+            raise DataError(
+                f"first and second must have the same layers, got {', '.join(lonely)} in {argument} only."
+            )
     return {layer: _difference(first[layer], second[layer], layer) for layer in first}
 
 
@@ -150,8 +162,8 @@ def _difference(first: Host, second: Host, layer: str) -> Host:
     for argument, array in (("first", first), ("second", second)):
         if array.ndim != 2:
             raise ShapeError(
-                f"{argument}[{layer!r}] must be weights (I, O), got shape {array.shape}; leave biases out, and give "
-                "kernels of convolutions as .reshape(-1, channels)."
+                f"{argument}[{layer!r}] must be weights (I, O), got shape {array.shape}; leave biases out, "
+                "and give kernels of convolutions as .reshape(-1, channels)."
             )
     if first.shape != second.shape:
         raise ShapeError(
@@ -160,12 +172,39 @@ def _difference(first: Host, second: Host, layer: str) -> Host:
     return second - first
 
 
+def _note(differences: Mapping[str, Host]) -> str:
+    """Say in the picture what cannot be seen."""
+    note = "second − first; each layer has a scale of its own"
+    if any(max(difference.shape) > MOST_ROWS for difference in differences.values()):
+        note += "; where weights are too many to be told apart, the largest difference of neighbours"
+    return note
+
+
 def _draw_difference(figure: Figure, axes: Axes, difference: Host) -> None:
-    from matplotlib.ticker import MaxNLocator
+    from matplotlib.ticker import FuncFormatter, MaxNLocator
 
     reach = float(np.abs(difference).max()) or 1.0
-    image = axes.imshow(difference, cmap="RdBu_r", vmin=-reach, vmax=reach, aspect="auto")
-    figure.colorbar(image, ax=axes)
+    rows, columns = difference.shape
+    image = axes.imshow(
+        condensed(condensed(difference).T).T,
+        cmap="RdBu_r",
+        vmin=-reach,
+        vmax=reach,
+        aspect="auto",
+        interpolation="nearest",
+        extent=(-0.5, columns - 0.5, rows - 0.5, -0.5),
+    )
+    figure.colorbar(image, ax=axes, format=FuncFormatter(lambda value, _: f"{value:g}"))
     axes.spines[:].set_visible(True)
     axes.xaxis.set_major_locator(MaxNLocator(nbins=5, integer=True, min_n_ticks=1))
     axes.yaxis.set_major_locator(MaxNLocator(nbins=6, integer=True, min_n_ticks=1))
+
+
+def condensed(values: Host) -> Host:
+    """Return at most 300 rows: of neighbours that must share one, the value furthest from 0 in each column."""
+    count = -(-len(values) // MOST_ROWS)
+    if count == 1:
+        return values
+    together = np.pad(values, ((0, -len(values) % count), (0, 0))).reshape(-1, count, values.shape[1])
+    furthest = np.abs(together).argmax(axis=1, keepdims=True)
+    return np.take_along_axis(together, furthest, axis=1)[:, 0]  # (rows, columns)
