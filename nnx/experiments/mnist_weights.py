@@ -6,7 +6,7 @@ import statistics
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,8 +23,11 @@ from nnx.model import Sequential
 NORM, DIFFERENCE, NEARER = "norm of weights", "difference", "nearer to 0"
 ACCURACIES = QUANTITIES[:3]
 TEST_ACCURACY = ACCURACIES[2]
-WITHOUT, PUBLISHED, STRONG = "without L2", "L2, 0.1 (published)", "L2, 10"
+WITHOUT, PUBLISHED, STRONG = "without L2", "lambda 0.1", "lambda 10"
 _KEPT = "weights of "
+
+Layers: TypeAlias = Mapping[str, NDArray[Any]]
+"""Weights by layer, (I, O) each."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +62,7 @@ def trained(settings: Weighed, seed: int, backend: str) -> Result:
     return Digits.run(settings, seed, backend)
 
 
-def weights_of(result: Result) -> dict[str, NDArray[Any]]:
+def weights_of(result: Result) -> Layers:
     """Return the weights that a result holds, by layer, (I, O) each."""
     return {name.removeprefix(_KEPT): values for name, values in result.arrays.items() if name.startswith(_KEPT)}
 
@@ -70,29 +73,30 @@ def flat(result: Result) -> NDArray[np.float64]:
 
 
 def pictures(results: Results) -> Iterator[Picture]:
-    """Draw the weights of the first seed, what each strength of L2 changes of them, and the accuracies."""
+    """Draw the weights of the first seed with published and with strong L2 beside those without; the accuracies."""
     first = {row: weights_of(runs[0]) for row, runs in results.items()}
-    title = "Weights after training"
-    caption = (
-        "How the weights of each layer are distributed after training from seed 0, with L2 of several strengths."
-    )
-    yield Picture("weights", title, caption, plots.weight_histograms(first, title=title))
-    if WITHOUT in first:
-        for row, name in ((PUBLISHED, "published"), (STRONG, "strong")):
-            if row in first:
-                yield _differences(first[WITHOUT], first[row], row, name)
+    for row, name in ((PUBLISHED, "published"), (STRONG, "strong")):
+        if row in first and WITHOUT in first:
+            yield _distributions(first, row, name)
+            yield _differences(first, row, name)
     yield accuracies(ROWS, results, (TRAIN, VALIDATION, TEST))
 
 
-def _differences(
-    without: Mapping[str, NDArray[Any]], weights: Mapping[str, NDArray[Any]], row: str, name: str
-) -> Picture:
+def _distributions(first: Mapping[str, Layers], row: str, name: str) -> Picture:
+    title = f"Weights {WITHOUT} and with {row}"
+    caption = "How the weights of each layer are distributed after training from seed 0."
+    figure = plots.weight_histograms({label: first[label] for label in (WITHOUT, row)}, title=title)
+    return Picture(f"weights-{name}", title, caption, figure)
+
+
+def _differences(first: Mapping[str, Layers], row: str, name: str) -> Picture:
     title = f"What is different with {row}"
     caption = (
         f"Weights with {row} minus those without, after training from seed 0. A weight was raised where it is red, "
         "lowered where it is blue; each layer has a scale of its own."
     )
-    return Picture(f"differences-{name}", title, caption, plots.weight_differences(without, weights, title=title))
+    figure = plots.weight_differences(first[WITHOUT], first[row], title=title)
+    return Picture(f"differences-{name}", title, caption, figure)
 
 
 def notes(results: Results) -> Iterator[str]:
@@ -129,7 +133,7 @@ def _on_accuracy(row: str, results: Results) -> str:
 ROWS = (
     Row(WITHOUT, Weighed()),
     Row(PUBLISHED, Weighed(l2=0.1)),
-    Row("L2, 1", Weighed(l2=1.0)),
+    Row("lambda 1", Weighed(l2=1.0)),
     Row(STRONG, Weighed(l2=10.0)),
 )
 
