@@ -1,0 +1,158 @@
+"""How the initial weights decide whether a network learns to read digits at all."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nnx.datasets import Dataset, info
+from nnx.errors import DivergenceError
+from nnx.experiments import sentences
+from nnx.experiments.choosing import measured
+from nnx.experiments.experiment import Experiment, Picture, Quantity, Results, Row
+from nnx.experiments.mnist import MOST_EPOCHS, QUANTITIES, SETTINGS, SOURCE, VALIDATION, Digits, divided
+from nnx.experiments.pictures import accuracies, curves
+from nnx.experiments.result import Result
+from nnx.experiments.training import TEST, TRAIN, confusions
+from nnx.inputs import send
+from nnx.interface import Array
+from nnx.layers import Context, Dense
+from nnx.model import Sequential
+
+EPOCHS = 50
+DIVERGED, LOST_BEFORE, LOST_AFTER = "diverged", "images lost before", "images lost after"
+ACCURACIES = QUANTITIES[:3]
+TEST_ACCURACY = ACCURACIES[2]
+
+
+@dataclass(frozen=True)
+class FromWeights(Digits):
+    """Training that counts lost images, and for which to diverge is a result: what is left then is measured.
+
+    An image is lost if all units of some hidden layer are zero for it: what the network says of it is what it says
+    of all such images, and only the biases behind that layer learn from it.
+
+    `Result.figures` holds, besides those of `Digits`, the share of images lost among those trained on, before and
+    after, and 1 if training diverged, 0 if not.
+    """
+
+    epochs: int = EPOCHS
+
+    def measure(self, model: Sequential, data: Dataset) -> Result:
+        """See `Training.measure`."""
+        (x, _), _ = divided(data.train, self.validation_split, model.seed)
+        before = lost(model, x)
+        try:
+            result, diverged = super().measure(model, data), 0.0
+        except DivergenceError:
+            result, diverged = self.left(model, data), 1.0
+        figures = {LOST_BEFORE: before, LOST_AFTER: lost(model, x), DIVERGED: diverged}
+        return replace(result, figures={**result.figures, **figures})
+
+    def left(self, model: Sequential, data: Dataset) -> Result:
+        """Measure the model that `fit` left as it was before the step that diverged."""
+        (x, y), held_out = divided(data.train, self.validation_split, model.seed)
+        x_test, y_test = data.test
+        figures = {
+            TRAIN: model.evaluate(x, y)["accuracy"],
+            VALIDATION: model.evaluate(*held_out)["accuracy"],
+            TEST: model.evaluate(x_test, y_test)["accuracy"],
+        }
+        return Result(figures, arrays=confusions(y_test, model.predict_classes(x_test), len(data.classes)))
+
+
+def lost(model: Sequential, x: NDArray[Any]) -> float:
+    """Return for which share of the examples x (N, ...) all units of some hidden layer are zero."""
+    host, _ = model.check_inputs(x, None)
+    hidden = [index for index, layer in enumerate(model.chain.layers) if isinstance(layer, Dense)][:-1]
+    silent = np.zeros(len(host), bool)
+
+    def look(index: int, output: Array) -> None:
+        if index in hidden:
+            silent[...] |= ~model.backend.to_numpy(output).any(axis=1)  # (N, U) -> (N,)
+
+    model.chain.observed_forward(send(host, model.ops), Context(train=False), look)
+    return float(silent.mean())
+
+
+def pictures(results: Results) -> Iterator[Picture]:
+    """Draw costs and validation accuracies of the runs that came to their end, and the accuracies of all."""
+    whole = {row: [run for run in runs if VALIDATION in run.curves] for row, runs in results.items()}
+    ended = {row: runs for row, runs in whole.items() if runs}
+    if ended:
+        yield curves(ROWS, ended, "cost", title="Cost while training")
+        yield curves(ROWS, ended, VALIDATION, title="Validation accuracy while training")
+    yield accuracies(ROWS, results, (TRAIN, VALIDATION, TEST))
+
+
+def notes(results: Results) -> Iterator[str]:
+    """Say which weights are best and which most stable, and how many images are lost."""
+    yield from sentences.best(results, TEST_ACCURACY)
+    yield from _stability(results)
+    yield from sentences.one_answer(results, info("mnist").classes)
+    shares = [f"{statistics.median(measured(results, row, LOST_AFTER)):.1%} from {row}" for row in results]
+    yield (
+        "Images trained on that are lost at the end, all units of a hidden layer being zero for them, as medians: "
+        f"{sentences.listed(shares)}."
+    )
+    diverged = [f"{sum(measured(results, row, DIVERGED)):.0f} of {len(results[row])} from {row}" for row in results]
+    yield f"Runs that diverged: {sentences.listed(diverged)}."
+
+
+def _stability(results: Results) -> Iterator[str]:
+    """Compare the ranges over the seeds: a network that says one thing whatever it sees is stable, but no use."""
+    spreads = {row: _spread(measured(results, row, TEST)) for row in results}
+    shown = [f"{100 * spread:.1f} from {row}" for row, spread in spreads.items()]
+    yield f"Percentage points of {TEST} between the lowest and the highest seed: {sentences.listed(shown)}."
+    useless = {row for row, runs in results.items() if all(map(sentences.always_alike, runs))}
+    steadiest = min(spreads, key=spreads.__getitem__)
+    if steadiest in useless:
+        yield f"{steadiest} is the most stable, but only since all its runs say the same to every image."
+    learning = [row for row in spreads if row not in useless]
+    if learning:
+        among = " of those with a run that tells images apart" if useless else ""
+        yield f"The most stable{among} is {min(learning, key=spreads.__getitem__)}."
+
+
+def _spread(values: Sequence[float]) -> float:
+    return max(values) - min(values)
+
+
+ROWS = (
+    Row("uniform [0, 1]", FromWeights(init="uniform")),
+    Row("standard normal", FromWeights(init="standard_normal")),
+    Row("He", FromWeights()),
+)
+
+EXPERIMENT = Experiment(
+    name="mnist-initialization",
+    title="Initial weights of a network on digits: uniform, standard normal, He",
+    question=(
+        "Which initial weights let a network of four layers learn, and learn alike from every seed? Published was "
+        "that He's do best and are the most stable. They are normal, too, but the smaller the more inputs a unit "
+        "has, so that sums are neither too large nor too small for the next layer. The other two take no heed of "
+        "that: sums are far too large already in the first layer of 784 inputs, and so are the first steps. An "
+        "image for which all units of a layer are zero afterwards is lost to the network."
+    ),
+    dataset="mnist",
+    settings={
+        **{name: value for name, value in SETTINGS.items() if name != "initial weights"},
+        "epochs": f"{EPOCHS}; published were up to {MOST_EPOCHS}",
+    },
+    rows=ROWS,
+    quantities=(
+        *ACCURACIES,
+        Quantity(LOST_BEFORE, 1, 100, " %", "low"),
+        Quantity(LOST_AFTER, 1, 100, " %", "low"),
+        QUANTITIES[-1],
+    ),
+    source=SOURCE,
+    pictures=pictures,
+    notes=notes,
+    seeds=5,
+)
