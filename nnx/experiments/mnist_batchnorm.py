@@ -39,7 +39,7 @@ BEFORE_STOPPED, BEFORE_RULE, BEFORE = "before, stopped as published", "before, 1
 AFTER_RULE, AFTER = "after, 1 % rule", "after"
 NO_GRADIENT_RULE, NO_GRADIENT = "no gradient, 1 % rule", "no gradient"
 LEFT_OUT, VARIANCE, PER_EXAMPLE = "left out at prediction", "divided by the variance", "per example"
-CORRECT = (BEFORE_STOPPED, BEFORE_RULE, BEFORE, AFTER_RULE, AFTER)
+MISTAKES = (NO_GRADIENT, LEFT_OUT, VARIANCE, PER_EXAMPLE)
 TRAINED_ON = {BEFORE_STOPPED: BEFORE, BEFORE_RULE: BEFORE, AFTER_RULE: AFTER, NO_GRADIENT_RULE: NO_GRADIENT}
 """Of each row that a rule ends, the one that goes on."""
 
@@ -95,9 +95,7 @@ def what_explains(results: Results) -> Iterator[str]:
                 f"trained for all {MOST_EPOCHS}, comes to {spread(results, goes_on)}. The rule explains the "
                 "published value there, not the network."
             )
-    mistakes = [
-        row for row in present((NO_GRADIENT, LEFT_OUT, VARIANCE, PER_EXAMPLE), results) if near(results, row)
-    ]
+    mistakes = [row for row in present(MISTAKES, results) if near(results, row)]
     if mistakes:
         yield f"Mistakes that end near the published value without any rule: {listed(mistakes)}."
     done_right = present((BEFORE, AFTER), results)
