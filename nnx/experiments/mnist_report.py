@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from nnx.experiments.choosing import best_row, measured, typical
 from nnx.experiments.experiment import Picture, Quantity, Results, Row
-from nnx.experiments.mnist import QUANTITIES, VALIDATION
+from nnx.experiments.mnist import QUANTITIES, VALIDATION, Digits
 from nnx.experiments.pictures import accuracies, confusions, curves, mistakes
 from nnx.experiments.sentences import listed
 from nnx.experiments.training import TEST, TRAIN
@@ -19,16 +19,29 @@ EPOCHS_RUN = QUANTITIES[3]
 def pictures(rows: Sequence[Row], results: Results, looked_into: str = "") -> Iterator[Picture]:
     """Draw the validation accuracy over the epochs, all accuracies, and what a typical run takes for what.
 
+    Rows that a rule ends have a picture of their own: of 200 epochs, they last a few.
+
     Args:
         rows: of the experiment.
         results: what was measured.
         looked_into: the row whose typical run it is; by default, or if it was not run, the best.
     """
-    yield curves(rows, results, VALIDATION, VALIDATION, title="Validation accuracy while training")
+    for ended, title, name in (
+        (False, "Validation accuracy while training", "validation-accuracy"),
+        (True, "Validation accuracy until a rule ends training", "validation-accuracy-until-stopped"),
+    ):
+        shown = {row.name: results[row.name] for row in rows if row.name in results and ends_early(row) == ended}
+        if shown:
+            yield curves(rows, shown, VALIDATION, VALIDATION, title=title, name=name)
     yield accuracies(rows, results, (TRAIN, VALIDATION, TEST))
     run = typical(looked_into if looked_into in results else best_row(results), results)
     yield confusions(run, "mnist")
     yield mistakes(run, "mnist")
+
+
+def ends_early(row: Row) -> bool:
+    """Return whether a rule may end the training of a row."""
+    return isinstance(row.settings, Digits) and row.settings.stopping is not None
 
 
 def present(names: Iterable[str], results: Results) -> list[str]:

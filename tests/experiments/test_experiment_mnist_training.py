@@ -89,7 +89,13 @@ def test_every_row_runs_on_every_backend_and_its_report_is_drawn_and_written(exp
     shown = {quantity.name for quantity in experiment.quantities}
     assert all(shown <= run.figures.keys() for runs in results.values() for run in runs)
     names = [picture.name for picture in experiment.pictures(results)]
-    assert names == ["validation-accuracy-curves", "accuracies", "confusions", "mistakes"]
+    assert names == [
+        "validation-accuracy",
+        "validation-accuracy-until-stopped",
+        "accuracies",
+        "confusions",
+        "mistakes",
+    ]
     said = list(experiment.notes(results))
     assert said[0].startswith(f"Of {sum(len(row.published) for row in experiment.rows)} published values")
     assert all(sentence.endswith(".") for sentence in said)
@@ -238,11 +244,14 @@ def test_notes_of_batch_norm_lay_the_published_value_on_the_rule_only_where_trai
     said = " ".join(mnist_batchnorm.notes(results))
     assert "are runs of: before, 1 % rule (65.0 % to 80.0 %)." in said
     assert "'before, 1 % rule' is ended after 2.1 to 4.8 epochs; the same network" in said
+    assert "is enough to explain" in said
     assert "Batch norm done right does not explain it" in said
+    assert "No row that is trained for all 200 epochs ends near the published value" in said
     stuck = {**results, "before": [_result(0.64)], "no gradient": [_result(0.62)]}
     said = " ".join(mnist_batchnorm.notes(stuck))
-    assert "The rule explains" not in said
+    assert "is enough to explain" not in said
     assert "done right does not explain" not in said
+    assert "only those ended by a rule" not in said
     assert "without any rule: no gradient." in said
 
 
