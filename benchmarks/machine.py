@@ -3,21 +3,12 @@
 from __future__ import annotations
 
 import platform
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from nnx.machine import processor, versions
+
 LIBRARIES = ("numpy", "scipy", "numba", "llvmlite", "cupy", "torch", "jax", "jaxlib", "scikit-learn")
-
-
-def processor() -> str:
-    """Return the processor's name."""
-    info = Path("/proc/cpuinfo")
-    if info.exists():
-        for line in info.read_text(encoding="utf-8").splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.processor() or platform.machine()
 
 
 def instructions() -> list[str]:
@@ -50,17 +41,6 @@ def blas_kernels() -> list[dict[str, Any]]:
     ]
 
 
-def versions() -> dict[str, str]:
-    """Return the versions of the libraries that are installed."""
-    found = {}
-    for name in LIBRARIES:
-        try:
-            found[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            continue
-    return found
-
-
 def describe() -> dict[str, Any]:
     """Return all of it, and nothing that tells where the machine stands or whose it is."""
     from benchmarks.environment import cores
@@ -72,5 +52,5 @@ def describe() -> dict[str, Any]:
         "caches": caches(),
         "system": platform.system(),
         "python": platform.python_version(),
-        "versions": versions(),
+        "versions": versions(LIBRARIES),
     }

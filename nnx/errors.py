@@ -69,3 +69,7 @@ class FileFormatError(NnxError, ValueError):
 
 class DatasetUnavailableError(NnxError, RuntimeError):
     """A data set is neither in NNX_DATA nor in the cache, and could not be downloaded."""
+
+
+class StorageError(NnxError, OSError):
+    """Files could not be written: the disk is full, or the folder cannot be written to."""

@@ -16,6 +16,7 @@ from nnx.cli.check import check
 from nnx.cli.data import data
 from nnx.cli.demo import demo
 from nnx.cli.example import example
+from nnx.cli.experiment import experiment
 from nnx.cli.group import Commands
 from nnx.cli.options import examples
 from nnx.cli.predict import predict
@@ -40,6 +41,7 @@ app.command("check", cls=Command)(check)
 app.command("bench", cls=Command)(bench)
 app.add_typer(data, name="data")
 app.add_typer(example, name="example")
+app.add_typer(experiment, name="experiment")
 
 
 def _print_version(wanted: bool) -> None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import statistics
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
@@ -20,12 +21,16 @@ class Cell:
 
     Attributes:
         quantity: what it is.
-        median, low, high: over the seeds.
+        values: what was measured, in the order of the seeds, at least one. A seed that did not measure it has none.
+        runs: how many seeds were run.
+        median, low, high: over those values that are numbers; NaN if none is.
         published: what was published, or None.
         verdict: how that stands to the range, all of them rounded as they are shown.
     """
 
     quantity: Quantity
+    values: tuple[float, ...]
+    runs: int
     median: float
     low: float
     high: float
@@ -40,6 +45,10 @@ class Line:
     name: str
     cells: tuple[Cell, ...]
 
+    def cell(self, quantity: Quantity) -> Cell | None:
+        """Return the cell of a quantity; None if this row did not measure it."""
+        return next((cell for cell in self.cells if cell.quantity == quantity), None)
+
 
 def summarise(experiment: Experiment, results: Results) -> tuple[Line, ...]:
     """Return a line for every row that has results."""
@@ -50,25 +59,48 @@ def summarise(experiment: Experiment, results: Results) -> tuple[Line, ...]:
     )
 
 
-def _cells(quantities: Sequence[Quantity], row: Row, results: Results) -> list[Cell]:
-    cells = []
+def _cells(quantities: Sequence[Quantity], row: Row, results: Results) -> Iterator[Cell]:
+    runs = results[row.name]
     for quantity in quantities:
-        values = [result.figures[quantity.name] for result in results[row.name] if quantity.name in result.figures]
+        # plain floats, since those of NumPy round 0.145 and its like otherwise than they are written
+        values = tuple(float(run.figures[quantity.name]) for run in runs if quantity.name in run.figures)
         if values:
-            published = row.published.get(quantity.name)
-            verdict = judge(quantity, min(values), max(values), published)
-            cells.append(Cell(quantity, statistics.median(values), min(values), max(values), published, verdict))
-    return cells
+            yield _cell(quantity, values, len(runs), row.published.get(quantity.name))
+
+
+def _cell(quantity: Quantity, values: tuple[float, ...], runs: int, published: float | None) -> Cell:
+    numbers = [value for value in values if not math.isnan(value)] or [math.nan]
+    low, high = min(numbers), max(numbers)
+    verdict = judge(quantity, low, high, published)
+    return Cell(quantity, values, runs, statistics.median(numbers), low, high, published, verdict)
 
 
 def judge(quantity: Quantity, low: float, high: float, published: float | None) -> Verdict:
-    """Return how a published value stands to the range from low to high."""
+    """Return how a published value stands to the range from low to high; no seed reaches it if these are NaN."""
     if published is None:
         return ""
-    target = quantity.rounded(published)
-    least, most = quantity.rounded(low), quantity.rounded(high)
+    target = quantity.rounded(float(published))
+    least, most = quantity.rounded(float(low)), quantity.rounded(float(high))
     if least <= target <= most:
         return "within"
     if not quantity.better:
         return "outside"
-    return "exceeded" if (target < least) == (quantity.better == "high") else "not reached"
+    better = least > target if quantity.better == "high" else most < target
+    return "exceeded" if better else "not reached"
+
+
+def shown(cell: Cell) -> str:
+    """Write what was measured as people read it: "98.09 % (97.61 to 99.04 %)"."""
+    median, spread, counted = parts(cell)
+    return ", ".join(filter(None, (f"{median} {spread}".rstrip(), counted)))
+
+
+def parts(cell: Cell) -> tuple[str, str, str]:
+    """Return median, range (empty if its ends look alike), and how many seeds have a value (empty if all)."""
+    if math.isnan(cell.median):
+        return "not a number", "", ""
+    quantity = cell.quantity
+    median, low, high = map(quantity.show, (cell.median, cell.low, cell.high))
+    spread = "" if low == median == high else f"({low.removesuffix(quantity.unit)} to {high})"
+    count = sum(not math.isnan(value) for value in cell.values)
+    return median, spread, "" if count == cell.runs else f"{count} of {cell.runs} seeds"

@@ -1,0 +1,142 @@
+"""The tables of the published experiments in one file, each with the command that made it beside it.
+
+python -m benchmarks.experiments RUNS_DIR... --out benchmarks/results/experiments.md
+
+takes every report.json in the folders and those below. Run it anew to replace the file.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from nnx.errors import FileFormatError, NnxError, StorageError
+from nnx.experiments import EXPERIMENTS
+from nnx.experiments.markdown import code, escape, paragraph, table
+from nnx.experiments.provenance import versions
+from nnx.experiments.report import FORMAT
+from nnx.experiments.writing import JSON
+from nnx.files import replacing
+
+Stored: TypeAlias = Mapping[str, Any]
+"""A report as `nnx.experiments.report.Report.to_json` describes it."""
+
+_HEAD = """# The published experiments
+
+Made by `python -m benchmarks.experiments` from the reports of `nnx experiment run`, whose commands stand below the
+tables. Each cell is a median over the seeds, with the lowest to the highest in brackets, and below it what was
+published."""
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Read the reports and write the file.
+
+    Raises:
+        FileFormatError: no report was found, one is something else, or two are of the same experiment and backend.
+        StorageError: the file cannot be written.
+    """
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.experiments", description=__doc__)
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.add_argument("folders", nargs="+", type=Path, metavar="RUNS_DIR", help="where reports were written to")
+    parser.add_argument("--out", required=True, type=Path, help="the Markdown file to write")
+    given = parser.parse_args(arguments)
+    text = markdown(gather(given.folders))
+    try:
+        with replacing(given.out) as part:
+            part.write_text(text, encoding="utf-8", newline="")
+    except OSError as error:
+        raise StorageError(f"{str(given.out)!r} cannot be written: {error.strerror or error}.") from error
+
+
+def gather(folders: Sequence[Path]) -> list[Stored]:
+    """Return the reports in these folders and below, in the order of the experiments, then of the backends.
+
+    Raises:
+        FileFormatError: there is none in a folder, or one of them is something else, or there twice.
+    """
+    found: dict[tuple[str, str], tuple[Path, Stored]] = {}
+    for path in [path for folder in folders for path in _reports(folder)]:
+        stored = read(path)
+        key = stored["name"], stored["provenance"]["backend"]
+        if key in found and not found[key][0].samefile(path):
+            raise FileFormatError(
+                f"{str(found[key][0])!r} and {str(path)!r} are both of {key[0]} on {key[1]}; leave one of them out."
+            )
+        found[key] = path, stored
+    order = {name: place for place, name in enumerate(EXPERIMENTS)}
+    return [found[key][1] for key in sorted(found, key=lambda key: (order.get(key[0], len(order)), key))]
+
+
+def _reports(folder: Path) -> list[Path]:
+    paths = sorted(folder.rglob(JSON))
+    if not paths:
+        raise FileFormatError(
+            f"There is no {JSON} in {str(folder)!r}; `nnx experiment run NAME --out {folder}` would write one."
+        )
+    return paths
+
+
+def read(path: Path) -> Stored:
+    """Read one report.
+
+    Raises:
+        FileFormatError: the file holds something else.
+    """
+    try:
+        stored = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise FileFormatError(f"{str(path)!r} cannot be read as JSON: {error}.") from error
+    if not isinstance(stored, dict) or stored.get("format") != FORMAT:
+        raise FileFormatError(f"{str(path)!r} holds no {FORMAT!r}; write it anew with `nnx experiment run`.")
+    try:
+        markdown([stored])
+    except (KeyError, TypeError, AttributeError) as error:
+        raise FileFormatError(f"{str(path)!r} is a report with a part missing or broken: {error!r}.") from error
+    return stored
+
+
+def markdown(reports: Sequence[Stored]) -> str:
+    """Return the file: a heading per experiment, and a table, a command and a machine per backend."""
+    parts, last = [_HEAD], ""
+    for stored in reports:
+        if stored["name"] != last:
+            parts += [f"## {stored['name']}", paragraph(stored["title"])]
+            last = stored["name"]
+        parts += _section(stored)
+    return "\n\n".join(parts) + "\n"
+
+
+def _section(stored: Stored) -> Iterator[str]:
+    made_by = stored["provenance"]
+    yield f"### On {escape(made_by['backend'])}"
+    yield table(["", *stored["quantities"]], [_row(row, stored["quantities"]) for row in stored["rows"]])
+    yield paragraph(stored["legend"])
+    if stored["notes"]:
+        yield "\n".join(f"- {paragraph(note)}" for note in stored["notes"])
+    yield code(made_by["command"])
+    yield paragraph(_made(made_by))
+
+
+def _row(row: Mapping[str, Any], quantities: Sequence[str]) -> list[str]:
+    cells = [row["cells"].get(quantity, {"shown": "", "compared": ""}) for quantity in quantities]
+    return [row["name"], *(f"{cell['shown']}\n{cell['compared']}".strip() for cell in cells)]
+
+
+def _made(made_by: Mapping[str, Any]) -> str:
+    jobs, seeds = made_by["jobs"], made_by["seeds"]
+    return (
+        f"{made_by['date']}; {seeds} seed{'s' * (seeds != 1)}, {jobs} job{'s' * (jobs != 1)} of "
+        f"{made_by['threads per job']} thread{'s' * (made_by['threads per job'] != 1)}; {made_by['processor']}, "
+        f"{made_by['cores']} cores; {made_by['device']}; {versions(made_by)}."
+    )
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except NnxError as error:
+        sys.exit(f"error: {error}")

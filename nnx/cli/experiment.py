@@ -1,0 +1,208 @@
+"""`nnx experiment`: the published experiments, by name."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from importlib import import_module
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from nnx import datasets
+from nnx.cli.options import BackendName, Json, examples, find_backend
+from nnx.cli.output import make_folder, note, paragraph, print_json, print_table, say
+from nnx.cli.progress import show_progress
+from nnx.cli.usage import Command, count
+from nnx.errors import NnxError, OptionError
+from nnx.experiments import EXPERIMENTS, Experiment, find
+from nnx.experiments.keeping import Kept
+from nnx.experiments.provenance import provenance
+from nnx.experiments.report import Report, compared, make
+from nnx.experiments.running import ExperimentError, Outcome, Plan, carry_out, default_jobs, make_plan, rows_on
+from nnx.experiments.summary import shown
+from nnx.experiments.writing import HTML, write
+from nnx.interface import Backend
+
+experiment = typer.Typer(no_args_is_help=True, help="Reproduce published experiments, with reports and pictures.")
+
+RUNS = "runs"
+"""The folder of kept results, within that of the report."""
+
+_MOST = 1000  # seeds, or processes: more is a slip of the finger
+_TOLD = 3  # failed runs that are named one by one
+
+Name = Annotated[str, typer.Argument(metavar="NAME", help="An experiment; nnx experiment list shows them.")]
+Seeds = Annotated[
+    int | None,
+    typer.Option(
+        "--seeds",
+        parser=count("--seeds", 1, _MOST),
+        metavar="N",
+        help="From how many seeds to run each row, by default as suits the experiment.",
+    ),
+]
+Out = Annotated[
+    Path | None,
+    typer.Option("--out", metavar="DIR", help="Folder for the report; made if needed; by default runs/NAME."),
+]
+Jobs = Annotated[
+    int | None,
+    typer.Option(
+        "--jobs",
+        parser=count("--jobs", 1, _MOST),
+        metavar="N",
+        help="How many runs at a time, each in a process with its share of the cores; by default one for each "
+        "core, and one alone on a GPU.",
+    ),
+]
+
+
+@experiment.command("list", cls=Command)
+@examples(
+    "nnx experiment list",
+)
+def list_experiments(json: Json = False) -> None:
+    """Show the experiments, the data that they need, and how many runs they take: rows times seeds."""
+    if json:
+        print_json([_entry(found) for found in EXPERIMENTS.values()])
+        return
+    rows = [
+        (found.name, found.title, found.dataset or "none", f"{len(found.rows)} x {found.seeds}")
+        for found in EXPERIMENTS.values()
+    ]
+    print_table(("name", "title", "data set", "rows x seeds"), rows, ("rows x seeds",))
+
+
+def _entry(found: Experiment) -> dict[str, object]:
+    return {
+        "name": found.name,
+        "title": found.title,
+        "dataset": found.dataset,
+        "rows": [row.name for row in found.rows],
+        "seeds": found.seeds,
+        "source": found.source,
+    }
+
+
+@experiment.command("run", cls=Command)
+@examples(
+    "nnx experiment run cats-initialization --backend numba",
+    "nnx experiment run cats-initialization --seeds 3 --jobs 1 --out runs/quick",
+)
+def run_experiment(
+    name: Name,
+    backend: BackendName = None,
+    seeds: Seeds = None,
+    out: Out = None,
+    jobs: Jobs = None,
+    json: Json = False,
+) -> None:
+    """Run every row of an experiment from several seeds, and write a report: HTML, Markdown, JSON and pictures.
+
+    Each result is kept in DIR/runs as soon as it is there: the same command goes on where it was stopped, and runs
+    again only what was run with other settings, on another engine or with another version of nnx. A run that fails,
+    because its training diverges, for example, is left out and named; the exit code is 1 then.
+    """
+    found, engine = find(name), find_backend(backend)
+    rows, number = rows_on(found, backend), seeds or found.seeds
+    processes = min(_processes(found, engine, jobs), len(rows) * number)
+    folder = out or Path("runs") / found.name
+    _check_here(found)
+    make_folder("--out", folder)
+    make_folder("--out", folder / RUNS)
+    plan = make_plan(found, rows, engine.name, number, Kept(folder / RUNS))
+    _tell(plan)
+    with show_progress(plan) as ended:
+        outcome = carry_out(plan, processes, ended)
+    fixed = backend or ("" if any(row.backend for row in rows) else engine.name)
+    command = _command(found.name, fixed, number, processes, out)
+    report = _report(found, outcome, plan, provenance(command, engine.name, number, processes))
+    _print(report, write(report, folder), json)
+    if outcome.failures:
+        raise ExperimentError(_failed(outcome, plan))
+
+
+def _processes(found: Experiment, engine: Backend, jobs: int | None) -> int:
+    """Return how many processes to run in.
+
+    Raises:
+        OptionError: several were asked for, but the experiment measures time.
+    """
+    if found.alone and jobs is not None and jobs > 1:
+        raise OptionError(
+            f"--jobs must be 1 for {found.name}, which measures time and cannot share the machine; got {jobs}."
+        )
+    return jobs or default_jobs(found, engine)
+
+
+def _check_here(found: Experiment) -> None:
+    """Make sure, before any work is done, that there are data to train on, and what draws pictures.
+
+    Raises:
+        DatasetUnavailableError, FileFormatError: the data set cannot be had.
+        NnxError: matplotlib is not installed.
+    """
+    try:
+        import_module("matplotlib.figure")
+    except ImportError as error:
+        raise NnxError(
+            "The pictures of the report need matplotlib, which is not installed: "
+            "python -m pip install 'nnx-framework[plot]', or '.[plot]' in a checkout."
+        ) from error
+    if found.dataset is not None:
+        datasets.fetch(found.dataset)
+
+
+def _tell(plan: Plan) -> None:
+    """Say what need not be run again."""
+    total, kept = len(plan.runs), len(plan.runs) - plan.missing
+    if kept:
+        folder = plan.kept.folder
+        note(f"{kept} of {total} runs were kept from before; to run them again, remove {str(folder)!r} first.")
+
+
+def _command(name: str, backend: str, seeds: int, jobs: int, out: Path | None) -> str:
+    """Return the command line that makes the same report, with the defaults that it rests on written out."""
+    options = {"--backend": backend, "--seeds": str(seeds), "--jobs": str(jobs), "--out": str(out or "")}
+    given = [word for option, value in options.items() if value for word in (option, value)]
+    return shlex.join(["nnx", "experiment", "run", name, *given])
+
+
+def _report(found: Experiment, outcome: Outcome, plan: Plan, made_by: Mapping[str, Any]) -> Report:
+    report = make(found, outcome.results, made_by)
+    if not outcome.failures:
+        return report
+    return replace(report, notes=(*report.notes, _failed(outcome, plan)))
+
+
+def _failed(outcome: Outcome, plan: Plan) -> str:
+    """Say which runs failed, and why."""
+    failed, named = len(outcome.failures), outcome.failures[:_TOLD]
+    more = f" ... and {failed - len(named)} more." if failed > len(named) else ""
+    return f"{failed} of {len(plan.runs)} runs failed and are left out. {' '.join(named)}{more}"
+
+
+def _print(report: Report, files: Mapping[str, Path], json: bool) -> None:
+    others = ", ".join(name for name in files if name != HTML)
+    where = f"Report: {files[HTML]}; beside it {others}."
+    if json:
+        print_json(report.to_json())
+        note(where)
+        return
+    print_table(("row", "quantity", "measured", "compared"), list(_lines(report)))
+    blocks = ([report.legend], report.notes, [where])
+    for block in filter(None, blocks):
+        say("")
+        for text in block:
+            paragraph(text)
+
+
+def _lines(report: Report) -> Iterator[tuple[str, str, str, str]]:
+    """Yield a line of the table for each quantity of each row, whose name stands in its first."""
+    for line in report.lines:
+        for cell in line.cells:
+            name = line.name if cell is line.cells[0] else ""
+            yield name, cell.quantity.name, shown(cell), compared(cell)

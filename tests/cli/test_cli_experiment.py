@@ -1,0 +1,290 @@
+import errno
+import json
+import os
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from support.small_experiments import Toy, experiment
+
+import nnx
+from nnx import datasets
+from nnx.datasets import download
+from nnx.errors import DatasetUnavailableError
+from nnx.experiments import EXPERIMENTS, Row
+from nnx.experiments.experiment import Settings
+
+RUN = ("experiment", "run", "toy", "--backend", "generic:numpy", "--jobs", "1")
+REPORTS = {"report.html", "report.json", "report.md"}
+
+
+@pytest.fixture
+def offer(monkeypatch):
+    """Make an experiment known by the name of "toy"."""
+
+    def known(rows=None, **options):
+        toy = experiment(rows or {"first": Toy(1.0), "second": Toy(2.0)}, **options)
+        monkeypatch.setitem(EXPERIMENTS, "toy", toy)
+        return toy
+
+    return known
+
+
+@pytest.fixture
+def nothing_runs(monkeypatch):
+    monkeypatch.setattr(Toy, "run", lambda *_: pytest.fail("it was run before all was checked"))
+
+
+def files(folder: Path) -> set[str]:
+    return {path.name for path in folder.iterdir() if path.is_file()}
+
+
+def test_list_shows_every_experiment_its_data_and_its_runs(run_nnx, offer):
+    offer(seeds=7)
+    listed = {entry["name"]: entry for entry in json.loads(run_nnx("experiment", "list", "--json").stdout)}
+    assert list(listed) == list(EXPERIMENTS)
+    assert listed["toy"] == {
+        "name": "toy",
+        "title": "A toy",
+        "dataset": None,
+        "rows": ["first", "second"],
+        "seeds": 7,
+        "source": "Nowhere.",
+    }
+    lines = run_nnx("experiment", "list").stdout.splitlines()
+    assert [line.split()[0] for line in lines[2:]] == list(EXPERIMENTS)
+    assert lines[-1].split() == ["toy", "A", "toy", "none", "2", "x", "7"]
+
+
+def test_every_experiment_has_data_that_nnx_knows_and_rows_of_their_own_names():
+    for name, found in EXPERIMENTS.items():
+        assert found.name == name
+        assert found.dataset is None or found.dataset in datasets.names()
+        assert len({row.name for row in found.rows}) == len(found.rows)
+
+
+def test_the_table_shows_median_range_and_what_was_published_and_where_the_report_is(run_nnx, offer, tmp_path):
+    offer(notes=lambda results: [f"The first scored {results['first'][0].figures['score']}."])
+    result = run_nnx(*RUN)
+    assert result.exit_code == 0
+    table = [" ".join(line.split()) for line in result.stdout.splitlines()]
+    assert "first score 2.0 (1.0 to 3.0) published 1.0: within the range" in table
+    assert "second score 3.0 (2.0 to 4.0) published 1.0: exceeded" in table
+    assert "The first scored 1.0." in result.stdout
+    assert result.stdout.splitlines()[-1].startswith("Report: runs/toy/report.html")
+    assert files(tmp_path / "runs" / "toy") == REPORTS
+    assert len(files(tmp_path / "runs" / "toy" / "runs")) == 6
+
+
+def test_output_fits_a_narrow_terminal(run_nnx, offer, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    offer()
+    result = run_nnx(*RUN)
+    assert max(map(len, result.stdout.splitlines())) <= 80
+
+
+def test_json_is_alone_on_stdout_and_equals_the_file(run_nnx, offer, tmp_path):
+    offer()
+    result = run_nnx(*RUN, "--json", "--out", "there", "--seeds", "2")
+    report = json.loads(result.stdout)
+    assert report == json.loads((tmp_path / "there" / "report.json").read_text())
+    assert report["rows"][1]["cells"]["score"]["values"] == [2.0, 3.0]
+    assert "Report: there/report.html" in result.stderr
+    command = report["provenance"]["command"]
+    assert command == "nnx experiment run toy --backend generic:numpy --seeds 2 --jobs 1 --out there"
+
+
+def test_the_command_of_the_report_makes_the_same_report(run_nnx, offer):
+    offer()
+    first = json.loads(run_nnx("experiment", "run", "toy", "--seeds", "2", "--json").stdout)
+    words = first["provenance"]["command"].split()
+    again = json.loads(run_nnx(*words[1:], "--json", "--out", "again").stdout)
+    assert again["rows"] == first["rows"]
+
+
+def test_a_second_run_goes_on_where_the_first_stopped_and_says_so(run_nnx, offer, tmp_path):
+    log = tmp_path / "log"
+    offer({"first": Toy(1.0, log=str(log))})
+    first = run_nnx(*RUN, "--seeds", "2")
+    assert "kept from before" not in first.stderr
+    second = run_nnx(*RUN, "--seeds", "5")
+    assert "2 of 5 runs were kept from before; to run them again, remove 'runs/toy/runs' first." in second.stderr
+    assert len(log.read_text().splitlines()) == 5
+    assert "3.0 (1.0 to 5.0)" in second.stdout
+    third = run_nnx(*RUN, "--seeds", "5")
+    assert third.stderr.startswith("5 of 5 runs were kept from before")
+    assert third.stdout == second.stdout
+    assert len(log.read_text().splitlines()) == 5
+
+
+def test_a_run_that_diverges_is_told_in_the_report_and_by_the_exit_code(run_nnx, offer, tmp_path):
+    offer({"first": Toy(1.0, failing=(1,))})
+    result = run_nnx(*RUN)
+    sentence = "1 of 3 runs failed and are left out. first, seed 1: The loss became nan in epoch 2."
+    assert result.exit_code == 1
+    assert f"error: {sentence}" in result.stderr.splitlines()
+    assert "2.0 (1.0 to 3.0)" in result.stdout
+    assert sentence in result.stdout
+    assert sentence in json.loads((tmp_path / "runs" / "toy" / "report.json").read_text())["notes"]
+
+
+def test_of_many_failures_only_some_are_named(run_nnx, offer):
+    offer({"first": Toy(1.0, failing=tuple(range(1, 40)))})
+    error = run_nnx(*RUN, "--seeds", "40").stderr.splitlines()[-1]
+    assert error.startswith("error: 39 of 40 runs failed and are left out. first, seed 1: ")
+    assert error.endswith("and 36 more.")
+    assert error.count("The loss became nan") == 3
+
+
+@pytest.mark.usefixtures("nothing_runs")
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("toi",), "Unknown experiment 'toi'. Did you mean 'toy'?"),
+        (("toy", "--backend", "nump"), "Unknown backend 'nump'. Did you mean 'numpy'?"),
+        (("toy", "--seeds", "0"), "--seeds must be a whole number from 1 to 1000, got '0'."),
+        (("toy", "--seeds", "1e9"), "--seeds must be a whole number from 1 to 1000, got '1e9'."),
+        (("toy", "--jobs", "0"), "--jobs must be a whole number from 1 to 1000, got '0'."),
+        (("toy", "--jobs", "-1"), "--jobs must be a whole number from 1 to 1000, got '-1'."),
+        (("toy", "--out", "file"), "--out: the folder 'file' cannot be made: File exists."),
+        (("toy", "--out", "file/inside"), "--out: the folder 'file/inside' cannot be made: Not a directory."),
+    ],
+)
+def test_a_wrong_command_line_is_one_line_before_any_work(run_nnx, offer, complaint, tmp_path, arguments, words):
+    offer()
+    (tmp_path / "file").write_text("")
+    result = run_nnx("experiment", "run", *arguments)
+    assert words in complaint(result)
+    assert result.exit_code == 2
+    assert files(tmp_path) == {"file"}
+
+
+@pytest.mark.usefixtures("nothing_runs")
+def test_a_folder_that_cannot_be_written_to_is_told_before_any_work(run_nnx, offer, complaint, tmp_path):
+    offer()
+    (tmp_path / "runs" / "toy" / "runs").mkdir(parents=True)
+    (tmp_path / "runs" / "toy").chmod(0o500)
+    if os.access(tmp_path / "runs" / "toy", os.W_OK):
+        pytest.skip("this user may write to any folder")
+    assert "--out: nothing can be written to 'runs/toy'" in complaint(run_nnx(*RUN))
+
+
+@pytest.mark.usefixtures("nothing_runs")
+def test_a_missing_data_set_is_told_before_any_work(run_nnx, offer, complaint, tmp_path, monkeypatch):
+    def refuse(*_):
+        raise DatasetUnavailableError("no network")
+
+    monkeypatch.delenv("NNX_DATA", raising=False)
+    monkeypatch.setenv("NNX_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(download, "download", refuse)
+    offer(dataset="cats")
+    result = run_nnx(*RUN)
+    assert "Data set 'cats' is not here: run `nnx data fetch cats`" in complaint(result)
+    assert result.exit_code == 1
+    assert not (tmp_path / "runs").exists()
+
+
+@pytest.fixture
+def without_matplotlib(monkeypatch):
+    for name in [name for name in sys.modules if name.partition(".")[0] == "matplotlib"]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+
+
+@pytest.mark.usefixtures("without_matplotlib", "nothing_runs")
+def test_a_missing_matplotlib_is_told_before_any_work_and_how_to_get_it(run_nnx, offer, complaint, tmp_path):
+    offer()
+    result = run_nnx(*RUN)
+    assert "need matplotlib, which is not installed: python -m pip install 'nnx-framework[plot]'" in complaint(
+        result
+    )
+    assert result.exit_code == 1
+    assert not (tmp_path / "runs").exists()
+    assert run_nnx("experiment", "list").exit_code == 0
+
+
+@pytest.mark.usefixtures("nothing_runs")
+def test_an_engine_that_is_not_here_or_has_no_row_is_told_before_any_work(run_nnx, offer, complaint, monkeypatch):
+    toy = offer([Row("numpy", Toy(), backend="numpy"), Row("numba", Toy(), backend="numba")], alone=True)
+    result = run_nnx(*RUN)
+    assert "--backend must be one of numba, numpy for toy" in complaint(result)
+    assert result.exit_code == 2
+    monkeypatch.setitem(EXPERIMENTS, "toy", replace(toy, dataset=None))
+    result = run_nnx("experiment", "run", "toy", "--backend", "numpy", "--jobs", "2")
+    assert "--jobs must be 1 for toy, which measures time" in complaint(result)
+    if not nnx.registry.describe("cupy").available:
+        result = run_nnx("experiment", "run", "toy", "--backend", "cupy")
+        assert "Backend 'cupy' is not available" in complaint(result)
+
+
+def test_rows_about_engines_are_run_on_them_and_the_report_can_be_made_again(run_nnx, offer):
+    offer([Row("loop", Toy()), Row("other", Toy(1.0), backend="generic:numpy")])
+    report = json.loads(run_nnx("experiment", "run", "toy", "--json", "--jobs", "1").stdout)
+    assert [row["name"] for row in report["rows"]] == ["loop", "other"]
+    assert report["provenance"]["command"] == "nnx experiment run toy --seeds 3 --jobs 1"
+    report = json.loads(run_nnx("experiment", "run", "toy", "--backend", "numpy", "--json", "--jobs", "1").stdout)
+    assert [row["name"] for row in report["rows"]] == ["loop"]
+    assert "--backend numpy" in report["provenance"]["command"]
+
+
+def fill_disk(patch, method: str, name: str) -> None:
+    """Let there be room for the name of a file that begins so, and none for what `method` of Path writes to it."""
+    write = getattr(Path, method)
+
+    def refuse(self, *given, **options):
+        if not self.name.startswith(name):
+            return write(self, *given, **options)
+        self.touch()
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self))
+
+    patch.setattr(Path, method, refuse)
+
+
+@pytest.mark.parametrize(
+    ("method", "name", "words", "left"),
+    [
+        ("write_text", ".second", "'second', seed 1, could not be kept in 'runs/toy/runs': No space left", 3),
+        ("write_bytes", ".report.md", "The report cannot be written to 'runs/toy': No space left on device", 6),
+    ],
+)
+def test_a_full_disk_is_one_line_and_leaves_no_half_written_file(
+    run_nnx, offer, tmp_path, monkeypatch, method, name, words, left
+):
+    offer()
+    run_nnx(*RUN, "--seeds", "1")
+    before = (tmp_path / "runs" / "toy" / "report.json").read_bytes()
+    with monkeypatch.context() as patch:
+        fill_disk(patch, method, name)
+        result = run_nnx(*RUN)
+    assert result.exit_code == 1
+    assert words in result.stderr.splitlines()[-1]
+    assert "Traceback" not in result.stderr
+    folder = tmp_path / "runs" / "toy"
+    assert {path.name for path in folder.iterdir()} == REPORTS | {"runs"}
+    assert (folder / "report.json").read_bytes() == before
+    assert len(list((folder / "runs").iterdir())) == left
+    assert run_nnx(*RUN).exit_code == 0
+
+
+def test_an_experiment_of_cats_runs_and_is_reported(run_nnx, monkeypatch):
+    if not os.environ.get("NNX_DATA"):
+        pytest.skip("NNX_DATA is not set: the photographs cannot be read")
+    found = EXPERIMENTS["cats-initialization"]
+    rows = tuple(replace(row, settings=replace(row.settings, epochs=3)) for row in found.rows)
+    monkeypatch.setitem(EXPERIMENTS, found.name, replace(found, rows=rows))
+    result = run_nnx("experiment", "run", "cats_initialization", "--seeds", "1", "--jobs", "1", "--json")
+    assert result.exit_code == 0, result.stderr
+    report = json.loads(result.stdout)
+    assert [row["name"] for row in report["rows"]] == [row.name for row in rows]
+    zeros = report["rows"][0]["cells"]
+    assert zeros["cost before"]["shown"] == "0.69"  # log 2, whatever the pictures
+    assert zeros["cost before"]["verdict"] == "within"
+
+
+def test_settings_of_every_experiment_tell_all_their_options():
+    """A kept result is taken for one of the same settings if these look the same."""
+    for found in EXPERIMENTS.values():
+        for row in found.rows:
+            assert isinstance(row.settings, Settings)
+            assert " at 0x" not in repr(row.settings)  # an address, which is another one in every process
