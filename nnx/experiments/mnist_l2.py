@@ -26,8 +26,8 @@ from nnx.experiments.training import TRAIN
 
 PUBLISHED = published(1.0, 0.979, 0.974, 103)
 LAMBDA = 0.1
-AS_PUBLISHED, NONE, ALL = f"{LAMBDA}, stopped as published", "0", f"{LAMBDA}"
-LARGER = {"1": 1.0, "10": 10.0}
+AS_PUBLISHED, NONE, ALL = f"lambda {LAMBDA}, stopped as published", "lambda 0", f"lambda {LAMBDA}"
+LARGER = {"lambda 1": 1.0, "lambda 10": 10.0}
 MATTERS = 0.01
 """A penalty matters if the median gap of training and validation accuracy is so much smaller than without it."""
 
@@ -81,7 +81,7 @@ def where_it_matters(results: Results) -> Iterator[str]:
     )
     matter = [row for row in penalties if without - gap(results, row) >= MATTERS]
     if matter:
-        yield f"The gap is smaller by {show(MATTERS)} or more from lambda = {matter[0]} on."
+        yield f"The gap is smaller by {show(MATTERS)} or more from {matter[0]} on."
     else:
         yield f"No lambda here makes the gap smaller by {show(MATTERS)}."
 

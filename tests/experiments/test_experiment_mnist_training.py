@@ -42,7 +42,7 @@ def digits(monkeypatch: pytest.MonkeyPatch) -> Dataset:
             (0.66, 0.64, 0.636, 92),
             ["before, stopped as published", "before, 1 % rule", "after, 1 % rule"],
         ),
-        (EXPERIMENTS[2], (1.0, 0.979, 0.974, 103), ["0.1, stopped as published", "0.1"]),
+        (EXPERIMENTS[2], (1.0, 0.979, 0.974, 103), ["lambda 0.1, stopped as published", "lambda 0.1"]),
     ],
     ids=[experiment.name for experiment in EXPERIMENTS],
 )
@@ -66,10 +66,10 @@ def test_rows_are_trained_as_published_but_for_what_their_name_says():
         for row in experiment.rows
     }
     alike = {name for name, options in changed.items() if not options}  # the norm is an option of its own
-    assert alike == {"all 200 epochs", "0", "after", *mnist_batchnorm.MISTAKES}
+    assert alike == {"all 200 epochs", "lambda 0", "after", *mnist_batchnorm.MISTAKES}
     assert all(len(changed[name]) == 1 for name in mnist_baseline.CHANGES)
     assert changed["before, 1 % rule"] == ["batch_norm", "stopping"]
-    assert changed["0.1, stopped as published"] == ["l2", "stopping"]
+    assert changed["lambda 0.1, stopped as published"] == ["l2", "stopping"]
 
 
 @pytest.mark.parametrize("experiment", EXPERIMENTS, ids=lambda experiment: experiment.name)
@@ -263,16 +263,21 @@ def test_a_row_that_falls_back_on_the_way_is_told_of():
 
 def test_notes_of_l2_say_from_which_lambda_the_gap_shrinks():
     results = {
-        "0": [_result(0.93, train=0.97)],
-        "0.1": [_result(0.93, train=0.968)],
-        "1": [_result(0.93, train=0.945)],
-        "10": [_result(0.80, train=0.80)],
+        "lambda 0": [_result(0.93, train=0.97)],
+        "lambda 0.1": [_result(0.93, train=0.968)],
+        "lambda 1": [_result(0.93, train=0.945)],
+        "lambda 10": [_result(0.80, train=0.80)],
     }
     said = " ".join(mnist_l2.notes(results))
-    assert "4.0 % above that on the validation part without a penalty; 3.8 % with 0.1, 1.5 % with 1" in said
-    assert "from lambda = 1 on" in said
+    assert (
+        "4.0 % above that on the validation part without a penalty; 3.8 % with lambda 0.1, 1.5 % with lambda 1"
+        in said
+    )
+    assert "from lambda 1 on" in said
     assert "takes 0.00070 % from every weight" in said  # 0.009 * 0.1 / 128
-    assert "No lambda here" in " ".join(mnist_l2.notes({name: results[name] for name in ("0", "0.1")}))
+    assert "No lambda here" in " ".join(
+        mnist_l2.notes({name: results[name] for name in ("lambda 0", "lambda 0.1")})
+    )
 
 
 @pytest.mark.skipif(
