@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 
 from nnx.experiments.choosing import best_row, measured, typical
 from nnx.experiments.experiment import Picture, Quantity, Results, Row
@@ -32,7 +33,9 @@ def pictures(rows: Sequence[Row], results: Results, looked_into: str = "") -> It
     ):
         shown = {row.name: results[row.name] for row in rows if row.name in results and ends_early(row) == ended}
         if shown:
-            yield curves(rows, shown, VALIDATION, VALIDATION, title=title, name=name)
+            picture = curves(rows, shown, VALIDATION, VALIDATION, title=title, name=name)
+            hint = " A run counts until it ends: where one does, the line goes over to the others." if ended else ""
+            yield replace(picture, caption=picture.caption + hint)
     yield accuracies(rows, results, (TRAIN, VALIDATION, TEST))
     run = typical(looked_into if looked_into in results else best_row(results), results)
     yield confusions(run, "mnist")
