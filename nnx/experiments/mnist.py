@@ -17,6 +17,7 @@ from nnx.datasets.dataset import Split
 from nnx.experiments.experiment import Quantity
 from nnx.experiments.result import Curve, Result, thinned
 from nnx.experiments.training import SECONDS, TEST, TRAIN, Training, confusions
+from nnx.history import History
 from nnx.model import Sequential
 from nnx.optimizers import SGD, Optimizer
 from nnx.training import Run
@@ -103,34 +104,30 @@ class Digits(Training):
 
     def measure(self, model: Sequential, data: Dataset) -> Result:
         """Train the model on one part, watching another, and measure it on these and on the test part."""
-        (x, y), held_out = divided(data.train, self.validation_split, model.seed)
-        x_test, y_test = data.test
-        before = model.evaluate(x, y)["loss"]
-        trail = self.trail(model, len(x), held_out)
-        callbacks = [trail, *([self.stopping.callback()] if self.stopping else [])]
+        kept, held_out = divided(data.train, self.validation_split, model.seed)
+        before, trail = model.evaluate(*kept)["loss"], self.trail(model, len(kept[0]), held_out)
         start = time.perf_counter()
-        history = model.fit(
-            x,
-            y,
+        losses = [before, *self.train(model, kept, held_out, trail)["loss"]]
+        seconds = time.perf_counter() - start
+        epochs = int(model.backend.to_numpy(model.step)) / trail.steps_per_epoch
+        parts = {TRAIN: kept, VALIDATION: held_out, TEST: data.test}
+        accuracies = {name: model.evaluate(*part)["accuracy"] for name, part in parts.items()}
+        curves = {"cost": thinned([*range(len(losses) - 1), epochs], losses), VALIDATION: trail.curve()}
+        x_test, y_test = data.test
+        found = confusions(y_test, model.predict_classes(x_test), len(data.classes))
+        figures = {**accuracies, EPOCHS: epochs, SECONDS: seconds}
+        return Result(figures, curves, {**found, **self.arrays(model)})
+
+    def train(self, model: Sequential, examples: Split, held_out: Split, trail: Trail) -> History:
+        """Train the model until its last epoch, or until the rule ends it."""
+        return model.fit(
+            *examples,
             epochs=self.epochs,
             batch_size=self.batch_size,
             validation_data=held_out,
-            callbacks=callbacks,
+            callbacks=[trail, *([self.stopping.callback()] if self.stopping else [])],
             progress=False,
         )
-        seconds = time.perf_counter() - start
-        epochs = int(model.backend.to_numpy(model.step)) / trail.steps_per_epoch
-        figures = {
-            TRAIN: model.evaluate(x, y)["accuracy"],
-            VALIDATION: model.evaluate(*held_out)["accuracy"],
-            TEST: model.evaluate(x_test, y_test)["accuracy"],
-            EPOCHS: epochs,
-            SECONDS: seconds,
-        }
-        losses = [before, *history["loss"]]
-        curves = {"cost": thinned([*range(len(losses) - 1), epochs], losses), VALIDATION: trail.curve()}
-        found = confusions(y_test, model.predict_classes(x_test), len(data.classes))
-        return Result(figures, curves, {**found, **self.arrays(model)})
 
     def trail(self, model: Sequential, examples: int, held_out: Split) -> Trail:
         """Return what notes the validation accuracy: whenever it is looked at to stop, or after every epoch."""

@@ -1,0 +1,291 @@
+"""The experiments that train on MNIST: what is set aside, when training ends, and batch norm with its mistakes."""
+
+from __future__ import annotations
+
+import os
+import pickle
+from dataclasses import fields, replace
+
+import numpy as np
+import pytest
+from threadpoolctl import threadpool_limits
+
+import nnx
+from nnx.datasets import Dataset
+from nnx.experiments import mnist_baseline, mnist_batchnorm, mnist_l2, mnist_report, pictures, training
+from nnx.experiments.mnist import EPOCHS, SECONDS, TEST, TRAIN, VALIDATION, Digits, Stopping, divided
+from nnx.experiments.mnist_norms import ByVariance, LeftOutAtPrediction, PerExample, Unscaled, WithoutGradient
+from nnx.experiments.result import Curve, Result
+from nnx.layers import BatchNorm, Context, Layer
+
+EXPERIMENTS = [module.EXPERIMENT for module in (mnist_baseline, mnist_batchnorm, mnist_l2)]
+FAST = "numba" if nnx.registry.describe("numba").available else "numpy"
+NORMS = (Unscaled, WithoutGradient, LeftOutAtPrediction, ByVariance, PerExample)
+
+
+@pytest.fixture
+def digits(monkeypatch: pytest.MonkeyPatch) -> Dataset:
+    """Some of the small digits that ship with nnx, in place of those of MNIST."""
+    (x, y), (x_test, y_test) = shipped = nnx.datasets.digits()
+    data = Dataset("mnist", (x[:700], y[:700]), (x_test[:60], y_test[:60]), shipped.classes)
+    for module in (training, pictures):
+        monkeypatch.setattr(module, "load", lambda _: data)
+    return data
+
+
+@pytest.mark.parametrize(
+    ("experiment", "published", "rows"),
+    [
+        (EXPERIMENTS[0], (1.0, 0.975, 0.972, 45), mnist_baseline.READINGS),
+        (
+            EXPERIMENTS[1],
+            (0.66, 0.64, 0.636, 92),
+            ["before, stopped as published", "before, 1 % rule", "after, 1 % rule"],
+        ),
+        (EXPERIMENTS[2], (1.0, 0.979, 0.974, 103), ["lambda 0.1, stopped as published", "lambda 0.1"]),
+    ],
+    ids=[experiment.name for experiment in EXPERIMENTS],
+)
+def test_published_values_stand_beside_every_reading_of_the_published_settings(experiment, published, rows):
+    expected = dict(zip((TRAIN, VALIDATION, TEST, SECONDS), published, strict=True))
+    assert {row.name: dict(row.published) for row in experiment.rows if row.published} == dict.fromkeys(
+        rows, expected
+    )
+
+
+def test_rows_are_trained_as_published_but_for_what_their_name_says():
+    usual = Digits()
+    assert (usual.dataset, usual.hidden, usual.activation, usual.init) == ("mnist", (20, 7, 5), "relu", "he")
+    assert (usual.batch_size, usual.epochs, usual.validation_split, usual.l2) == (128, 200, 0.2, 0)
+    assert usual.optimizer == nnx.SGD(0.009)
+    changed = {
+        row.name: [
+            item.name for item in fields(usual) if getattr(row.settings, item.name) != getattr(usual, item.name)
+        ]
+        for experiment in EXPERIMENTS
+        for row in experiment.rows
+    }
+    alike = {name for name, options in changed.items() if not options}  # the norm is an option of its own
+    assert alike == {"all 200 epochs", "lambda 0", "after", *mnist_batchnorm.MISTAKES}
+    assert all(len(changed[name]) == 1 for name in mnist_baseline.CHANGES)
+    assert changed["before, 1 % rule"] == ["batch_norm", "stopping"]
+    assert changed["lambda 0.1, stopped as published"] == ["l2", "stopping"]
+
+
+@pytest.mark.parametrize("experiment", EXPERIMENTS, ids=lambda experiment: experiment.name)
+def test_settings_can_be_sent_to_other_processes_and_are_told_apart_by_their_repr(experiment):
+    settings = [row.settings for row in experiment.rows]
+    assert pickle.loads(pickle.dumps(settings)) == settings
+    assert len({repr(one) for one in settings}) == len(settings)
+
+
+@pytest.mark.usefixtures("digits")
+@pytest.mark.parametrize("experiment", EXPERIMENTS, ids=lambda experiment: experiment.name)
+def test_every_row_runs_on_every_backend_and_its_report_is_drawn_and_written(experiment, backend_name):
+    results = {
+        row.name: [replace(row.settings, epochs=2).run(seed, backend_name) for seed in (0, 1)]
+        for row in experiment.rows
+    }
+    shown = {quantity.name for quantity in experiment.quantities}
+    assert all(shown <= run.figures.keys() for runs in results.values() for run in runs)
+    names = [picture.name for picture in experiment.pictures(results)]
+    assert names == [
+        "validation-accuracy",
+        "validation-accuracy-until-stopped",
+        "accuracies",
+        "confusions",
+        "mistakes",
+    ]
+    said = list(experiment.notes(results))
+    assert said[0].startswith(f"Of {sum(len(row.published) for row in experiment.rows)} published values")
+    assert all(sentence.endswith(".") for sentence in said)
+
+
+@pytest.mark.parametrize("experiment", EXPERIMENTS, ids=lambda experiment: experiment.name)
+def test_a_report_of_one_row_says_nothing_of_the_others(experiment):
+    row = experiment.rows[1].name
+    said = " ".join(experiment.notes({row: [_result(0.5)]}))
+    assert not [other.name for other in experiment.rows if f"'{other.name}'" in said and other.name != row]
+
+
+def test_what_is_set_aside_is_what_fit_sets_aside_by_validation_split(digits, backend_name):
+    (x, y), held_out = divided(digits.train, 0.2, seed=3)
+    assert (len(x), len(held_out[0])) == (560, 140)
+    histories = []
+    for examples, options in ((digits.train, {"validation_split": 0.2}), ((x, y), {"validation_data": held_out})):
+        model = Digits().network(10, x.shape[1:], 3, backend_name)
+        histories.append(model.fit(*examples, epochs=2, batch_size=128, progress=False, **options))
+    for name in ("loss", "accuracy", "val_loss", "val_accuracy"):
+        assert histories[0][name] == histories[1][name]
+
+
+@pytest.mark.usefixtures("digits")
+def test_training_ends_after_so_many_looks_without_a_rise(backend_name):
+    # 5 steps are an epoch; at a rate of 0 nothing rises after the first look
+    still = Digits(optimizer=nnx.SGD(0.0), stopping=Stopping(every=2, patience=3))
+    result = still.run(0, backend_name)
+    assert result.figures[EPOCHS] == 8 / 5
+    curve = result.curves[VALIDATION]
+    assert curve.steps == pytest.approx([0, 0.4, 0.8, 1.2, 1.6])
+    assert len(set(curve.values)) == 1
+    assert result.curves["cost"].steps == [0, 1, 1.6]
+
+
+@pytest.mark.usefixtures("digits")
+def test_a_small_gain_does_not_count_under_a_rule_that_asks_for_more(backend_name):
+    strict = Digits(optimizer=nnx.SGD(0.05), epochs=4, stopping=Stopping(every=1, patience=1, min_delta=1.0))
+    assert strict.run(0, backend_name).figures[EPOCHS] == 2 / 5
+
+
+@pytest.mark.usefixtures("digits")
+def test_a_stopped_network_is_measured_as_it_was_when_stopped(backend_name):
+    settings = Digits(optimizer=nnx.SGD(1.0), epochs=20, stopping=Stopping(every=1, patience=4))
+    result = settings.run(1, backend_name)
+    values = result.curves[VALIDATION].values
+    assert result.figures[EPOCHS] < 20
+    assert result.figures[VALIDATION] == values[-1]
+    assert max(values) > values[-1]  # the best before was not put back
+
+
+def _built(norm: type[Layer], backend_name: str) -> tuple[Layer, nnx.Sequential]:
+    """A layer on three features, float64, with something before it that learns."""
+    layer = norm()
+    model = nnx.Sequential([nnx.Dense(3), layer], dtype="float64", backend=backend_name, input_shape=(3,))
+    return layer, model
+
+
+def _train(norm: type[Layer], x: np.ndarray, dy: np.ndarray, backend_name: str) -> tuple[np.ndarray, np.ndarray]:
+    layer, model = _built(norm, backend_name)
+    y, backward = layer.forward(model.ops.asarray(x), Context(train=True))
+    return tuple(map(model.backend.to_numpy, (y, backward(model.ops.asarray(dy)))))
+
+
+@pytest.fixture
+def batch() -> tuple[np.ndarray, np.ndarray]:
+    random = np.random.default_rng(4)
+    return 2.0 + random.normal(size=(6, 3)) * [0.5, 1.0, 3.0], random.normal(size=(6, 3))
+
+
+def test_without_mistakes_only_the_learned_scale_is_missing(batch, backend_name):
+    right, ours = (_train(norm, *batch, backend_name) for norm in (BatchNorm, Unscaled))
+    for expected, given in zip(right, ours, strict=True):
+        np.testing.assert_array_equal(given, expected)
+
+
+@pytest.mark.parametrize("norm", NORMS[1:], ids=lambda norm: norm.__name__)
+def test_mistaken_layers_pass_the_gradient_on_as_if_they_were_not_there(norm, batch, backend_name):
+    _, dx = _train(norm, *batch, backend_name)
+    np.testing.assert_array_equal(dx, batch[1])
+
+
+def test_mistaken_layers_compute_what_their_names_say(batch, backend_name):
+    x, dy = batch
+    mean, variance = x.mean(axis=0), x.var(axis=0)
+    expected = {
+        WithoutGradient: (x - mean) / np.sqrt(variance + 1e-5),
+        LeftOutAtPrediction: (x - mean) / np.sqrt(variance + 1e-5),
+        ByVariance: (x - mean) / (variance + 1e-5),
+        PerExample: (x - x.mean(axis=1, keepdims=True)) / np.sqrt(x.var(axis=1, keepdims=True) + 1e-5),
+    }
+    for norm, y in expected.items():
+        # a few roundings of sums of 6 numbers near 1
+        np.testing.assert_allclose(_train(norm, x, dy, backend_name)[0], y, rtol=1e-12, atol=1e-13)
+
+
+def test_predictions_use_running_statistics_those_of_the_batch_or_none(batch, backend_name):
+    x, _ = batch
+    for norm in NORMS:
+        layer, model = _built(norm, backend_name)
+        device = model.ops.asarray(x)
+        trained = model.backend.to_numpy(layer.forward(device, Context(train=True))[0])
+        predicted = model.backend.to_numpy(layer.forward(device, Context(train=False))[0])
+        if norm in (Unscaled, WithoutGradient):  # one batch has moved them a tenth of the way
+            mean, variance = 0.1 * x.mean(axis=0), 0.9 + 0.1 * x.var(axis=0, ddof=1)
+            np.testing.assert_allclose(predicted, (x - mean) / np.sqrt(variance + 1e-5), rtol=1e-12)
+        else:
+            np.testing.assert_array_equal(predicted, x if norm is LeftOutAtPrediction else trained)
+
+
+def _result(validation: float, *, train: float = 0.0, epochs: float = 200.0, highest: float = 0.0) -> Result:
+    curve = Curve([0.0, 1.0, epochs], [0.1, max(highest, validation), validation])
+    figures = {TRAIN: train or validation, VALIDATION: validation, TEST: validation, EPOCHS: epochs, SECONDS: 1.0}
+    return Result(figures, {VALIDATION: curve})
+
+
+def test_no_rule_could_stop_at_a_value_that_no_moment_reached():
+    results = {"a": [_result(0.90, highest=0.95)], "b": [_result(0.93)]}
+    (said,) = mnist_report.ceiling(results, ("a", "b", "not run"), 0.975)
+    assert "In all 2 runs of a and b" in said
+    assert "above 95.0 %" in said
+    (said,) = mnist_report.ceiling(results, ("a",), 0.95)
+    assert "no rule" not in said
+
+
+def test_notes_of_the_baseline_name_the_change_that_matters_and_what_reaches():
+    results = {
+        "all 200 epochs": [_result(0.93)],
+        "Adam, 0.001": [_result(0.94)],
+        "128-20-10 units": [_result(0.96)],
+        "128-20-10 units, learning rate 0.1": [_result(0.976), _result(0.978)],
+    }
+    said = " ".join(mnist_baseline.notes(results))
+    assert "becomes Adam, 0.001 94.0 % and 128-20-10 units 96.0 %" in said
+    assert "decided most by: 128-20-10 units." in said
+    assert "is reached by: 128-20-10 units, learning rate 0.1 97.7 %." in said
+    assert "No row has a median" in " ".join(mnist_baseline.notes({"all 200 epochs": [_result(0.93)]}))
+
+
+def test_notes_of_batch_norm_lay_the_published_value_on_the_rule_only_where_training_on_comes_to_more():
+    results = {
+        "before, 1 % rule": [_result(0.65, epochs=2.1), _result(0.80, epochs=4.8)],
+        "before": [_result(0.94), _result(0.95)],
+        "no gradient": [_result(0.90)],
+    }
+    said = " ".join(mnist_batchnorm.notes(results))
+    assert "are runs of: before, 1 % rule (65.0 % to 80.0 %)." in said
+    assert "'before, 1 % rule' is ended after 2.1 to 4.8 epochs; the same network" in said
+    assert "is enough to explain" in said
+    assert "Batch norm done right does not explain it" in said
+    assert "No row that is trained for all 200 epochs ends near the published value" in said
+    stuck = {**results, "before": [_result(0.64)], "no gradient": [_result(0.62)]}
+    said = " ".join(mnist_batchnorm.notes(stuck))
+    assert "is enough to explain" not in said
+    assert "done right does not explain" not in said
+    assert "only those ended by a rule" not in said
+    assert "without any rule: no gradient." in said
+
+
+def test_a_row_that_falls_back_on_the_way_is_told_of():
+    (said,) = mnist_report.peaks({"a": [_result(0.11, highest=0.7), _result(0.12, highest=0.6)]}, "a")
+    assert "60.0 % to 70.0 %; it ends at 11.0 % to 12.0 %" in said
+    assert not list(mnist_report.peaks({"a": [_result(0.9)]}, "a"))
+
+
+def test_notes_of_l2_say_from_which_lambda_the_gap_shrinks():
+    results = {
+        "lambda 0": [_result(0.93, train=0.97)],
+        "lambda 0.1": [_result(0.93, train=0.968)],
+        "lambda 1": [_result(0.93, train=0.945)],
+        "lambda 10": [_result(0.80, train=0.80)],
+    }
+    said = " ".join(mnist_l2.notes(results))
+    assert (
+        "4.0 % above that on the validation part without a penalty; 3.8 % with lambda 0.1, 1.5 % with lambda 1"
+        in said
+    )
+    assert "from lambda 1 on" in said
+    assert "takes 0.00070 % from every weight" in said  # 0.009 * 0.1 / 128
+    assert "No lambda here" in " ".join(
+        mnist_l2.notes({name: results[name] for name in ("lambda 0", "lambda 0.1")})
+    )
+
+
+@pytest.mark.skipif(
+    not os.environ.get("NNX_DATA"), reason="NNX_DATA is not set: the digits of MNIST cannot be read"
+)
+def test_on_real_digits_a_wider_network_is_past_the_bottleneck_after_two_epochs():
+    rows = {row.name: replace(row.settings, epochs=2) for row in mnist_baseline.ROWS}
+    with threadpool_limits(1):  # two threads of BLAS that wait for each other on a busy machine take minutes
+        narrow, wide = (rows[name].run(0, FAST) for name in ("all 200 epochs", mnist_baseline.WIDER_AND_FASTER))
+    assert narrow.figures[VALIDATION] < 0.85
+    assert wide.figures[VALIDATION] > 0.93
