@@ -16,14 +16,14 @@ from typing import Any, TypeAlias
 
 from nnx.errors import FileFormatError, NnxError, StorageError
 from nnx.experiments import EXPERIMENTS
-from nnx.experiments.markdown import code, escape, paragraph, table
-from nnx.experiments.provenance import versions
-from nnx.experiments.report import FORMAT
-from nnx.experiments.writing import JSON
+from nnx.experiments.reporting.markdown import code, escape, paragraph, table
+from nnx.experiments.reporting.provenance import versions
+from nnx.experiments.reporting.report import FORMAT
+from nnx.experiments.reporting.writing import JSON
 from nnx.files import replacing
 
 Stored: TypeAlias = Mapping[str, Any]
-"""A report as `nnx.experiments.report.Report.to_json` describes it."""
+"""A report as `nnx.experiments.reporting.report.Report.to_json` describes it."""
 
 _HEAD = """# The published experiments
 

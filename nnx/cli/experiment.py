@@ -18,12 +18,20 @@ from nnx.cli.progress import show_progress
 from nnx.cli.usage import Command, count
 from nnx.errors import NnxError, OptionError
 from nnx.experiments import EXPERIMENTS, Experiment, find
-from nnx.experiments.keeping import Kept
-from nnx.experiments.provenance import provenance
-from nnx.experiments.report import Report, compared, make
-from nnx.experiments.running import ExperimentError, Outcome, Plan, carry_out, default_jobs, make_plan, rows_on
+from nnx.experiments.execution.keeping import Kept
+from nnx.experiments.execution.running import (
+    ExperimentError,
+    Outcome,
+    Plan,
+    carry_out,
+    default_jobs,
+    make_plan,
+    rows_on,
+)
+from nnx.experiments.reporting.provenance import provenance
+from nnx.experiments.reporting.report import Report, compared, make
+from nnx.experiments.reporting.writing import HTML, write
 from nnx.experiments.summary import shown
-from nnx.experiments.writing import HTML, write
 from nnx.interface import Backend
 
 experiment = typer.Typer(no_args_is_help=True, help="Reproduce published experiments, with reports and pictures.")

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from nnx.cli.output import note
-from nnx.experiments.running import Plan, Run
+from nnx.experiments.execution.running import Plan, Run
 
 if TYPE_CHECKING:
     from rich.progress import Progress, Task

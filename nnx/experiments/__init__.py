@@ -3,20 +3,7 @@
 from __future__ import annotations
 
 from nnx.errors import UnknownNameError
-from nnx.experiments import (
-    cats_activation,
-    cats_architecture,
-    cats_dogs_logistic,
-    cats_initialization,
-    cats_optimization,
-    cats_regularization,
-    mnist_baseline,
-    mnist_batchnorm,
-    mnist_initialization,
-    mnist_l2,
-    mnist_weights,
-    vectorization,
-)
+from nnx.experiments import cats, mnist, vectorization
 from nnx.experiments.experiment import Experiment, Picture, Quantity, Results, Row, Settings
 from nnx.experiments.result import Curve, Result
 
@@ -33,22 +20,9 @@ __all__ = [
     "find",
 ]
 
-_MODULES = (
-    cats_initialization,
-    cats_activation,
-    cats_architecture,
-    cats_regularization,
-    cats_optimization,
-    cats_dogs_logistic,
-    mnist_baseline,
-    mnist_batchnorm,
-    mnist_l2,
-    mnist_initialization,
-    mnist_weights,
-    vectorization,
-)
-
-EXPERIMENTS: dict[str, Experiment] = {module.EXPERIMENT.name: module.EXPERIMENT for module in _MODULES}
+EXPERIMENTS: dict[str, Experiment] = {
+    experiment.name: experiment for experiment in (*cats.EXPERIMENTS, *mnist.EXPERIMENTS, vectorization.EXPERIMENT)
+}
 """Every experiment, by name."""
 
 

@@ -9,7 +9,7 @@ from support.experiment_reports import COMMAND, PROVENANCE, sample
 
 from benchmarks import experiments
 from nnx.errors import FileFormatError, StorageError
-from nnx.experiments.writing import write
+from nnx.experiments.reporting.writing import write
 
 
 def run_on(folder: Path, backend: str, **changes: object) -> Path:

@@ -6,8 +6,8 @@ from support.small_experiments import Toy, experiment
 
 from nnx.cli.progress import show_progress
 from nnx.experiments import EXPERIMENTS
-from nnx.experiments.keeping import Kept
-from nnx.experiments.running import carry_out, make_plan
+from nnx.experiments.execution.keeping import Kept
+from nnx.experiments.execution.running import carry_out, make_plan
 
 RUN = ("experiment", "run", "toy", "--backend", "generic:numpy", "--jobs", "1")
 

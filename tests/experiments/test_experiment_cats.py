@@ -11,8 +11,12 @@ from threadpoolctl import threadpool_limits
 
 import nnx
 from nnx.datasets import Dataset
-from nnx.experiments import cats, cats_activation, cats_architecture, cats_initialization, pictures, training
-from nnx.experiments.dead_units import (
+from nnx.experiments import pictures, training
+from nnx.experiments.cats import activation as cats_activation
+from nnx.experiments.cats import architecture as cats_architecture
+from nnx.experiments.cats import common as cats
+from nnx.experiments.cats import initialization as cats_initialization
+from nnx.experiments.cats.dead_units import (
     BLOCKED,
     DEAD_AFTER,
     DEAD_BEFORE,

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from nnx.datasets import Dataset
-from nnx.experiments import cats_dogs_logistic, training
-from nnx.experiments.cats_dogs_logistic import COST_AT, EXPERIMENT, NAME, ROWS, WEIGHTS, notes, split
+from nnx.experiments import training
+from nnx.experiments.cats import dogs_logistic as cats_dogs_logistic
+from nnx.experiments.cats.dogs_logistic import COST_AT, EXPERIMENT, NAME, ROWS, WEIGHTS, notes, split
 from nnx.experiments.result import Curve, Result
 from nnx.experiments.tracking import COST, TEST_COST
 from nnx.experiments.training import SECONDS, TEST, TRAIN

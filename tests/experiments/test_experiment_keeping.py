@@ -14,7 +14,7 @@ import pytest
 
 from nnx.errors import StorageError
 from nnx.experiments import Curve, Result
-from nnx.experiments.keeping import Kept
+from nnx.experiments.execution.keeping import Kept
 
 KEY = {"experiment": "toy", "row": "first", "seed": 3, "backend": "numpy", "settings": "Toy(value=1.0)"}
 

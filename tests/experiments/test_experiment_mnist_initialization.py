@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 import nnx
-from nnx.experiments import mnist_initialization
-from nnx.experiments.mnist import VALIDATION
-from nnx.experiments.mnist_initialization import DIVERGED, LOST_AFTER, LOST_BEFORE, ROWS, FromWeights, lost, notes
+from nnx.experiments.mnist import initialization as mnist_initialization
+from nnx.experiments.mnist.common import VALIDATION
+from nnx.experiments.mnist.initialization import DIVERGED, LOST_AFTER, LOST_BEFORE, ROWS, FromWeights, lost, notes
 from nnx.experiments.result import Curve, Result
 from nnx.experiments.training import TEST, TRAIN
 from nnx.optimizers import SGD

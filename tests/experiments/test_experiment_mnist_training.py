@@ -12,9 +12,13 @@ from threadpoolctl import threadpool_limits
 
 import nnx
 from nnx.datasets import Dataset
-from nnx.experiments import mnist_baseline, mnist_batchnorm, mnist_l2, mnist_report, pictures, training
-from nnx.experiments.mnist import EPOCHS, SECONDS, TEST, TRAIN, VALIDATION, Digits, Stopping, divided
-from nnx.experiments.mnist_norms import ByVariance, LeftOutAtPrediction, PerExample, Unscaled, WithoutGradient
+from nnx.experiments import pictures, training
+from nnx.experiments.mnist import baseline as mnist_baseline
+from nnx.experiments.mnist import batchnorm as mnist_batchnorm
+from nnx.experiments.mnist import l2 as mnist_l2
+from nnx.experiments.mnist import report as mnist_report
+from nnx.experiments.mnist.common import EPOCHS, SECONDS, TEST, TRAIN, VALIDATION, Digits, Stopping, divided
+from nnx.experiments.mnist.norms import ByVariance, LeftOutAtPrediction, PerExample, Unscaled, WithoutGradient
 from nnx.experiments.result import Curve, Result
 from nnx.layers import BatchNorm, Context, Layer
 

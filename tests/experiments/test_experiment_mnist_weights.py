@@ -7,9 +7,9 @@ import json
 import numpy as np
 import pytest
 
-from nnx.experiments import mnist_weights
 from nnx.experiments.experiment import Results
-from nnx.experiments.mnist_weights import (
+from nnx.experiments.mnist import weights as mnist_weights
+from nnx.experiments.mnist.weights import (
     DIFFERENCE,
     NEARER,
     NORM,

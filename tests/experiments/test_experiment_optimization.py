@@ -11,7 +11,7 @@ import pytest
 
 from nnx.datasets import Dataset
 from nnx.experiments import pictures, training
-from nnx.experiments.cats_optimization import (
+from nnx.experiments.cats.optimization import (
     EPOCHS_TO,
     EXAMPLES,
     EXPERIMENT,

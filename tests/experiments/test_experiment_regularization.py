@@ -10,8 +10,9 @@ import pytest
 
 from nnx import Sequential
 from nnx.datasets import Dataset
-from nnx.experiments import cats_regularization, pictures, training
-from nnx.experiments.cats_regularization import EXPERIMENT, LAMBDAS, NONE, RATES, notes
+from nnx.experiments import pictures, training
+from nnx.experiments.cats import regularization as cats_regularization
+from nnx.experiments.cats.regularization import EXPERIMENT, LAMBDAS, NONE, RATES, notes
 from nnx.experiments.result import Result
 from nnx.experiments.summary import summarise
 from nnx.experiments.tracking import COST, GAP, TEST_COST, TrackedTraining

@@ -13,10 +13,10 @@ import pytest
 from support.experiment_reports import COMMAND, COST, PROVENANCE, experiment, pictures, results, sample
 
 import nnx
-from nnx.experiments import provenance as made
-from nnx.experiments.html import page
-from nnx.experiments.markdown import code, paragraph, text
-from nnx.experiments.report import compared, make
+from nnx.experiments.reporting import provenance as made
+from nnx.experiments.reporting.html import page
+from nnx.experiments.reporting.markdown import code, paragraph, text
+from nnx.experiments.reporting.report import compared, make
 from nnx.experiments.result import Result
 
 NO_DRAWING = "matplotlib is not installed: nothing draws pictures"

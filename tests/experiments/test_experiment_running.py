@@ -19,9 +19,17 @@ from support.small_experiments import Killed, Refused, Threads, Toy, experiment
 import nnx
 from nnx.errors import OptionError, StorageError
 from nnx.experiments import Experiment, Row
-from nnx.experiments.keeping import Kept
-from nnx.experiments.running import ExperimentError, Outcome, Plan, carry_out, default_jobs, make_plan, rows_on
-from nnx.experiments.workers import WorkerError
+from nnx.experiments.execution.keeping import Kept
+from nnx.experiments.execution.running import (
+    ExperimentError,
+    Outcome,
+    Plan,
+    carry_out,
+    default_jobs,
+    make_plan,
+    rows_on,
+)
+from nnx.experiments.execution.workers import WorkerError
 from nnx.machine import cores
 
 ENGINE = "generic:numpy"
@@ -81,7 +89,7 @@ def test_an_upgrade_or_another_device_makes_kept_results_stale(
     carry_out(plan(toy), 1)
     assert plan(toy).missing == 0
     with monkeypatch.context() as patch:
-        patch.setattr(nnx.experiments.running, "__version__", "99.0")
+        patch.setattr(nnx.experiments.execution.running, "__version__", "99.0")
         assert plan(toy).missing == 3
     with monkeypatch.context() as patch:
         patch.setattr(nnx.get_backend(ENGINE), "device", lambda: "another machine")

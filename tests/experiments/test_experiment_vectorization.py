@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from nnx.experiments import vectorization
+from nnx.experiments.execution.running import rows_on
 from nnx.experiments.experiment import Results
 from nnx.experiments.result import Curve, Result
-from nnx.experiments.running import rows_on
 from nnx.experiments.vectorization import (
     DIGITS,
     ENGINES,

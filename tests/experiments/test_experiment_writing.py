@@ -9,8 +9,8 @@ import pytest
 from support.experiment_reports import pictures, sample
 
 from nnx.errors import StorageError
-from nnx.experiments.markdown import text
-from nnx.experiments.writing import write
+from nnx.experiments.reporting.markdown import text
+from nnx.experiments.reporting.writing import write
 
 pytest.importorskip("matplotlib", reason="matplotlib is not installed: nothing draws pictures")
 
@@ -95,7 +95,7 @@ def test_a_folder_that_cannot_be_written_to_is_named(tmp_path, monkeypatch):
     def refuse(**_: object) -> str:
         raise PermissionError(errno.EACCES, "Permission denied")
 
-    monkeypatch.setattr("nnx.experiments.writing.tempfile.mkdtemp", refuse)
+    monkeypatch.setattr("nnx.experiments.reporting.writing.tempfile.mkdtemp", refuse)
     with pytest.raises(StorageError, match=r"folder': Permission denied\. Nothing there was changed"):
         write(sample(), tmp_path / "folder")
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from nnx.experiments.experiment import Experiment, Picture, Quantity, Results, Row, Settings
-from nnx.experiments.report import Report, make
+from nnx.experiments.reporting.report import Report, make
 from nnx.experiments.result import Result
 
 ACCURACY = Quantity("test accuracy", 0, 100, " %", "high")

@@ -8,8 +8,8 @@ from typing import Any
 from nnx import plots
 from nnx.datasets import info
 from nnx.experiments import sentences
-from nnx.experiments.cats import QUANTITIES, SETTINGS, training
-from nnx.experiments.cats_report import TEST_ACCURACY, outcomes
+from nnx.experiments.cats.common import QUANTITIES, SETTINGS, training
+from nnx.experiments.cats.report import TEST_ACCURACY, outcomes
 from nnx.experiments.choosing import best_row, measured, median
 from nnx.experiments.experiment import Experiment, Picture, Quantity, Results, Row
 from nnx.experiments.pictures import curves

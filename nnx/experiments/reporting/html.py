@@ -7,9 +7,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from html import escape
 
 from nnx.experiments.experiment import Picture, Quantity
-from nnx.experiments.provenance import shown as provenance_shown
-from nnx.experiments.report import VERDICTS, Report, file_name
-from nnx.experiments.style import STYLE
+from nnx.experiments.reporting.provenance import shown as provenance_shown
+from nnx.experiments.reporting.report import VERDICTS, Report, file_name
+from nnx.experiments.reporting.style import STYLE
 from nnx.experiments.summary import Cell, Line, parts
 
 _PIXELS_PER_INCH = 96

@@ -15,7 +15,7 @@ from nnx.errors import DivergenceError
 from nnx.experiments import sentences
 from nnx.experiments.choosing import measured
 from nnx.experiments.experiment import Experiment, Picture, Quantity, Results, Row
-from nnx.experiments.mnist import MOST_EPOCHS, QUANTITIES, SETTINGS, SOURCE, VALIDATION, Digits, divided
+from nnx.experiments.mnist.common import MOST_EPOCHS, QUANTITIES, SETTINGS, SOURCE, VALIDATION, Digits, divided
 from nnx.experiments.pictures import accuracies, curves
 from nnx.experiments.result import Result
 from nnx.experiments.training import TEST, TRAIN, confusions

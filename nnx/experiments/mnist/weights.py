@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from nnx import plots
 from nnx.experiments.choosing import measured
 from nnx.experiments.experiment import Experiment, Picture, Quantity, Results, Row
-from nnx.experiments.mnist import MOST_EPOCHS, QUANTITIES, SEEDS, SETTINGS, SOURCE, VALIDATION, Digits
+from nnx.experiments.mnist.common import MOST_EPOCHS, QUANTITIES, SEEDS, SETTINGS, SOURCE, VALIDATION, Digits
 from nnx.experiments.pictures import accuracies
 from nnx.experiments.result import Result
 from nnx.experiments.training import TEST, TRAIN

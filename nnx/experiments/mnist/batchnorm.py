@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from nnx.experiments import mnist_report, sentences
+from nnx.experiments import sentences
 from nnx.experiments.choosing import measured
 from nnx.experiments.experiment import Experiment, Picture, Results, Row
-from nnx.experiments.mnist import (
+from nnx.experiments.mnist import report as mnist_report
+from nnx.experiments.mnist.common import (
     MOST_EPOCHS,
     NO_RISE,
     ONE_PER_CENT,
@@ -19,7 +20,7 @@ from nnx.experiments.mnist import (
     Digits,
     published,
 )
-from nnx.experiments.mnist_norms import (
+from nnx.experiments.mnist.norms import (
     ByVariance,
     LeftOutAtPrediction,
     NormalisedAfter,
@@ -27,7 +28,7 @@ from nnx.experiments.mnist_norms import (
     Unscaled,
     WithoutGradient,
 )
-from nnx.experiments.mnist_report import VALIDATION_ACCURACY, median, present, spread
+from nnx.experiments.mnist.report import VALIDATION_ACCURACY, median, present, spread
 from nnx.experiments.sentences import listed
 from nnx.experiments.summary import summarise
 

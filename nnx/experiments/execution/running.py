@@ -10,10 +10,10 @@ import numpy as np
 
 from nnx import __version__, datasets
 from nnx.errors import NnxError, OptionError
+from nnx.experiments.execution.keeping import Kept, Key
+from nnx.experiments.execution.workers import Call, Failure, run_all
 from nnx.experiments.experiment import Experiment, Results, Row
-from nnx.experiments.keeping import Kept, Key
 from nnx.experiments.result import Result
-from nnx.experiments.workers import Call, Failure, run_all
 from nnx.interface import Backend
 from nnx.machine import cores
 from nnx.registry import describe, get

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from nnx.datasets import info
 from nnx.experiments import sentences
-from nnx.experiments.cats import QUANTITIES
+from nnx.experiments.cats.common import QUANTITIES
 from nnx.experiments.choosing import best_row, typical
 from nnx.experiments.experiment import Experiment, Picture, Results, Row
 from nnx.experiments.pictures import accuracies, confusions, cost_curves, mistakes

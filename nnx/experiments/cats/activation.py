@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from nnx.experiments import cats_report
-from nnx.experiments.cats import QUANTITIES, SETTINGS, SOURCE, published, training
+from nnx.experiments.cats import report as cats_report
+from nnx.experiments.cats.common import QUANTITIES, SETTINGS, SOURCE, published, training
 from nnx.experiments.experiment import Experiment, Picture, Results, Row
 
 ROWS = (

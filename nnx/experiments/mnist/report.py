@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from nnx.experiments.choosing import best_row, measured, typical
 from nnx.experiments.experiment import Picture, Quantity, Results, Row
-from nnx.experiments.mnist import QUANTITIES, VALIDATION, Digits
+from nnx.experiments.mnist.common import QUANTITIES, VALIDATION, Digits
 from nnx.experiments.pictures import accuracies, confusions, curves, mistakes
 from nnx.experiments.sentences import listed
 from nnx.experiments.training import TEST, TRAIN

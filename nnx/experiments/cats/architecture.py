@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from itertools import product
 from typing import Any
 
-from nnx.experiments import cats_report
-from nnx.experiments.cats import QUANTITIES, SETTINGS, SOURCE, published, training
+from nnx.experiments.cats import report as cats_report
+from nnx.experiments.cats.common import QUANTITIES, SETTINGS, SOURCE, published, training
+from nnx.experiments.cats.dead_units import BLOCKED, DEAD_AFTER, DEAD_BEFORE, DEAD_LAYERS, WatchedTraining
 from nnx.experiments.choosing import measured, median
-from nnx.experiments.dead_units import BLOCKED, DEAD_AFTER, DEAD_BEFORE, DEAD_LAYERS, WatchedTraining
 from nnx.experiments.experiment import Experiment, Picture, Quantity, Results, Row
 from nnx.experiments.pictures import accuracies, cost_curves, curves
 from nnx.experiments.sentences import always_alike, percent

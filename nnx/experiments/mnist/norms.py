@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from nnx.builder import Builder, Shape
-from nnx.experiments.mnist import Digits
+from nnx.experiments.mnist.common import Digits
 from nnx.experiments.training import loss_of, outputs_of
 from nnx.interface import Array
 from nnx.layers import BatchNorm, Context, Dense, Flatten, Layer

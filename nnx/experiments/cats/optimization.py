@@ -15,8 +15,8 @@ import numpy as np
 from nnx import plots
 from nnx.datasets import Dataset, info
 from nnx.experiments import sentences
-from nnx.experiments.cats import LEARNING_RATE, QUANTITIES, SETTINGS, training
-from nnx.experiments.cats_report import TEST_ACCURACY, outcomes
+from nnx.experiments.cats.common import LEARNING_RATE, QUANTITIES, SETTINGS, training
+from nnx.experiments.cats.report import TEST_ACCURACY, outcomes
 from nnx.experiments.experiment import Experiment, Picture, Quantity, Results, Row
 from nnx.experiments.result import Curve, Result, thinned
 from nnx.experiments.training import AFTER, SECONDS, TEST, TRAIN, Training

@@ -10,9 +10,9 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from nnx.errors import StorageError
-from nnx.experiments.html import page
-from nnx.experiments.markdown import text
-from nnx.experiments.report import Report
+from nnx.experiments.reporting.html import page
+from nnx.experiments.reporting.markdown import text
+from nnx.experiments.reporting.report import Report
 from nnx.files import replacing
 
 HTML, MARKDOWN, JSON = "report.html", "report.md", "report.json"

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Sequence
 
-from nnx.experiments.provenance import shown as provenance_shown
-from nnx.experiments.report import Report, compared, file_name
+from nnx.experiments.reporting.provenance import shown as provenance_shown
+from nnx.experiments.reporting.report import Report, compared, file_name
 from nnx.experiments.summary import Cell, shown
 
 _SPECIAL = re.compile(r"([\\`*\[\]|~$]|(?<![^\W_])_|_(?![^\W_]))")

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from nnx.experiments import mnist_report, sentences
+from nnx.experiments import sentences
 from nnx.experiments.experiment import Experiment, Picture, Results, Row
-from nnx.experiments.mnist import (
+from nnx.experiments.mnist import report as mnist_report
+from nnx.experiments.mnist.common import (
     MOST_EPOCHS,
     NO_RISE,
     ONE_PER_CENT,
@@ -18,7 +19,7 @@ from nnx.experiments.mnist import (
     Digits,
     published,
 )
-from nnx.experiments.mnist_report import VALIDATION_ACCURACY, median, present
+from nnx.experiments.mnist.report import VALIDATION_ACCURACY, median, present
 from nnx.experiments.summary import summarise
 from nnx.optimizers import SGD, Adam
 

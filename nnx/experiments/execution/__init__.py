@@ -1,0 +1,1 @@
+"""Running rows from seeds: in processes, kept on disk, gone on with."""

@@ -1,0 +1,1 @@
+"""From results to a report: one HTML page, Markdown, JSON and pictures."""
