@@ -26,11 +26,12 @@ class Guard:
     def __init__(self, model: Sequential, batches: Batches, runner: Runner, trace: Trace) -> None:
         """Watch the training of `model` by `runner`."""
         self._model, self._batches, self._runner, self._trace = model, batches, runner, trace
-        self._before = model.snapshot()
+        self._before, self._first = model.snapshot(), 0
 
-    def begin_epoch(self) -> None:
-        """Remember the model as it is now."""
+    def begin_epoch(self, first: int = 0) -> None:
+        """Remember the model as it is now, before the step `first` of the epoch."""
         self._model.update_snapshot(self._before)
+        self._first = first
 
     def check_losses(self, start: int, stop: int) -> None:
         """Raise if the loss of one of the steps start to stop - 1 is not finite.
@@ -69,9 +70,9 @@ class Guard:
         """Go back to before `step`, or before an earlier one whose update made the weights overflow; return it."""
         while True:
             self._model.restore(self._before)
-            self._batches.restart()
-            self._runner.run_range(self._batches, 0, step)
-            if step == 0 or self._finite_weights():
+            self._batches.restart(self._first)
+            self._runner.run_range(self._batches, self._first, step)
+            if step == self._first or self._finite_weights():
                 return step
             step -= 1
 

@@ -24,6 +24,7 @@ from nnx.streaming import Stream
 
 if TYPE_CHECKING:
     from nnx.history import History
+    from nnx.resumption import Checkpoint
 
 
 class Sequential(Compiled):
@@ -80,6 +81,7 @@ class Sequential(Compiled):
         shuffle: bool = True,
         eager: bool = False,
         progress: bool | None = None,
+        resume: str | Path | None = None,
     ) -> History:
         """Train the model; calling it again goes on where it ended.
 
@@ -103,10 +105,15 @@ class Sequential(Compiled):
             shuffle: new order in every epoch; otherwise the order given.
             eager: run the layers' code in every step instead of replaying a recording; the same numbers.
             progress: show a progress bar; by default only on a terminal.
+            resume: a file of `nnx.callbacks.Checkpoint` to go on from: the model becomes the one that was kept, and
+                the run ends as it would have without the interruption, bit for bit on the same backend. The model
+                must be made, and fit called, as before; only epochs may differ.
 
         Raises:
             DataError, ShapeError, DtypeError, BackendError: the data are not what the model takes.
-            OptionError: an option is out of its range, or lengths do not go with the layers or the validation_data.
+            OptionError: an option is out of its range, lengths do not go with the layers or the validation_data, or
+                resume is a run on other terms.
+            FileFormatError: resume is no such file, or damaged.
             DivergenceError: the loss became NaN or infinite; the model is left as it was before that step.
             NotBuiltError: `compile` was not called.
             BackendError: this model is being trained already.
@@ -124,7 +131,13 @@ class Sequential(Compiled):
             with self._unbuilt_if_refused():
                 examples = self._examples(x, y, sample_weight, class_weight, lengths)
                 examples, validation = self._split(examples, validation_data, share)
-            return training.fit(self, examples, validation, options, watchers)
+            checkpoint = None if resume is None else self._read_run(resume)
+            return training.fit(self, examples, validation, options, watchers, checkpoint)
+
+    def _read_run(self, path: str | Path) -> Checkpoint:
+        from nnx.serialization import read_run
+
+        return read_run(path, self)
 
     def _split(
         self, examples: Examples, validation_data: tuple[Any, ...] | None, share: float
