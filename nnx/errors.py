@@ -63,6 +63,10 @@ class DivergenceError(NnxError, ArithmeticError):
     """The loss became NaN or infinite during training."""
 
 
+class GradientError(NnxError, ArithmeticError):
+    """A gradient is not the slope of the loss."""
+
+
 class FileFormatError(NnxError, ValueError):
     """A file is not what it claims to be: truncated, foreign, of another version, or missing a dataset."""
 

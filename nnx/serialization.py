@@ -38,6 +38,7 @@ from nnx.network import DTYPES, Weights
 from nnx.registry import resolve
 from nnx.resumption import Checkpoint, RunState
 from nnx.run_files import Host
+from nnx.version import __version__
 
 FORMAT, VERSION = "nnx model", 2
 CONFIG_LIMIT = 1 << 20
@@ -85,9 +86,7 @@ def save(
 
 def _versions(model: Sequential) -> dict[str, str]:
     """Return what wrote the file, for people to read."""
-    import nnx
-
-    return {"nnx": nnx.__version__, "numpy": np.__version__, "backend": model.backend.name}
+    return {"nnx": __version__, "numpy": np.__version__, "backend": model.backend.name}
 
 
 def _check_path(path: object) -> Path:

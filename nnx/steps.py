@@ -146,17 +146,22 @@ class TrainingStep:
 
     def __call__(self, rows: int) -> None:
         """Run one step on the next batch of `rows` examples."""
+        ops, model, number = self.model.ops, self.model, self.batches.number
+        loss, correct = self.differentiate(rows)
+        self._update(number)
+        self.trace.store(number, loss, correct)
+        ops.call(ops.backend.increment, model.step)
+        ops.call(ops.backend.increment, number)
+
+    def differentiate(self, rows: int) -> tuple[Array, Array | None]:
+        """Compute the gradients of the next batch of `rows` examples; return its loss and its right answers."""
         model, ops, batch = self.model, self.model.ops, self.batches.gather(rows)
-        number = self.batches.number
         outputs, backward = model.chain.forward(batch.x, Context(train=True, lengths=batch.lengths))
         loss, slope = model.loss.forward(ops, outputs, batch.targets, batch.weight, gradient=True)
         correct = _count_correct(model, outputs, batch, self.batches.padded)
         backward(slope)
         self._penalise(loss, rows)
-        self._update(number)
-        self.trace.store(number, loss, correct)
-        ops.call(ops.backend.increment, model.step)
-        ops.call(ops.backend.increment, number)
+        return loss, correct
 
     def _penalise(self, loss: Array, rows: int) -> None:
         ops = self.model.ops

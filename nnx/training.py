@@ -8,10 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-
-from nnx import random
-from nnx.errors import DataError
 from nnx.history import History
 from nnx.inputs import Examples
 from nnx.loop import Loop
@@ -103,20 +99,3 @@ def fit(
         loop.run_epochs()
         run.completed = True
     return run.history
-
-
-def split(examples: Examples, share: float, seed: int) -> tuple[Examples, Examples]:
-    """Set a share of the examples aside, drawn by the seed.
-
-    Raises:
-        DataError: one of the two parts would be empty.
-    """
-    count = examples.x.shape[0]
-    held_out = round(count * share)
-    if not 0 < held_out < count:
-        raise DataError(
-            f"validation_split={share:g} of {count} examples leaves {count - held_out} to train on "
-            f"and {held_out} to validate on; both must be at least 1."
-        )
-    order = random.permutation(count, seed, random.stream_of("validation_split"))
-    return examples.rows(np.sort(order[held_out:])), examples.rows(np.sort(order[:held_out]))

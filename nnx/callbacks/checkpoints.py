@@ -33,10 +33,11 @@ class Checkpoint(Callback):
     Raises:
         OptionError: the folder does not exist, or an option is out of its range.
 
-    Examples:
-        >>> keep = nnx.callbacks.Checkpoint("run.h5", interval=60)
-        >>> resume = "run.h5" if Path("run.h5").exists() else None
-        >>> history = model.fit(x, y, epochs=3, callbacks=[keep], resume=resume)
+    In a script that may be started again and again:
+
+        keep = nnx.callbacks.Checkpoint("run.h5", interval=60)
+        resume = keep.path if keep.path.exists() else None
+        model.fit(x, y, epochs=100, callbacks=[keep], resume=resume)
     """
 
     saves = True

@@ -10,12 +10,11 @@ from nnx.datasets import Dataset
 from nnx.errors import OptionError
 from nnx.experiments.networks import dense_layers
 from nnx.history import History
-from nnx.inputs import Examples
+from nnx.inputs import Examples, split
 from nnx.interface import Backend
 from nnx.model import Sequential
 from nnx.network import DTYPES
 from nnx.optimizers import Optimizer, check_optimizer
-from nnx.training import split
 
 DEFAULT_EPOCHS = 20
 
