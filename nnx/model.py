@@ -221,6 +221,32 @@ class Sequential(Trainable):
         self.need_built()
         save(self, path, metadata)
 
+    def save_weights(self, path: str | Path) -> None:
+        """Write the weights alone, by name, to a safetensors file, which other frameworks read too.
+
+        Raises:
+            NotBuiltError: the model has no weights yet.
+            OptionError: the path cannot be written to.
+            MissingLibraryError: safetensors is not installed.
+        """
+        from nnx.weight_files import write_weights
+
+        write_weights(self.get_weights(), path)
+
+    def load_weights(self, path: str | Path) -> None:
+        """Replace all weights by those of a file of `save_weights`, or of another framework with the same names.
+
+        Raises:
+            NotBuiltError: the model has no weights yet.
+            FileFormatError: the file is missing, damaged, or lacks a weight.
+            UnknownNameError, ShapeError, DataError, DtypeError: it holds a weight that the model has not, or of
+                another shape, or not finite. Nothing is changed then.
+            MissingLibraryError: safetensors is not installed.
+        """
+        from nnx.weight_files import read_weights
+
+        self.set_weights(read_weights(path, self.get_weights()))
+
     def summary(self) -> str:
         """Return a table of the layers, their output shapes and numbers of parameters."""
         from nnx.summary import layer_table

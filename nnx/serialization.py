@@ -19,7 +19,6 @@ A file of a run that can be gone on with holds more, see `nnx.run_files`.
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -30,7 +29,7 @@ import numpy as np
 from nnx import run_files
 from nnx.configuration import from_config, to_config
 from nnx.errors import FileFormatError, OptionError
-from nnx.files import replacing
+from nnx.files import check_path, check_target, replacing
 from nnx.hdf5 import CHECKSUM, StrictFile, checksum, open_hdf5
 from nnx.interface import Backend
 from nnx.model import Sequential
@@ -66,7 +65,7 @@ def save(
     """
     import h5py
 
-    target = _check_target(path)
+    target = check_target(path)
     kept = _check_metadata(model.metadata if metadata is None else metadata)
     facts = {} if run is None else {"run": run_files.facts(run)}
     config = _encode({**to_config(model), "metadata": kept, "versions": _versions(model), **facts})
@@ -87,21 +86,6 @@ def save(
 def _versions(model: Sequential) -> dict[str, str]:
     """Return what wrote the file, for people to read."""
     return {"nnx": __version__, "numpy": np.__version__, "backend": model.backend.name}
-
-
-def _check_path(path: object) -> Path:
-    if not isinstance(path, str | os.PathLike):
-        raise OptionError(f"path must be a text or a pathlib.Path, got {path!r}.")
-    return Path(path)
-
-
-def _check_target(path: object) -> Path:
-    target = _check_path(path)
-    if not target.parent.is_dir():
-        raise OptionError(
-            f"path must lie in a folder that exists, got {str(target)!r}; make {str(target.parent)!r} first."
-        )
-    return target
 
 
 def _check_metadata(metadata: object) -> dict[str, Any]:
@@ -148,7 +132,7 @@ def load(path: str | Path, backend: str | Backend | None = None) -> Sequential:
         OptionError: path is neither a text nor a path.
         FileFormatError: the file is missing, truncated, foreign, of another version, or does not fit together.
     """
-    source, engine = _check_path(path), resolve(backend)
+    source, engine = check_path(path), resolve(backend)
     with _open(source) as file:
         return _read_model(file, _decode(file), engine)
 
@@ -164,7 +148,7 @@ def read_run(path: str | Path, model: Sequential) -> Checkpoint:
         OptionError: path is neither a text nor a path, or the file is of another model.
         FileFormatError: as `load`, or the file holds no run.
     """
-    source = _check_path(path)
+    source = check_path(path)
     with _open(source) as file:
         config = _decode(file)
         if "run" not in config:

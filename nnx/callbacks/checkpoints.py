@@ -8,9 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nnx.callbacks.base import Callback
-from nnx.callbacks.files import check_folder
 from nnx.checks import check_count, check_number
-from nnx.files import replacing
+from nnx.files import check_target, replacing
 
 if TYPE_CHECKING:
     from nnx.training import Run
@@ -46,8 +45,7 @@ class Checkpoint(Callback):
         self, path: str | Path, *, every: int | None = None, interval: float = 0.0, keep_last: int = 1
     ) -> None:
         """Check the options, before any work is done."""
-        self.path = Path(path)
-        check_folder(self.path)
+        self.path = check_target(path)
         self.every = None if every is None else check_count("every", every)
         self.interval = check_number("interval", interval, 0)
         self.keep_last = check_count("keep_last", keep_last)

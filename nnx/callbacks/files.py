@@ -9,8 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 from nnx.callbacks.base import Callback, Logs, Monitor
-from nnx.errors import OptionError
-from nnx.files import replacing
+from nnx.files import check_target, replacing
 
 if TYPE_CHECKING:
     from nnx.training import Run
@@ -30,9 +29,8 @@ class ModelCheckpoint(Callback):
         Raises:
             OptionError: the folder does not exist.
         """
-        self.path = Path(path)
+        self.path = check_target(path)
         self.monitor = None if monitor is None else Monitor(monitor)
-        check_folder(self.path)
 
     def on_train_begin(self, run: Run) -> None:
         """See `Callback`."""
@@ -69,9 +67,8 @@ class CSVLogger(Callback):
         Raises:
             OptionError: the folder does not exist.
         """
-        self.path = Path(path)
+        self.path = check_target(path)
         self._file: TextIO | None = None
-        check_folder(self.path)
 
     def on_train_begin(self, run: Run) -> None:
         """See `Callback`; of a run that goes on, the rows of the epochs before stay, and no others."""
@@ -102,15 +99,3 @@ class CSVLogger(Callback):
         if self._file is not None:
             self._file.close()
             self._file = None
-
-
-def check_folder(path: Path) -> None:
-    """Make sure, before any work is done, that the folder of a file is there.
-
-    Raises:
-        OptionError: it is not.
-    """
-    if not path.parent.is_dir():
-        raise OptionError(
-            f"path must lie in a folder that exists, got {str(path)!r}; make {str(path.parent)!r} first."
-        )
