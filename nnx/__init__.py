@@ -11,13 +11,14 @@ Layers: Dense, Activation, BatchNorm, LayerNorm, Dropout, SpatialDropout, Flatte
     for images Conv2D, MaxPool2D, AveragePool2D, GlobalAveragePool2D, and the same in 1D;
     for sequences SimpleRNN, LSTM, GRU, Bidirectional, Embedding, and the function pad_sequences.
 Optimizers: SGD, Momentum, Nesterov, RMSprop, Adam, AdamW; their learning rates may be `schedules`.
-Checks: check_gradients, for layers and losses of one's own.
+Checks: check_gradients, for layers and losses of one's own; diff, where two engines part.
 Engines: set_backend, use_backend, available_backends, set_num_threads; Backend to write one.
 Modules: callbacks, datasets, errors, initializers, losses, optimizers, schedules, and examples to read.
 The command line is `nnx --help`.
 """
 
 from nnx import callbacks, datasets, errors, initializers, losses, optimizers, schedules
+from nnx.difference import Difference, diff
 from nnx.gradients import GradientReport, check_gradients
 from nnx.history import History
 from nnx.interface import Backend
@@ -75,6 +76,7 @@ __all__ = [
     "Conv1D",
     "Conv2D",
     "Dense",
+    "Difference",
     "Dropout",
     "Embedding",
     "Flatten",
@@ -103,6 +105,7 @@ __all__ = [
     "check_gradients",
     "current_backend",
     "datasets",
+    "diff",
     "errors",
     "get_backend",
     "initializers",

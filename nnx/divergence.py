@@ -8,7 +8,7 @@ import numpy as np
 
 from nnx.errors import DivergenceError
 from nnx.interface import Array
-from nnx.layers import Context
+from nnx.layers import Context, Observer
 from nnx.steps import Batches, Runner, Trace
 
 if TYPE_CHECKING:
@@ -81,13 +81,18 @@ class Guard:
         return bool(xp.all(xp.isfinite(self._model.store.values)))
 
     def _first_infinite_output(self, rows: int) -> str:
-        model = self._model
-        found: list[str] = []
-        batch = self._batches.gather(rows)
+        model, batch = self._model, self._batches.gather(rows)
+        search = _Search(model)
+        model.chain.observed_forward(batch.x, Context(train=True, lengths=batch.lengths), search)
+        return search.found or "all layers' outputs before it are finite, the loss or its gradient is not"
 
-        def look(index: int, output: Array) -> None:
-            if not found and not np.isfinite(model.backend.to_numpy(output)).all():
-                found.append(f"layer {index}, {model.chain.layers[index]!r}, is the first with such an output")
 
-        model.chain.observed_forward(batch.x, Context(train=True, lengths=batch.lengths), look)
-        return found[0] if found else "all layers' outputs before it are finite, the loss or its gradient is not"
+class _Search(Observer):
+    """Looks for the first output that is not finite."""
+
+    def __init__(self, model: Sequential) -> None:
+        self._model, self.found = model, ""
+
+    def forward(self, index: int, output: Array) -> None:
+        if not self.found and not np.isfinite(self._model.backend.to_numpy(output)).all():
+            self.found = f"layer {index}, {self._model.chain.layers[index]!r}, is the first with such an output"
