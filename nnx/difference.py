@@ -229,7 +229,7 @@ def _compare(step: int, ours: Sequence[_Seen], theirs: Sequence[_Seen], unit: np
 
 
 def ulps_apart(first: Host, second: Host, unit: np.dtype[Any]) -> float:
-    """Return the largest difference of two arrays, in units of the last place of their largest value as a `unit`."""
+    """Return the largest difference of two arrays, in units of the last place of their largest value in `unit`."""
     if first.dtype.kind != "f":
         return 0.0 if np.array_equal(first, second) else math.inf
     finite = np.isfinite(first) & np.isfinite(second)
