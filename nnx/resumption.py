@@ -82,11 +82,12 @@ def check_same(path: str, before: Mapping[str, Any], now: Mapping[str, Any]) -> 
             continue
         if name.endswith("examples"):
             raise OptionError(
-                f"resume={path!r} is a run on other {name}; give fit the same data in the same order, or train on "
+                f"{path!r} is a run on other {name}; give fit the same data in the same order, or train on "
                 "the new ones by loading the model with nnx.load and calling fit without resume."
             )
         raise OptionError(
-            f"resume={path!r} is a run with {name}={before[name]!r}, got {value!r}; go on with the former."
+            f"{path!r} is a run with {name}={before[name]!r}, got {value!r}; go on with the former, or begin a new run "
+            "with another file."
         )
 
 

@@ -167,16 +167,26 @@ def read_run(path: str | Path, model: Sequential) -> Checkpoint:
 
 def _check_same_model(source: Path, config: Mapping[str, Any], ours: Mapping[str, Any]) -> None:
     for name, value in ours.items():
-        if name != "epoch" and config.get(name) != value:
+        before = config.get(name)
+        if name != "epoch" and before != value:
+            part, theirs, mine = _first_difference(name, before, value)
             raise OptionError(
-                f"resume={str(source)!r} is a run of another model: its {name} is {_short(config.get(name))}, that "
-                f"of this one {_short(value)}. Make the model by the same code as before."
+                f"{str(source)!r} is a run of another model: its {part} is {theirs}, that of this one {mine}. Make the "
+                "model by the same code as before, or begin a new run with another file."
             )
 
 
-def _short(value: object) -> str:
-    text = json.dumps(value)
-    return text if len(text) <= 200 else f"{text[:200]}..."
+def _first_difference(name: str, theirs: object, ours: object) -> tuple[str, object, object]:
+    """Return where two JSON values differ first, and what stands there."""
+    if isinstance(theirs, list) and isinstance(ours, list) and len(theirs) == len(ours):
+        index = next(index for index in range(len(ours)) if theirs[index] != ours[index])
+        return _first_difference(f"{name}[{index}]", theirs[index], ours[index])
+    if isinstance(theirs, dict) and isinstance(ours, dict) and theirs.keys() == ours.keys():
+        key = next(key for key in ours if theirs[key] != ours[key])
+        return _first_difference(f"{name}.{key}", theirs[key], ours[key])
+    if isinstance(theirs, list) and isinstance(ours, list):
+        return f"number of {name}", len(theirs), len(ours)
+    return name, repr(theirs), repr(ours)
 
 
 @contextmanager
