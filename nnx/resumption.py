@@ -86,8 +86,8 @@ def check_same(path: str, before: Mapping[str, Any], now: Mapping[str, Any]) -> 
                 "the new ones by loading the model with nnx.load and calling fit without resume."
             )
         raise OptionError(
-            f"{path!r} is a run with {name}={before[name]!r}, got {value!r}; go on with the former, or begin a new run "
-            "with another file."
+            f"{path!r} is a run with {name}={before[name]!r}, got {value!r}; go on with the former, or begin a new "
+            "run with another file."
         )
 
 

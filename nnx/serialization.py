@@ -171,8 +171,8 @@ def _check_same_model(source: Path, config: Mapping[str, Any], ours: Mapping[str
         if name != "epoch" and before != value:
             part, theirs, mine = _first_difference(name, before, value)
             raise OptionError(
-                f"{str(source)!r} is a run of another model: its {part} is {theirs}, that of this one {mine}. Make the "
-                "model by the same code as before, or begin a new run with another file."
+                f"{str(source)!r} is a run of another model: its {part} is {theirs}, that of this one {mine}. Make "
+                "the model by the same code as before, or begin a new run with another file."
             )
 
 
