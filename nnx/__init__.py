@@ -11,12 +11,15 @@ Layers: Dense, Activation, BatchNorm, LayerNorm, Dropout, SpatialDropout, Flatte
     for images Conv2D, MaxPool2D, AveragePool2D, GlobalAveragePool2D, and the same in 1D;
     for sequences SimpleRNN, LSTM, GRU, Bidirectional, Embedding, and the function pad_sequences.
 Optimizers: SGD, Momentum, Nesterov, RMSprop, Adam, AdamW; their learning rates may be `schedules`.
+Checks: check_gradients, for layers and losses of one's own; diff, where two engines part.
 Engines: set_backend, use_backend, available_backends, set_num_threads; Backend to write one.
-Modules: callbacks, datasets, errors, initializers, losses, optimizers, plots, schedules, and examples to read.
+Modules: callbacks, datasets, errors, initializers, losses, optimizers, plots, schedules, stepwise, and examples to read.
 The command line is `nnx --help`.
 """
 
 from nnx import callbacks, datasets, errors, initializers, losses, optimizers, plots, schedules
+from nnx.difference import Difference, diff
+from nnx.gradients import GradientReport, check_gradients
 from nnx.history import History
 from nnx.interface import Backend
 from nnx.layers import (
@@ -55,8 +58,7 @@ from nnx.registry import get as get_backend
 from nnx.sequences import pad_sequences
 from nnx.serialization import load
 from nnx.streaming import Stream
-
-__version__ = "0.1.0"
+from nnx.version import __version__
 
 __all__ = [
     "GRU",
@@ -74,11 +76,13 @@ __all__ = [
     "Conv1D",
     "Conv2D",
     "Dense",
+    "Difference",
     "Dropout",
     "Embedding",
     "Flatten",
     "GlobalAveragePool1D",
     "GlobalAveragePool2D",
+    "GradientReport",
     "History",
     "Layer",
     "LayerNorm",
@@ -98,8 +102,10 @@ __all__ = [
     "__version__",
     "available_backends",
     "callbacks",
+    "check_gradients",
     "current_backend",
     "datasets",
+    "diff",
     "errors",
     "get_backend",
     "initializers",

@@ -8,7 +8,7 @@ import numpy as np
 
 from nnx.errors import DivergenceError
 from nnx.interface import Array
-from nnx.layers import Context
+from nnx.layers import Context, Observer
 from nnx.steps import Batches, Runner, Trace
 
 if TYPE_CHECKING:
@@ -26,11 +26,12 @@ class Guard:
     def __init__(self, model: Sequential, batches: Batches, runner: Runner, trace: Trace) -> None:
         """Watch the training of `model` by `runner`."""
         self._model, self._batches, self._runner, self._trace = model, batches, runner, trace
-        self._before = model.snapshot()
+        self._before, self._first = model.snapshot(), 0
 
-    def begin_epoch(self) -> None:
-        """Remember the model as it is now."""
+    def begin_epoch(self, first: int = 0) -> None:
+        """Remember the model as it is now, before the step `first` of the epoch."""
         self._model.update_snapshot(self._before)
+        self._first = first
 
     def check_losses(self, start: int, stop: int) -> None:
         """Raise if the loss of one of the steps start to stop - 1 is not finite.
@@ -69,9 +70,9 @@ class Guard:
         """Go back to before `step`, or before an earlier one whose update made the weights overflow; return it."""
         while True:
             self._model.restore(self._before)
-            self._batches.restart()
-            self._runner.run_range(self._batches, 0, step)
-            if step == 0 or self._finite_weights():
+            self._batches.restart(self._first)
+            self._runner.run_range(self._batches, self._first, step)
+            if step == self._first or self._finite_weights():
                 return step
             step -= 1
 
@@ -80,13 +81,18 @@ class Guard:
         return bool(xp.all(xp.isfinite(self._model.store.values)))
 
     def _first_infinite_output(self, rows: int) -> str:
-        model = self._model
-        found: list[str] = []
-        batch = self._batches.gather(rows)
+        model, batch = self._model, self._batches.gather(rows)
+        search = _Search(model)
+        model.chain.observed_forward(batch.x, Context(train=True, lengths=batch.lengths), search)
+        return search.found or "all layers' outputs before it are finite, the loss or its gradient is not"
 
-        def look(index: int, output: Array) -> None:
-            if not found and not np.isfinite(model.backend.to_numpy(output)).all():
-                found.append(f"layer {index}, {model.chain.layers[index]!r}, is the first with such an output")
 
-        model.chain.observed_forward(batch.x, Context(train=True, lengths=batch.lengths), look)
-        return found[0] if found else "all layers' outputs before it are finite, the loss or its gradient is not"
+class _Search(Observer):
+    """Looks for the first output that is not finite."""
+
+    def __init__(self, model: Sequential) -> None:
+        self._model, self.found = model, ""
+
+    def forward(self, index: int, output: Array) -> None:
+        if not self.found and not np.isfinite(self._model.backend.to_numpy(output)).all():
+            self.found = f"layer {index}, {self._model.chain.layers[index]!r}, is the first with such an output"

@@ -63,6 +63,21 @@ class DivergenceError(NnxError, ArithmeticError):
     """The loss became NaN or infinite during training."""
 
 
+class MissingLibraryError(NnxError, ImportError):
+    """A library that only some users need is not installed."""
+
+    def __init__(self, library: str, purpose: str, extra: str) -> None:
+        """Name the library, what it is needed for, and the extra of nnx-framework that installs it."""
+        super().__init__(
+            f"{library} is needed for {purpose}, and is not installed: python -m pip install "
+            f"'nnx-framework[{extra}]', or '.[{extra}]' in a checkout."
+        )
+
+
+class GradientError(NnxError, ArithmeticError):
+    """A gradient is not the slope of the loss."""
+
+
 class FileFormatError(NnxError, ValueError):
     """A file is not what it claims to be: truncated, foreign, of another version, or missing a dataset."""
 

@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from nnx.errors import OptionError
+
 
 @contextmanager
 def replacing(target: Path) -> Iterator[Path]:
@@ -30,6 +32,31 @@ def replacing(target: Path) -> Iterator[Path]:
     finally:
         part.unlink(missing_ok=True)
     _flush(target.parent)
+
+
+def check_path(path: object) -> Path:
+    """Return a path that was given as a text or a path.
+
+    Raises:
+        OptionError: it is neither.
+    """
+    if not isinstance(path, str | os.PathLike):
+        raise OptionError(f"path must be a text or a pathlib.Path, got {path!r}.")
+    return Path(path)
+
+
+def check_target(path: object) -> Path:
+    """Return the path of a file to write.
+
+    Raises:
+        OptionError: it is no path, or its folder does not exist.
+    """
+    target = check_path(path)
+    if not target.parent.is_dir():
+        raise OptionError(
+            f"path must lie in a folder that exists, got {str(target)!r}; make {str(target.parent)!r} first."
+        )
+    return target
 
 
 def _umask() -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +15,15 @@ from nnx.errors import FileFormatError
 
 Layout: TypeAlias = Mapping[str, tuple[DTypeLike, tuple[int, ...]]]
 """The element type and shape that each dataset must have."""
+
+
+CHECKSUM = "blake2b"
+"""The attribute of a dataset that holds the checksum of its contents."""
+
+
+def checksum(array: NDArray[Any]) -> str:
+    """Return the checksum of an array's contents, 16 bytes in hexadecimal digits."""
+    return hashlib.blake2b(np.ascontiguousarray(array).tobytes(), digest_size=16).hexdigest()
 
 
 class StrictFile:
@@ -42,8 +52,25 @@ class StrictFile:
             )
         return self._contents(name, dataset)
 
+    def read_checked(self, name: str, dtype: DTypeLike, shape: tuple[int, ...]) -> NDArray[Any]:
+        """Read as `read`, from a dataset that is not compressed and has its checksum with it.
+
+        Raises:
+            FileFormatError: as `read`, or its contents are not what was written.
+        """
+        return self._intact(name, self.read(name, dtype, shape))
+
+    def _intact(self, name: str, array: NDArray[Any]) -> NDArray[Any]:
+        try:
+            expected = self._file[name].attrs.get(CHECKSUM)
+        except (OSError, TypeError, ValueError, RuntimeError) as error:
+            raise self.error(f"the checksum of {name!r} is damaged: {error}") from error
+        if expected != checksum(array):
+            raise self.error(f"the contents of {name!r} do not have their checksum")
+        return array
+
     def read_text(self, name: str, limit: int) -> str:
-        """Read a one-dimensional uint8 dataset of at most `limit` bytes as UTF-8.
+        """Read a one-dimensional uint8 dataset of at most `limit` bytes, with its checksum, as UTF-8.
 
         Raises:
             FileFormatError: it is missing, too long, not text, elsewhere or unreadable.
@@ -52,7 +79,7 @@ class StrictFile:
         if dataset.dtype != np.uint8 or dataset.ndim != 1 or dataset.size > limit:
             raise self.error(f"expected {name!r} to be at most {limit} bytes of text, got {dataset!r}")
         try:
-            return self._contents(name, dataset).tobytes().decode()
+            return self._intact(name, self._contents(name, dataset)).tobytes().decode()
         except UnicodeDecodeError as error:
             raise self.error(f"expected {name!r} to be UTF-8 text, but: {error}") from error
 

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from nnx import random
 from nnx.border import Host, check_finite, to_host
 from nnx.errors import DataError, ShapeError
 from nnx.example_weights import check_classes, check_weights
@@ -71,6 +72,23 @@ class Examples:
             return self.weight
         share: Host = np.where(self.real, self.real.size / np.count_nonzero(self.real), 0.0)
         return share if self.weight is None else share * self.weight
+
+
+def split(examples: Examples, share: float, seed: int) -> tuple[Examples, Examples]:
+    """Set a share of the examples aside, drawn by the seed.
+
+    Raises:
+        DataError: one of the two parts would be empty.
+    """
+    count = examples.x.shape[0]
+    held_out = round(count * share)
+    if not 0 < held_out < count:
+        raise DataError(
+            f"validation_split={share:g} of {count} examples leaves {count - held_out} to train on "
+            f"and {held_out} to validate on; both must be at least 1."
+        )
+    order = random.permutation(count, seed, random.stream_of("validation_split"))
+    return examples.rows(np.sort(order[held_out:])), examples.rows(np.sort(order[:held_out]))
 
 
 class DeviceExamples(NamedTuple):

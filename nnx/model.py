@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,22 +10,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nnx import training
-from nnx.border import check_x
 from nnx.callbacks import Callback, check_callbacks
 from nnx.checks import check_count, check_number
-from nnx.compiled import Compiled
-from nnx.errors import NnxError, OptionError
-from nnx.inputs import NAMES, Examples, Intake, Names, send
+from nnx.errors import OptionError
+from nnx.inputs import send
 from nnx.interface import Array, Backend
 from nnx.layers import Context, Layer
 from nnx.steps import Measurement
 from nnx.streaming import Stream
+from nnx.trainable import Trainable
 
 if TYPE_CHECKING:
     from nnx.history import History
+    from nnx.resumption import Checkpoint
 
 
-class Sequential(Compiled):
+class Sequential(Trainable):
     """A network of layers, one after another.
 
     The model binds the backend that is selected when it is made; `to` moves it to another. Its weights are drawn
@@ -80,6 +79,7 @@ class Sequential(Compiled):
         shuffle: bool = True,
         eager: bool = False,
         progress: bool | None = None,
+        resume: str | Path | None = None,
     ) -> History:
         """Train the model; calling it again goes on where it ended.
 
@@ -103,10 +103,15 @@ class Sequential(Compiled):
             shuffle: new order in every epoch; otherwise the order given.
             eager: run the layers' code in every step instead of replaying a recording; the same numbers.
             progress: show a progress bar; by default only on a terminal.
+            resume: a file of `nnx.callbacks.Checkpoint` to go on from: the model becomes the one that was kept, and
+                the run ends as it would have without the interruption, bit for bit on the same backend. The model
+                must be made, and fit called, as before; only epochs may differ.
 
         Raises:
             DataError, ShapeError, DtypeError, BackendError: the data are not what the model takes.
-            OptionError: an option is out of its range, or lengths do not go with the layers or the validation_data.
+            OptionError: an option is out of its range, lengths do not go with the layers or the validation_data, or
+                resume is a run on other terms.
+            FileFormatError: resume is no such file, or damaged.
             DivergenceError: the loss became NaN or infinite; the model is left as it was before that step.
             NotBuiltError: `compile` was not called.
             BackendError: this model is being trained already.
@@ -121,69 +126,16 @@ class Sequential(Compiled):
         )
         # losses are checked for NaN and infinity instead of every operation
         with self.exclusively(), np.errstate(all="ignore"):
-            with self._unbuilt_if_refused():
-                examples = self._examples(x, y, sample_weight, class_weight, lengths)
-                examples, validation = self._split(examples, validation_data, share)
-            return training.fit(self, examples, validation, options, watchers)
+            with self.unbuilt_if_refused():
+                examples = self.take(x, y, sample_weight, class_weight, lengths)
+                examples, validation = self.set_aside(examples, validation_data, share)
+            checkpoint = None if resume is None else self._read_run(resume)
+            return training.fit(self, examples, validation, options, watchers, checkpoint)
 
-    def _split(
-        self, examples: Examples, validation_data: tuple[Any, ...] | None, share: float
-    ) -> tuple[Examples, Examples | None]:
-        if validation_data is None:
-            return training.split(examples, share, self.seed) if share else (examples, None)
-        if share:
-            raise OptionError("validation_data and validation_split exclude each other; give one of them.")
-        if not isinstance(validation_data, tuple | list) or len(validation_data) not in (2, 3):
-            size = f" of {len(validation_data)}" if isinstance(validation_data, tuple | list) else ""
-            given = f"{type(validation_data).__name__}{size}"
-            raise OptionError(f"validation_data must be (x, y) or (x, y, lengths), got {given}.")
-        x, y, lengths = (*validation_data, None)[:3]
-        names = Names(*(f"validation_data[{index}]" for index in range(3)))
-        validation = self._examples(x, y, lengths=lengths, names=names)
-        if examples.lengths is not None and lengths is None:
-            raise OptionError(
-                "validation_data must be (x, y, lengths), since fit is given lengths: its third item, "
-                "validation_data[2], says how many steps of each sequence are real; for whole ones, all of them."
-            )
-        if examples.lengths is None and lengths is not None:
-            raise OptionError(
-                "validation_data[2] gives lengths, but fit is given none, so that padding would be trained on; "
-                "give fit the lengths of x too (for whole sequences, all their steps)."
-            )
-        return examples, validation
+    def _read_run(self, path: str | Path) -> Checkpoint:
+        from nnx.serialization import read_run
 
-    def _examples(
-        self,
-        x: Any,
-        y: Any,
-        sample_weight: Any = None,
-        class_weight: Any = None,
-        lengths: Any = None,
-        names: Names = NAMES,
-    ) -> Examples:
-        loss, _ = self.loss, self.optimizer
-        if not self.built:
-            self.build(check_x(x, None, self.vocabulary, self.ops).shape[1:])
-        inputs, counts = self.check_inputs(x, lengths, names.x, names.lengths)
-        steps, outputs = inputs.shape[1:2], self.output_shape
-        intake = Intake(
-            loss,
-            self.ops,
-            (*steps, *outputs[1:]) if self.steps_last else outputs,
-            self.steps_last,
-            steps[0] if steps and self.last_states else None,
-        )
-        return intake.check(inputs, y, sample_weight, class_weight, counts, names)
-
-    @contextmanager
-    def _unbuilt_if_refused(self) -> Iterator[None]:
-        """Leave the model as unbuilt as it was if data are refused: the next ones may have another shape."""
-        built = self.built
-        try:
-            yield
-        except NnxError:
-            self.built = built
-            raise
+        return read_run(path, self)
 
     def evaluate(self, x: Any, y: Any, *, lengths: Any = None, batch_size: int = 1024) -> dict[str, float]:
         """Return {"loss": ..., "accuracy": ...} on examples; accuracy for classification only, loss without L2.
@@ -194,7 +146,7 @@ class Sequential(Compiled):
             DataError, ShapeError, DtypeError, BackendError: the data are not what the model takes.
         """
         self.need_built()
-        examples = self._examples(x, y, lengths=lengths)
+        examples = self.take(x, y, lengths=lengths)
         with np.errstate(all="ignore"):
             return Measurement(self, examples, check_count("batch_size", batch_size)).measure()
 
@@ -268,6 +220,32 @@ class Sequential(Compiled):
 
         self.need_built()
         save(self, path, metadata)
+
+    def save_weights(self, path: str | Path) -> None:
+        """Write the weights alone, by name, to a safetensors file, which other frameworks read too.
+
+        Raises:
+            NotBuiltError: the model has no weights yet.
+            OptionError: the path cannot be written to.
+            MissingLibraryError: safetensors is not installed.
+        """
+        from nnx.weight_files import write_weights
+
+        write_weights(self.get_weights(), path)
+
+    def load_weights(self, path: str | Path) -> None:
+        """Replace all weights by those of a file of `save_weights`, or of another framework with the same names.
+
+        Raises:
+            NotBuiltError: the model has no weights yet.
+            FileFormatError: the file is missing, damaged, or lacks a weight.
+            UnknownNameError, ShapeError, DataError, DtypeError: it holds a weight that the model has not, or of
+                another shape, or not finite. Nothing is changed then.
+            MissingLibraryError: safetensors is not installed.
+        """
+        from nnx.weight_files import read_weights
+
+        self.set_weights(read_weights(path, self.get_weights()))
 
     def summary(self) -> str:
         """Return a table of the layers, their output shapes and numbers of parameters."""

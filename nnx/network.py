@@ -41,6 +41,14 @@ class Snapshot:
     epoch: int = 0
 
 
+@dataclass(frozen=True)
+class Weights:
+    """All that training changes, on the host: the arrays of `Network.state_arrays`, and the epoch."""
+
+    arrays: tuple[NDArray[Any], ...]
+    epoch: int
+
+
 class _Mover(Builder):
     """Collects what layers declare and draws nothing: the values are those of the backend left behind."""
 
@@ -219,10 +227,23 @@ class Network:
         return self
 
     def _move(self, target: Backend) -> None:
-        host = [self.backend.to_numpy(array) for array in self.state_arrays()]
+        host = self.to_host()
         self._bind(target, self.input_shape, _Mover)
-        for array, values in zip(self.state_arrays(), host, strict=True):
-            array[...] = target.asarray(values, target.dtype_name(array))
+        self.from_host(host)
+
+    def to_host(self) -> Weights:
+        """Return copies on the host of all that training changes."""
+        return Weights(tuple(self.backend.to_numpy(array) for array in self.state_arrays()), self.epoch)
+
+    def from_host(self, weights: Weights) -> None:
+        """Go back to what `to_host` gave, be it on another backend."""
+        self.restore(self.snapshot_of(weights))
+
+    def snapshot_of(self, weights: Weights) -> Snapshot:
+        """Return what `to_host` gave as a snapshot on the device."""
+        pairs = zip(weights.arrays, self.state_arrays(), strict=True)
+        kept = (self.backend.asarray(values, self.backend.dtype_name(array)) for values, array in pairs)
+        return Snapshot(tuple(kept), weights.epoch)
 
     @contextmanager
     def _restored_on_failure(self) -> Iterator[None]:

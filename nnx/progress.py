@@ -48,8 +48,15 @@ class TerminalBar(Bar):
 
 
 @contextmanager
-def open_bar(wanted: bool | None, epochs: int, steps: int) -> Iterator[Bar]:
-    """Show a bar while the block runs: if wanted, or by default (None) if output is a terminal."""
+def open_bar(wanted: bool | None, epochs: int, steps: int, done: int = 0) -> Iterator[Bar]:
+    """Show a bar while the block runs: if wanted, or by default (None) if output is a terminal.
+
+    Args:
+        wanted: whether to show one.
+        epochs: how many there are.
+        steps: how many steps an epoch has.
+        done: how many epochs are done already.
+    """
     if not (sys.stderr.isatty() if wanted is None else wanted):
         yield Bar()
         return
@@ -64,4 +71,4 @@ def open_bar(wanted: bool | None, epochs: int, steps: int) -> Iterator[Bar]:
         TextColumn("{task.fields[logs]}"),
     )
     with Progress(*columns, console=Console(stderr=True), transient=True, refresh_per_second=4) as progress:
-        yield TerminalBar(progress, progress.add_task("training", total=epochs, logs=""), steps)
+        yield TerminalBar(progress, progress.add_task("training", total=epochs, completed=done, logs=""), steps)

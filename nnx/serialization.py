@@ -1,6 +1,7 @@
 """Saving and loading models: one HDF5 file, written whole or not at all, read without running any code.
 
-Schema, version 1. Attributes: `format` = "nnx model", `version` = 1. Datasets, all at the root:
+Schema, version 2. Attributes: `format` = "nnx model", `version` = 2. Datasets, all at the root, uncompressed, each
+with the attribute `blake2b`, the checksum (16 bytes, hexadecimal) of its contents:
 
 =================  =======================  ==============================================================
 dataset            type                     contents
@@ -11,41 +12,50 @@ state              model's dtype (S,)       running statistics and the like
 step               int64 ()                 training steps done
 moment.NAME        model's dtype (P,)       one per moment of the optimizer
 =================  =======================  ==============================================================
+
+A file of a run that can be gone on with holds more, see `nnx.run_files`.
 """
 
 from __future__ import annotations
 
 import json
-import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from nnx import run_files
 from nnx.configuration import from_config, to_config
 from nnx.errors import FileFormatError, OptionError
-from nnx.files import replacing
-from nnx.hdf5 import StrictFile, open_hdf5
+from nnx.files import check_path, check_target, replacing
+from nnx.hdf5 import CHECKSUM, StrictFile, checksum, open_hdf5
 from nnx.interface import Backend
 from nnx.model import Sequential
-from nnx.network import DTYPES
+from nnx.network import DTYPES, Weights
 from nnx.registry import resolve
+from nnx.resumption import Checkpoint, RunState
+from nnx.run_files import Host
+from nnx.version import __version__
 
-FORMAT, VERSION = "nnx model", 1
+FORMAT, VERSION = "nnx model", 2
 CONFIG_LIMIT = 1 << 20
 """Largest configuration that is read, in bytes."""
 
 _REMEDY = "Give a file written by model.save()."
 
 
-def save(model: Sequential, path: str | Path, metadata: Mapping[str, Any] | None = None) -> None:
-    """Write a model with its optimizer state.
+def save(
+    model: Sequential, path: str | Path, metadata: Mapping[str, Any] | None = None, run: RunState | None = None
+) -> None:
+    """Write a model with its optimizer state, and the run that it stands in if one is given.
 
     Args:
         model: a built model.
         path: the file; an existing one is replaced only once the new one is complete.
         metadata: JSON values to keep with the model, such as class names; None for `model.metadata`.
+        run: what `read_run` gives back.
 
     Raises:
         NotBuiltError: the model has no weights yet.
@@ -55,33 +65,27 @@ def save(model: Sequential, path: str | Path, metadata: Mapping[str, Any] | None
     """
     import h5py
 
-    target = _check_target(path)
+    target = check_target(path)
     kept = _check_metadata(model.metadata if metadata is None else metadata)
-    config = _encode({**to_config(model), "metadata": kept})
+    facts = {} if run is None else {"run": run_files.facts(run)}
+    config = _encode({**to_config(model), "metadata": kept, "versions": _versions(model), **facts})
+    named = {name: model.backend.to_numpy(array) for name, array in _named_arrays(model).items()}
+    if run is not None:
+        named |= run_files.arrays(run, list(named))
     try:
         with replacing(target) as part, h5py.File(part, "w") as file:
             file.attrs["format"], file.attrs["version"] = FORMAT, VERSION
-            file.create_dataset("config", data=np.frombuffer(config, np.uint8), track_times=False)
-            for name, array in _named_arrays(model).items():
-                file.create_dataset(name, data=model.backend.to_numpy(array), track_times=False)
+            for name, array in {"config": np.frombuffer(config, np.uint8), **named}.items():
+                dataset = file.create_dataset(name, data=array, track_times=False)
+                dataset.attrs[CHECKSUM] = checksum(array)
     except OSError as error:
         reason = error.strerror or error  # the text of an OSError would name the temporary file
         raise OptionError(f"path {str(target)!r} cannot be written: {reason}.") from error
 
 
-def _check_path(path: object) -> Path:
-    if not isinstance(path, str | os.PathLike):
-        raise OptionError(f"path must be a text or a pathlib.Path, got {path!r}.")
-    return Path(path)
-
-
-def _check_target(path: object) -> Path:
-    target = _check_path(path)
-    if not target.parent.is_dir():
-        raise OptionError(
-            f"path must lie in a folder that exists, got {str(target)!r}; make {str(target.parent)!r} first."
-        )
-    return target
+def _versions(model: Sequential) -> dict[str, str]:
+    """Return what wrote the file, for people to read."""
+    return {"nnx": __version__, "numpy": np.__version__, "backend": model.backend.name}
 
 
 def _check_metadata(metadata: object) -> dict[str, Any]:
@@ -121,14 +125,72 @@ def load(path: str | Path, backend: str | Backend | None = None) -> Sequential:
     """Read a model back, ready to predict or to train on; `model.metadata` holds what was kept with it.
 
     Args:
-        path: a file written by `Sequential.save`.
+        path: a file written by `Sequential.save`, or by `nnx.callbacks.Checkpoint`.
         backend: a name or a `Backend`; by default the selected one. The file does not decide.
 
     Raises:
         OptionError: path is neither a text nor a path.
         FileFormatError: the file is missing, truncated, foreign, of another version, or does not fit together.
     """
-    source, engine = _check_path(path), resolve(backend)
+    source, engine = check_path(path), resolve(backend)
+    with _open(source) as file:
+        return _read_model(file, _decode(file), engine)
+
+
+def read_run(path: str | Path, model: Sequential) -> Checkpoint:
+    """Read the run that a file holds of this model; the model is left as it is.
+
+    Args:
+        path: a file written by `nnx.callbacks.Checkpoint`.
+        model: made by the same code as the one that was kept.
+
+    Raises:
+        OptionError: path is neither a text nor a path, or the file is of another model.
+        FileFormatError: as `load`, or the file holds no run.
+    """
+    source = check_path(path)
+    with _open(source) as file:
+        config = _decode(file)
+        if "run" not in config:
+            raise file.error("it holds a model, but no run to go on with")
+        _check_same_model(source, config, to_config(model))
+        layout = _layout(model)
+        held = _read_arrays(file, layout)
+        try:
+            run = run_files.read(config["run"], layout, file.read_checked)
+            return Checkpoint(str(source), Weights(tuple(held.values()), int(config["epoch"])), run)
+        except (KeyError, TypeError, AttributeError, ValueError) as error:
+            if isinstance(error, FileFormatError):
+                raise
+            raise file.error(f"config does not describe a run: {error}") from error
+
+
+def _check_same_model(source: Path, config: Mapping[str, Any], ours: Mapping[str, Any]) -> None:
+    for name, value in ours.items():
+        before = config.get(name)
+        if name != "epoch" and before != value:
+            part, theirs, mine = _first_difference(name, before, value)
+            raise OptionError(
+                f"{str(source)!r} is a run of another model: its {part} is {theirs}, that of this one {mine}. Make "
+                "the model by the same code as before, or begin a new run with another file."
+            )
+
+
+def _first_difference(name: str, theirs: object, ours: object) -> tuple[str, object, object]:
+    """Return where two JSON values differ first, and what stands there."""
+    if isinstance(theirs, list) and isinstance(ours, list) and len(theirs) == len(ours):
+        index = next(index for index in range(len(ours)) if theirs[index] != ours[index])
+        return _first_difference(f"{name}[{index}]", theirs[index], ours[index])
+    if isinstance(theirs, dict) and isinstance(ours, dict) and theirs.keys() == ours.keys():
+        key = next(key for key in ours if theirs[key] != ours[key])
+        return _first_difference(f"{name}.{key}", theirs[key], ours[key])
+    if isinstance(theirs, list) and isinstance(ours, list):
+        return f"number of {name}", len(theirs), len(ours)
+    return name, repr(theirs), repr(ours)
+
+
+@contextmanager
+def _open(source: Path) -> Iterator[StrictFile]:
     if not source.is_file():
         raise FileFormatError(f"{source}: there is no such file. {_REMEDY}")
     with open_hdf5(source, _REMEDY) as file:
@@ -137,7 +199,7 @@ def load(path: str | Path, backend: str | Backend | None = None) -> Sequential:
             raise file.error(f"expected a file of format {FORMAT!r}, got {found[0]!r}")
         if found[1] != VERSION:
             raise file.error(f"expected version {VERSION}, got {found[1]!r}")
-        return _read_model(file, _decode(file), engine)
+        yield file
 
 
 def _decode(file: StrictFile) -> dict[str, Any]:
@@ -155,13 +217,20 @@ def _read_model(file: StrictFile, config: dict[str, Any], backend: Backend) -> S
         model = from_config(config, backend)
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise file.error(f"config does not describe a model: {error}") from error
-    arrays = {
-        name: file.read(name, model.backend.dtype_name(array), tuple(array.shape))
-        for name, array in _named_arrays(model).items()
+    model.from_host(Weights(tuple(_read_arrays(file, _layout(model)).values()), model.epoch))
+    return model
+
+
+def _layout(model: Sequential) -> dict[str, tuple[str, tuple[int, ...]]]:
+    """Return dtype and shape of each array of the model's state, in the order of `state_arrays`."""
+    return {
+        name: (model.backend.dtype_name(array), tuple(array.shape)) for name, array in _named_arrays(model).items()
     }
-    for name, values in arrays.items():
+
+
+def _read_arrays(file: StrictFile, layout: Mapping[str, tuple[str, tuple[int, ...]]]) -> dict[str, Host]:
+    held = {name: file.read_checked(name, *wanted) for name, wanted in layout.items()}
+    for name, values in held.items():
         if not np.isfinite(values).all():
             raise file.error(f"{name} holds NaN or infinity")
-    for name, array in _named_arrays(model).items():
-        array[...] = model.backend.asarray(arrays[name], model.backend.dtype_name(array))
-    return model
+    return held

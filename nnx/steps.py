@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from nnx.inputs import DeviceExamples, Examples, transfer
 from nnx.interface import Array, Program
-from nnx.layers import Context
+from nnx.layers import Context, Observer
 from nnx.ops import Ops
 
 if TYPE_CHECKING:
@@ -144,19 +144,25 @@ class TrainingStep:
         self._rate = model.ops.empty()
         self._norm = model.ops.empty()
 
-    def __call__(self, rows: int) -> None:
+    def __call__(self, rows: int, observer: Observer | None = None) -> None:
         """Run one step on the next batch of `rows` examples."""
-        model, ops, batch = self.model, self.model.ops, self.batches.gather(rows)
-        number = self.batches.number
-        outputs, backward = model.chain.forward(batch.x, Context(train=True, lengths=batch.lengths))
-        loss, slope = model.loss.forward(ops, outputs, batch.targets, batch.weight, gradient=True)
-        correct = _count_correct(model, outputs, batch, self.batches.padded)
-        backward(slope)
-        self._penalise(loss, rows)
+        ops, model, number = self.model.ops, self.model, self.batches.number
+        loss, correct = self.differentiate(rows, observer)
         self._update(number)
         self.trace.store(number, loss, correct)
         ops.call(ops.backend.increment, model.step)
         ops.call(ops.backend.increment, number)
+
+    def differentiate(self, rows: int, observer: Observer | None = None) -> tuple[Array, Array | None]:
+        """Compute the gradients of the next batch of `rows` examples; return its loss and its right answers."""
+        model, ops, batch = self.model, self.model.ops, self.batches.gather(rows)
+        context = Context(train=True, lengths=batch.lengths)
+        outputs, backward = model.chain.observed_forward(batch.x, context, observer or Observer())
+        loss, slope = model.loss.forward(ops, outputs, batch.targets, batch.weight, gradient=True)
+        correct = _count_correct(model, outputs, batch, self.batches.padded)
+        backward(slope)
+        self._penalise(loss, rows)
+        return loss, correct
 
     def _penalise(self, loss: Array, rows: int) -> None:
         ops = self.model.ops

@@ -11,6 +11,7 @@ import pytest
 
 import nnx
 from nnx.errors import FileFormatError, NotBuiltError, OptionError
+from nnx.hdf5 import CHECKSUM, checksum
 
 RNG = np.random.default_rng(5)
 X, Y = RNG.normal(size=(60, 4)).astype("float32"), RNG.integers(0, 3, 60)
@@ -198,12 +199,18 @@ def test_a_foreign_hdf5_file_is_refused(tmp_path):
         nnx.load(tmp_path / "other.h5")
 
 
+def seal(file: h5py.File, name: str, values: np.ndarray) -> None:
+    """Write a dataset as a forger would, its checksum with it."""
+    file[name] = values
+    file[name].attrs[CHECKSUM] = checksum(values)
+
+
 def edit_config(path: Path, change) -> None:
     with h5py.File(path, "r+") as file:
         config = json.loads(file["config"][...].tobytes())
         change(config)
         del file["config"]
-        file["config"] = np.frombuffer(json.dumps(config).encode(), np.uint8)
+        seal(file, "config", np.frombuffer(json.dumps(config).encode(), np.uint8))
 
 
 @pytest.mark.parametrize(
@@ -246,15 +253,32 @@ def test_a_dataset_of_another_shape_or_none_is_refused(saved, name, values, mess
 
 def test_weights_that_are_nan_are_refused(saved):
     with h5py.File(saved, "r+") as file:
-        file["values"][0] = np.nan
+        values = file["values"][...]
+        values[0] = np.nan
+        del file["values"]
+        seal(file, "values", values)
     with pytest.raises(FileFormatError, match="values holds NaN"):
+        nnx.load(saved, backend="numpy")
+
+
+def test_a_flipped_bit_is_noticed(saved):
+    with h5py.File(saved, "r+") as file:
+        file["values"][3] = np.nextafter(file["values"][3], np.float32(1))
+    with pytest.raises(FileFormatError, match="the contents of 'values' do not have their checksum"):
+        nnx.load(saved, backend="numpy")
+
+
+def test_a_missing_checksum_is_noticed(saved):
+    with h5py.File(saved, "r+") as file:
+        del file["state"].attrs[CHECKSUM]
+    with pytest.raises(FileFormatError, match="the contents of 'state' do not have their checksum"):
         nnx.load(saved, backend="numpy")
 
 
 def test_another_version_is_refused(saved):
     with h5py.File(saved, "r+") as file:
         file.attrs["version"] = 99
-    with pytest.raises(FileFormatError, match="expected version 1, got"):
+    with pytest.raises(FileFormatError, match="expected version 2, got"):
         nnx.load(saved, backend="numpy")
 
 

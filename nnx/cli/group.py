@@ -41,7 +41,7 @@ class Commands(TyperGroup):
             note(f"error: {error}")
             raise typer.Exit(FAILED) from error
         except KeyboardInterrupt as error:
-            note("interrupted")
+            note(str(error) or "interrupted")
             raise typer.Exit(INTERRUPTED) from error
 
 

@@ -115,6 +115,15 @@ Dtype = Annotated[str, _option("dtype", "Training", _one_of(DTYPES), "NAME")]
 
 Save = Annotated[Path | None, _option("save", "Output", "Write the model to this HDF5 file.", "PATH")]
 Csv = Annotated[Path | None, _option("csv", "Output", "Write a row of measurements per epoch.", "PATH")]
+KeptRun = Annotated[
+    Path | None,
+    _option(
+        "checkpoint",
+        "Output",
+        "Keep the run in this file; if it is there already, go on from it, with the same options.",
+        "PATH",
+    ),
+]
 CurvePath = Annotated[Path | None, _option("curve", "Output", "Write the learning curve as SVG.", "PATH.svg")]
 Config = Annotated[
     Path | None,
@@ -132,6 +141,7 @@ Config = Annotated[
     "nnx train cats --layers 20,7,5 --iterations 2500 --learning-rate 0.0075 --batch-size full",
     "nnx train mnist --layers 20,7,5 --optimizer adam --batch-size 128 --epochs 20 --save mnist.h5",
     "nnx train digits --batch-norm --dropout 0.2 --optimizer adam --validation-split 0.1 --patience 5",
+    "nnx train mnist --epochs 200 --checkpoint run.h5  # Ctrl-C, and the same again goes on",
     "nnx train fashion-mnist --config fashion.toml --backend numba --json",
 )
 def train(
@@ -154,6 +164,7 @@ def train(
     save: Save = None,
     csv: Csv = None,
     curve: CurvePath = None,
+    checkpoint: KeptRun = None,
     seed: Seed = 1,
     backend: BackendName = None,
     config: Config = None,
@@ -167,7 +178,12 @@ def train(
     del config  # read before all other options, which it gives their defaults
     if curve is not None and curve.suffix != ".svg":
         raise OptionError(f"--curve draws SVG; name a file that ends in .svg, got {str(curve)!r}.")
-    for option, path in (("--save", save), ("--csv", csv), ("--curve", curve)):
+    for option, path in (
+        ("--save", save),
+        ("--csv", csv),
+        ("--curve", curve),
+        ("--checkpoint", checkpoint),
+    ):
         check_writable(option, path)
     task = Task(
         layers=parse_layers(layers),
@@ -187,7 +203,7 @@ def train(
     )
     known = dataset.replace("-", "_")
     model = task.network(len(images(known).classes), find_backend(backend))
-    result = task.run(model, datasets.load(known))
+    result = task.run(model, datasets.load(known), checkpoint)
     _write(known, result, save, csv, curve)
     _report(known, result, json, {"Model": save, "Measurements": csv, "Learning curve": curve})
 

@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from pathlib import Path
 
-from nnx.callbacks import EarlyStopping
+from nnx.callbacks import Callback, Checkpoint, EarlyStopping
 from nnx.datasets import Dataset
 from nnx.errors import OptionError
 from nnx.experiments.networks import dense_layers
 from nnx.history import History
-from nnx.inputs import Examples
+from nnx.inputs import Examples, split
 from nnx.interface import Backend
 from nnx.model import Sequential
 from nnx.network import DTYPES
 from nnx.optimizers import Optimizer, check_optimizer
-from nnx.training import split
 
 DEFAULT_EPOCHS = 20
+_SECONDS_BETWEEN_CHECKPOINTS = 2.0
 
 
 def parse_layers(text: str) -> tuple[int, ...]:
@@ -108,10 +110,16 @@ class Task:
         optimizer = check_optimizer(self.optimizer)
         return optimizer if self.learning_rate is None else replace(optimizer, learning_rate=self.learning_rate)
 
-    def run(self, model: Sequential, dataset: Dataset) -> Result:
+    def run(self, model: Sequential, dataset: Dataset, checkpoint: Path | None = None) -> Result:
         """Train the model of `network` on a data set and measure it on both parts.
 
+        Args:
+            model: made by `network`.
+            dataset: its examples.
+            checkpoint: a file that keeps the run; it goes on from there if the file is there.
+
         Raises:
+            OptionError, FileFormatError: the checkpoint is one of another run, or damaged.
             DataError: the validation split leaves nothing to train or to validate on.
             DivergenceError: the loss became NaN or infinite.
         """
@@ -127,13 +135,20 @@ class Task:
             epochs=epochs or 0,
             batch_size=self.batch_size,
             validation_data=validation,
-            callbacks=[] if self.patience is None else [EarlyStopping(patience=self.patience)],
+            callbacks=list(self._callbacks(checkpoint)),
+            resume=checkpoint if checkpoint is not None and checkpoint.exists() else None,
         )
         seconds = time.perf_counter() - start
         after, test = model.evaluate(training.x, training.targets), model.evaluate(*dataset.test)
         costs = before["loss"], after["loss"]
         iterations = history.epochs * steps
         return Result(model, history, after["accuracy"], test["accuracy"], *costs, iterations, seconds)
+
+    def _callbacks(self, checkpoint: Path | None) -> Iterator[Callback]:
+        if self.patience is not None:
+            yield EarlyStopping(patience=self.patience)
+        if checkpoint is not None:
+            yield Checkpoint(checkpoint, interval=_SECONDS_BETWEEN_CHECKPOINTS)
 
     def _split(self, dataset: Dataset) -> tuple[Examples, tuple[object, object] | None]:
         examples = Examples(*dataset.train, weight=None)

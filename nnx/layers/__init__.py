@@ -3,7 +3,7 @@
 from nnx.layers.activation import Activation
 from nnx.layers.base import Backward, Context, Layer, States
 from nnx.layers.bidirectional import Bidirectional
-from nnx.layers.containers import Chain, Residual, TimeDistributed
+from nnx.layers.containers import Chain, Observer, Residual, TimeDistributed
 from nnx.layers.convolution import Conv1D, Conv2D
 from nnx.layers.dense import Dense
 from nnx.layers.dropout import Dropout, SpatialDropout
@@ -55,6 +55,7 @@ __all__ = [
     "LayerNorm",
     "MaxPool1D",
     "MaxPool2D",
+    "Observer",
     "Reshape",
     "Residual",
     "SimpleRNN",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from nnx.builder import Builder, Shape
@@ -10,8 +10,15 @@ from nnx.errors import OptionError, ShapeError
 from nnx.interface import Array
 from nnx.layers.base import Backward, Context, Layer
 
-Observer = Callable[[int, Array], None]
-"""Called with the place and the output of every layer of a chain."""
+
+class Observer:
+    """Is shown what every layer of a chain computes; override what you need."""
+
+    def forward(self, index: int, output: Array) -> None:
+        """See the output of a layer, by its place."""
+
+    def backward(self, index: int, gradient: Array | None) -> None:
+        """See the gradient of a layer's input, None where nothing before it can learn."""
 
 
 class Chain(Layer):
@@ -55,27 +62,28 @@ class Chain(Layer):
 
     def forward(self, x: Array, context: Context) -> tuple[Array, Backward]:
         """See `Layer.forward`."""
-        return self.observed_forward(x, context, lambda _index, _output: None)
+        return self.observed_forward(x, context, Observer())
 
     def observed_forward(self, x: Array, context: Context, observer: Observer) -> tuple[Array, Backward]:
-        """Run `forward`, showing every layer's output to the observer.
+        """Run `forward`, showing every layer's results to the observer, those of the backward pass too.
 
         Lengths count the steps of the inputs: layers after the one that ends these are given none.
         """
         backwards: list[Backward] = []
         for index, layer in enumerate(self.layers):
             x, backward = layer.forward(x, context)
-            observer(index, x)
+            observer.forward(index, x)
             if layer is self._ending:
                 context = replace(context, lengths=None)
             backwards.append(backward)
 
         def backward_all(dy: Array) -> Array | None:
             gradient: Array | None = dy
-            for backward in reversed(backwards):
+            for index in reversed(range(len(backwards))):
                 if gradient is None:
                     break
-                gradient = backward(gradient)
+                gradient = backwards[index](gradient)
+                observer.backward(index, gradient)
             return gradient
 
         return x, backward_all

@@ -31,9 +31,13 @@ class OpsCore:
         self._recording = threading.local()
 
     @contextmanager
-    def recording(self) -> Iterator[Tape]:
-        """Record every kernel call that this thread makes inside the `with` block, while running it."""
-        tape = Tape()
+    def recording(self, tape: Tape | None = None) -> Iterator[Tape]:
+        """Record every kernel call that this thread makes inside the `with` block, once it has run.
+
+        Args:
+            tape: what the calls are appended to; a new one by default.
+        """
+        tape = Tape() if tape is None else tape
         self._recording.tape = tape
         try:
             yield tape

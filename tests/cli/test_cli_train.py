@@ -149,3 +149,21 @@ def test_interrupted_training_exits_130_with_one_line(run_nnx, monkeypatch):
     monkeypatch.setattr(nnx.Sequential, "fit", interrupt)
     result = run_nnx("train", "digits")
     assert (result.exit_code, result.stdout, result.stderr) == (130, "", "interrupted\n")
+
+
+def test_a_kept_run_goes_on_and_ends_as_the_whole_one(run_nnx):
+    options = ("train", "digits", "--layers", "8", "--dropout", "0.2", "--backend", "generic:numpy", "--json")
+    whole = run_nnx(*options, "--epochs", "4")
+    run_nnx(*options, "--epochs", "2", "--checkpoint", "run.h5")
+    again = run_nnx(*options, "--epochs", "4", "--checkpoint", "run.h5")
+    first, second = json.loads(whole.stdout), json.loads(again.stdout)
+    assert second["cost_after"] == first["cost_after"]
+    assert second["epochs"] == 4
+
+
+def test_a_run_of_another_network_is_refused_in_a_sentence(run_nnx, complaint):
+    options = ("--epochs", "1", "--backend", "generic:numpy", "--checkpoint", "run.h5")
+    run_nnx("train", "digits", "--layers", "8", *options)
+    refused = run_nnx("train", "digits", "--layers", "9", *options)
+    assert refused.exit_code == 2
+    assert "its layers[1].options.units is 8, that of this one 9" in complaint(refused)

@@ -24,7 +24,7 @@ from nnx import (
     TimeDistributed,
 )
 from nnx.errors import OptionError, ShapeError
-from nnx.layers import Chain
+from nnx.layers import Chain, Observer
 
 
 def test_gradients_run_through_a_chain_of_everything(backend: Backend) -> None:
@@ -75,13 +75,23 @@ def test_a_residual_that_shrinks_its_inputs_is_told_of_padding(layers: list, sha
         Sequential([Residual([Conv2D(3, 1)])], input_shape=(6, 5, 2), backend="generic:numpy")
 
 
-def test_observers_see_every_layers_output(backend: Backend) -> None:
-    chain, seen = Chain([Dense(3), Activation("relu"), Dense(2)]), []
+def test_observers_see_every_layers_results(backend: Backend) -> None:
+    class Notes(Observer):
+        def __init__(self) -> None:
+            self.outputs, self.gradients = [], []
+
+        def forward(self, index, output):
+            self.outputs.append((index, tuple(output.shape)))
+
+        def backward(self, index, gradient):
+            self.gradients.append((index, None if gradient is None else tuple(gradient.shape)))
+
+    chain, notes = Chain([Dense(3), Activation("relu"), Dense(2)]), Notes()
     bench = mount(chain, (4,), backend)
-    chain.observed_forward(
-        bench.ops.asarray(np.ones((5, 4))), Context(False), lambda index, y: seen.append((index, tuple(y.shape)))
-    )
-    assert seen == [(0, (5, 3)), (1, (5, 3)), (2, (5, 2))]
+    y, backward = chain.observed_forward(bench.ops.asarray(np.ones((5, 4))), Context(True), notes)
+    backward(y)
+    assert notes.outputs == [(0, (5, 3)), (1, (5, 3)), (2, (5, 2))]
+    assert notes.gradients == [(2, (5, 3)), (1, (5, 3)), (0, (5, 4))]
 
 
 def test_a_layer_in_two_places_of_a_chain_is_refused() -> None:

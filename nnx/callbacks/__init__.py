@@ -1,0 +1,20 @@
+"""Callbacks: what `fit` asks after every epoch, or after every so many steps."""
+
+from nnx.callbacks.base import Callback, Logs, Monitor, check_callbacks
+from nnx.callbacks.checkpoints import Checkpoint
+from nnx.callbacks.files import CSVLogger, ModelCheckpoint
+from nnx.callbacks.rates import LearningRateScheduler, ReduceLROnPlateau
+from nnx.callbacks.stopping import EarlyStopping
+
+__all__ = [
+    "CSVLogger",
+    "Callback",
+    "Checkpoint",
+    "EarlyStopping",
+    "LearningRateScheduler",
+    "Logs",
+    "ModelCheckpoint",
+    "Monitor",
+    "ReduceLROnPlateau",
+    "check_callbacks",
+]

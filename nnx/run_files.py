@@ -1,0 +1,96 @@
+"""The part of a model's file that holds a run of `fit`: `RunState` as JSON values and named arrays, and back.
+
+In `config`, under "run": options, step, steps_before, rate_factor, rate_override, stopped, measurements (the length
+of each list of the history, by name), callbacks (what each remembers) and kept (the epoch of the weights that each
+keeps, or null). Datasets:
+
+==========================  =================  ===================================================================
+dataset                     type               contents
+==========================  =================  ===================================================================
+history.K                   float64 (epochs)   measurement number K, in the order of `measurements`
+losses, correct             float64, int64     one per step done in the unfinished epoch
+callback.K.NAME             as NAME            NAME (values, state, step, moment...) as callback number K keeps it
+==========================  =================  ===================================================================
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nnx.checks import check_count
+from nnx.history import History
+from nnx.network import Weights
+from nnx.resumption import RunState
+
+Host: TypeAlias = NDArray[Any]
+Read: TypeAlias = Callable[[str, str, tuple[int, ...]], Host]
+"""Reads the dataset of that name, dtype and shape."""
+
+
+def facts(run: RunState) -> dict[str, Any]:
+    """Return what stands in `config`."""
+    return {
+        "options": dict(run.options),
+        "step": run.step,
+        "steps_before": run.steps_before,
+        "rate_factor": run.rate_factor,
+        "rate_override": run.rate_override,
+        "stopped": run.history.stopped,
+        "measurements": {name: len(values) for name, values in run.history.measurements.items()},
+        "callbacks": list(run.callbacks),
+        "kept": [None if kept is None else kept.epoch for kept in run.kept],
+    }
+
+
+def arrays(run: RunState, names: Sequence[str]) -> dict[str, Host]:
+    """Return the datasets; `names` are those of the arrays of a model's state, in their order."""
+    named = {"losses": run.losses, "correct": run.correct}
+    for number, values in enumerate(run.history.measurements.values()):
+        named[f"history.{number}"] = np.asarray(values, np.float64)
+    for number, kept in enumerate(run.kept):
+        if kept is not None:
+            named |= {f"callback.{number}.{name}": held for name, held in zip(names, kept.arrays, strict=True)}
+    return named
+
+
+def read(stored: Mapping[str, Any], layout: Mapping[str, tuple[str, tuple[int, ...]]], fetch: Read) -> RunState:
+    """Return the run that `facts` and `arrays` describe.
+
+    Args:
+        stored: what stands in `config`.
+        layout: dtype and shape of the arrays of the model's state, by name, in their order.
+        fetch: reads a dataset.
+
+    Raises:
+        KeyError, TypeError, ValueError: `stored` is not what `facts` gives.
+        FileFormatError: a dataset is not what it should be.
+    """
+
+    def weights(number: int, epoch: int | None) -> Weights | None:
+        if epoch is None:
+            return None
+        held = (fetch(f"callback.{number}.{name}", *wanted) for name, wanted in layout.items())
+        return Weights(tuple(held), check_count("epoch", epoch, 0))
+
+    step = check_count("step", stored["step"], 0)
+    lengths = {name: check_count("epochs", length, 0) for name, length in stored["measurements"].items()}
+    measured = {
+        name: fetch(f"history.{number}", "float64", (length,)).tolist()
+        for number, (name, length) in enumerate(lengths.items())
+    }
+    return RunState(
+        dict(stored["options"]),
+        History(measured, str(stored["stopped"])),
+        step,
+        check_count("steps_before", stored["steps_before"], 0),
+        float(stored["rate_factor"]),
+        None if stored["rate_override"] is None else float(stored["rate_override"]),
+        [dict(state) for state in stored["callbacks"]],
+        [weights(number, epoch) for number, epoch in enumerate(stored["kept"])],
+        fetch("losses", "float64", (step,)),
+        fetch("correct", "int64", (step,)),
+    )

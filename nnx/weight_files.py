@@ -1,0 +1,63 @@
+"""Weights alone, by name, in the safetensors format, which other frameworks read and write too."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from numpy.typing import NDArray
+
+from nnx.errors import FileFormatError, MissingLibraryError, OptionError, UnknownNameError
+from nnx.files import check_path, check_target, replacing
+
+Weights = Mapping[str, NDArray[Any]]
+
+
+def write_weights(weights: Weights, path: str | Path) -> None:
+    """Write weights to a file, whole or not at all.
+
+    Raises:
+        OptionError: the path cannot be written to.
+        MissingLibraryError: safetensors is not installed.
+    """
+    library, target = _library(), check_target(path)
+    contents = library.save(dict(weights), {"format": "np"})
+    try:
+        with replacing(target) as part:
+            part.write_bytes(contents)
+    except OSError as error:
+        raise OptionError(f"path {str(target)!r} cannot be written: {error.strerror or error}.") from error
+
+
+def read_weights(path: str | Path, expected: Weights) -> dict[str, NDArray[Any]]:
+    """Read the weights of a file, which must be those expected: no name more or less.
+
+    Raises:
+        FileFormatError: there is no such file, or it is damaged or foreign.
+        UnknownNameError: the file names something that is not expected.
+        MissingLibraryError: safetensors is not installed.
+    """
+    library, source = _library(), check_path(path)
+    if not source.is_file():
+        raise FileFormatError(f"{source}: there is no such file. Give one written by model.save_weights().")
+    try:
+        found: dict[str, NDArray[Any]] = library.load(source.read_bytes())
+    except Exception as error:  # the library's own error, and those of numpy on types it does not know
+        raise FileFormatError(f"{source}: expected a safetensors file, but: {error}.") from error
+    for name in found:
+        if name not in expected:
+            raise UnknownNameError(f"weight in {source}", name, expected)
+    missing = [name for name in expected if name not in found]
+    if missing:
+        raise FileFormatError(f"{source}: expected weights named {', '.join(map(repr, missing))} too.")
+    return found
+
+
+def _library() -> ModuleType:
+    try:
+        import safetensors.numpy
+    except ModuleNotFoundError as error:
+        raise MissingLibraryError("safetensors", "files of weights", "safetensors") from error
+    return safetensors.numpy
