@@ -22,9 +22,8 @@ from nnx.experiments.cats.dead_units import (
     DEAD_BEFORE,
     DEAD_LAYERS,
     WatchedTraining,
-    dead_share,
-    hidden_zeros,
 )
+from nnx.experiments.hidden import dead_share, hidden_zeros
 from nnx.experiments.result import Result
 from nnx.experiments.training import AFTER, BEFORE, SECONDS, TEST, TRAIN, Training
 

@@ -8,7 +8,7 @@ import pytest
 import nnx
 from nnx.experiments.mnist import initialization as mnist_initialization
 from nnx.experiments.mnist.common import VALIDATION
-from nnx.experiments.mnist.initialization import DIVERGED, LOST_AFTER, LOST_BEFORE, ROWS, FromWeights, lost, notes
+from nnx.experiments.mnist.initialization import DIVERGED, LOST_AFTER, LOST_BEFORE, ROWS, FromWeights, notes
 from nnx.experiments.result import Curve, Result
 from nnx.experiments.training import TEST, TRAIN
 from nnx.optimizers import SGD

@@ -3,25 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
 
 from nnx.datasets import Dataset
+from nnx.experiments.hidden import blocked_share, dead_share, hidden_zeros
 from nnx.experiments.result import Result
 from nnx.experiments.training import Training
-from nnx.inputs import send
-from nnx.interface import Array
-from nnx.layers import Context, Dense
 from nnx.model import Sequential
 
 DEAD_BEFORE, DEAD_AFTER = "dead units before", "dead units after"
 DEAD_LAYERS = "dead layers"
 BLOCKED = "blocked examples"
-
-Zeros = list[NDArray[np.bool_]]
-"""For each hidden layer, which of its U units are zero for which of N examples, (N, U)."""
 
 
 @dataclass(frozen=True)
@@ -46,26 +37,6 @@ class WatchedTraining(Training):
             DEAD_BEFORE: dead_share(before),
             DEAD_AFTER: dead_share(after),
             DEAD_LAYERS: float(sum(zeros.all() for zeros in after)),
-            BLOCKED: float(np.any([zeros.all(axis=1) for zeros in after], axis=0).mean()),
+            BLOCKED: blocked_share(after),
         }
         return replace(result, figures={**result.figures, **figures})
-
-
-def hidden_zeros(model: Sequential, x: NDArray[Any]) -> Zeros:
-    """Return where the hidden Dense layers, at least one, are zero for examples x (N, ...)."""
-    host, _ = model.check_inputs(x, None)
-    hidden = [index for index, layer in enumerate(model.chain.layers) if isinstance(layer, Dense)][:-1]
-    zeros = []
-
-    def look(index: int, output: Array) -> None:
-        if index in hidden:
-            zeros.append(model.backend.to_numpy(output) == 0)  # (N, U)
-
-    with np.errstate(all="ignore"):  # as when the model predicts
-        model.chain.observed_forward(send(host, model.ops), Context(train=False), look)
-    return zeros
-
-
-def dead_share(zeros: Zeros) -> float:
-    """Return the share of units that are zero for all examples."""
-    return float(np.concatenate([layer.all(axis=0) for layer in zeros]).mean())  # (N, U) -> (U,), all layers' units

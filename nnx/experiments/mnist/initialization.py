@@ -5,23 +5,17 @@ from __future__ import annotations
 import statistics
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
 
 from nnx.datasets import Dataset, info
 from nnx.errors import DivergenceError
 from nnx.experiments import sentences
 from nnx.experiments.choosing import measured
 from nnx.experiments.experiment import Experiment, Picture, Quantity, Results, Row
+from nnx.experiments.hidden import blocked_share, hidden_zeros
 from nnx.experiments.mnist.common import MOST_EPOCHS, QUANTITIES, SETTINGS, SOURCE, VALIDATION, Digits, divided
 from nnx.experiments.pictures import accuracies, curves
 from nnx.experiments.result import Result
 from nnx.experiments.training import TEST, TRAIN, confusions
-from nnx.inputs import send
-from nnx.interface import Array
-from nnx.layers import Context, Dense
 from nnx.model import Sequential
 
 EPOCHS = 50
@@ -46,12 +40,12 @@ class FromWeights(Digits):
     def measure(self, model: Sequential, data: Dataset) -> Result:
         """See `Training.measure`."""
         (x, _), _ = divided(data.train, self.validation_split, model.seed)
-        before = lost(model, x)
+        before = blocked_share(hidden_zeros(model, x))
         try:
             result, diverged = super().measure(model, data), 0.0
         except DivergenceError:
             result, diverged = self.left(model, data), 1.0
-        figures = {LOST_BEFORE: before, LOST_AFTER: lost(model, x), DIVERGED: diverged}
+        figures = {LOST_BEFORE: before, LOST_AFTER: blocked_share(hidden_zeros(model, x)), DIVERGED: diverged}
         return replace(result, figures={**result.figures, **figures})
 
     def left(self, model: Sequential, data: Dataset) -> Result:
@@ -64,20 +58,6 @@ class FromWeights(Digits):
             TEST: model.evaluate(x_test, y_test)["accuracy"],
         }
         return Result(figures, arrays=confusions(y_test, model.predict_classes(x_test), len(data.classes)))
-
-
-def lost(model: Sequential, x: NDArray[Any]) -> float:
-    """Return for which share of the examples x (N, ...) all units of some hidden layer are zero."""
-    host, _ = model.check_inputs(x, None)
-    hidden = [index for index, layer in enumerate(model.chain.layers) if isinstance(layer, Dense)][:-1]
-    silent = np.zeros(len(host), bool)
-
-    def look(index: int, output: Array) -> None:
-        if index in hidden:
-            silent[...] |= ~model.backend.to_numpy(output).any(axis=1)  # (N, U) -> (N,)
-
-    model.chain.observed_forward(send(host, model.ops), Context(train=False), look)
-    return float(silent.mean())
 
 
 def pictures(results: Results) -> Iterator[Picture]:
