@@ -42,9 +42,9 @@ def test_images_are_lost_to_units_that_are_zero_and_only_to_all_of_a_hidden_laye
     weights = model.get_weights()
     first, last = (name for name in weights if name.endswith("weight"))
     model.set_weights({**weights, first: np.array([[1.0, 2.0]]), last: np.zeros((2, 3))})  # outputs are no units
-    assert lost(model, np.array([[-1.0], [0.0], [1.0], [2.0]])) == 0.5
+    assert blocked_share(hidden_zeros(model, np.array([[-1.0], [0.0], [1.0], [2.0]]))) == 0.5
     model.set_weights({**weights, first: np.array([[1.0, -1.0]])})
-    assert lost(model, np.array([[-1.0], [1.0], [2.0]])) == 0
+    assert blocked_share(hidden_zeros(model, np.array([[-1.0], [1.0], [2.0]]))) == 0
 
 
 def test_a_network_that_says_one_thing_is_not_praised_for_being_steady() -> None:
