@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import nnx
+from nnx.experiments.hidden import blocked_share, hidden_zeros
 from nnx.experiments.mnist import initialization as mnist_initialization
 from nnx.experiments.mnist.common import VALIDATION
 from nnx.experiments.mnist.initialization import DIVERGED, LOST_AFTER, LOST_BEFORE, ROWS, FromWeights, notes

@@ -62,9 +62,8 @@ def what_changes(results: Results) -> Iterator[str]:
     if results.get(ALL) and changes:
         most = max(changes, key=lambda row: median(results, row))
         yield (
-            f"One thing changed at a time, the median validation accuracy of {ALL}, "
-            f"{VALIDATION_ACCURACY.show(median(results, ALL))}, becomes {mnist_report.medians(results, changes)}. "
-            f"What it comes to is decided most by: {most}."
+            f"The median validation accuracy of {mnist_report.medians(results, [ALL])} becomes, one thing changed "
+            f"at a time, that of {mnist_report.medians(results, changes)}. The highest of these: {most}."
         )
 
 

@@ -20,7 +20,7 @@ from nnx.experiments.mnist.common import (
     Digits,
     published,
 )
-from nnx.experiments.mnist.report import VALIDATION_ACCURACY, median, present
+from nnx.experiments.mnist.report import median, present
 from nnx.experiments.sentences import listed
 from nnx.experiments.summary import summarise
 from nnx.experiments.training import TRAIN
@@ -68,23 +68,28 @@ def gap(results: Results, row: str) -> float:
     return median(results, row, TRAIN) - median(results, row)
 
 
+def points(difference: float) -> str:
+    """Write a difference of two accuracies."""
+    return f"{100 * difference:.1f} points"
+
+
 def where_it_matters(results: Results) -> Iterator[str]:
     """Say how the gap of training and validation accuracy goes with lambda, and from which lambda it shrinks."""
     penalties = present((ALL, *LARGER), results)
     if not results.get(NONE) or not penalties:
         return
-    without, show = gap(results, NONE), VALIDATION_ACCURACY.show
-    gaps = listed(f"{show(gap(results, row))} with {row}" for row in penalties)
+    without = gap(results, NONE)
+    gaps = listed(f"{points(gap(results, row))} with {row}" for row in penalties)
     yield (
-        f"After {MOST_EPOCHS} epochs, the median accuracy on the training part is {show(without)} above that on "
+        f"After {MOST_EPOCHS} epochs, the median accuracy on the training part is {points(without)} above that on "
         f"the validation part without a penalty; {gaps}. The validation accuracies themselves: "
         f"{mnist_report.medians(results, (NONE, *penalties))}."
     )
     matter = [row for row in penalties if without - gap(results, row) >= MATTERS]
     if matter:
-        yield f"The gap is smaller by {show(MATTERS)} or more from {matter[0]} on."
+        yield f"The gap is smaller by {points(MATTERS)} or more from {matter[0]} on."
     else:
-        yield f"No lambda here makes the gap smaller by {show(MATTERS)}."
+        yield f"No lambda here makes the gap smaller by {points(MATTERS)}."
 
 
 EXPERIMENT = Experiment(

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from nnx.experiments.choosing import best_row, measured, typical
 from nnx.experiments.experiment import Picture, Quantity, Results, Row
-from nnx.experiments.mnist.common import QUANTITIES, VALIDATION, Digits
+from nnx.experiments.mnist.common import HIGHEST, QUANTITIES, VALIDATION, Digits
 from nnx.experiments.pictures import accuracies, confusions, curves, mistakes
 from nnx.experiments.sentences import listed
 from nnx.experiments.training import TEST, TRAIN
@@ -65,8 +65,8 @@ def spread(results: Results, row: str, quantity: Quantity = VALIDATION_ACCURACY)
 
 
 def medians(results: Results, rows: Iterable[str]) -> str:
-    """Write the median validation accuracy of each row, as "A 93.0 %, B 94.1 %"."""
-    return listed(f"{row} {VALIDATION_ACCURACY.show(median(results, row))}" for row in rows)
+    """Write the median validation accuracy of each row, as "A (93.0 %) and B (94.1 %)"."""
+    return listed(f"{row} ({VALIDATION_ACCURACY.show(median(results, row))})" for row in rows)
 
 
 def stopped(results: Results, rows: Iterable[str]) -> Iterator[str]:
@@ -81,15 +81,16 @@ def stopped(results: Results, rows: Iterable[str]) -> Iterator[str]:
 def ceiling(results: Results, rows: Iterable[str], target: float) -> Iterator[str]:
     """Say how high the validation accuracy of some rows ever was, against one that was published."""
     among = present(rows, results)
-    runs = [run for row in among for run in results[row]]
-    if not runs:
+    values = [value for row in among for value in measured(results, row, HIGHEST)]
+    if not values:
         return
-    highest = max(max(run.curves[VALIDATION].values) for run in runs)
+    highest = max(values)
     show = VALIDATION_ACCURACY.show
     if VALIDATION_ACCURACY.rounded(highest) < VALIDATION_ACCURACY.rounded(target):
         yield (
-            f"In all {len(runs)} runs of {listed(among)}, the validation accuracy is at no moment that was kept "
-            f"above {show(highest)}: no rule for stopping these could have ended at the {show(target)} published."
+            f"In all {len(values)} runs of {listed(among)}, the highest validation accuracy measured on the way, "
+            f"whenever it was looked at, is {show(highest)}: ending them at the best moment would not give the "
+            f"{show(target)} published either."
         )
     else:
         yield f"The validation accuracy of {listed(among)} comes to {show(highest)}; {show(target)} was published."
@@ -98,7 +99,7 @@ def ceiling(results: Results, rows: Iterable[str], target: float) -> Iterator[st
 def peaks(results: Results, row: str) -> Iterator[str]:
     """Say how high the validation accuracy of a row was on the way, if it ends lower in some run."""
     ends = measured(results, row, VALIDATION) if results.get(row) else []
-    highest = [max(run.curves[VALIDATION].values) for run in results[row]] if ends else []
+    highest = measured(results, row, HIGHEST) if ends else []
     if any(
         VALIDATION_ACCURACY.rounded(top) > VALIDATION_ACCURACY.rounded(end)
         for top, end in zip(highest, ends, strict=True)
