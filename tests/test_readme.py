@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 from nnx import registry
 from nnx.cli import app
 from nnx.examples import EXAMPLES
+from nnx.experiments import EXPERIMENTS
 
 README = Path(__file__).parent.parent / "README.md"
 LEAST_ACCURACY = 0.9
@@ -48,7 +49,7 @@ def test_every_program_runs_as_written_and_its_network_learns(
 
 @pytest.mark.parametrize("words", list(commands()), ids=" ".join)
 def test_every_command_line_names_options_that_exist(words: list[str]) -> None:
-    depth = 2 if words[0] in ("data", "example") else 1
+    depth = 2 if words[0] in ("data", "example", "experiment") else 1
     command, rest = words[:depth], words[depth:]
     shown = CliRunner().invoke(app, [*command, "--help"], prog_name="nnx", env={"COLUMNS": "200"})
     assert shown.exit_code == 0
@@ -56,3 +57,5 @@ def test_every_command_line_names_options_that_exist(words: list[str]) -> None:
         assert option in shown.stdout
     if command == ["example", "run"]:
         assert rest[0] in EXAMPLES
+    if command == ["experiment", "run"]:
+        assert rest[0] in EXPERIMENTS
