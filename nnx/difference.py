@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from inspect import signature
 from itertools import zip_longest
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -26,6 +27,8 @@ from nnx.steps import Batches, TrainingStep
 from nnx.tape import Kernel
 
 if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
     from nnx.model import Sequential
 
 Host = NDArray[Any]
@@ -73,13 +76,19 @@ class Difference:
         return next((part for part in self.parts if part.ulps > self.tolerance), None)
 
     def worst(self) -> tuple[Part, ...]:
-        """Return, for each array of each kernel at each place, where it differs most, in the order of the calls."""
-        found: dict[tuple[str, str, str], Part] = {}
+        """Return, for each kernel at each place, the array that differs most, in the order of the calls."""
+        found: dict[tuple[str, str], Part] = {}
         for part in self.parts:
-            key = part.place, part.kernel, part.array
+            key = part.place, part.kernel
             if key not in found or part.ulps > found[key].ulps:
                 found[key] = part
         return tuple(found.values())
+
+    def plot(self, path: str | Path | None = None, *, title: str = "") -> Figure:
+        """Draw the differences over the kernel calls; see `nnx.plots.difference`."""
+        from nnx.plots import difference
+
+        return difference(self, path, title=title)
 
     def __repr__(self) -> str:
         ours, theirs = self.engines

@@ -96,10 +96,10 @@ def test_every_call_has_a_place():
     assert places == {"batch", "loss", "update", *layers}
 
 
-def test_the_worst_of_each_array_is_kept_once():
+def test_the_worst_of_each_kernel_is_kept_once():
     found = nnx.diff(make(), (X, Y), "numpy", "numba", steps=3)
     worst = found.worst()
-    assert len({(part.place, part.kernel, part.array) for part in worst}) == len(worst)
+    assert len({(part.place, part.kernel) for part in worst}) == len(worst)
     assert max(part.ulps for part in worst) == max(part.ulps for part in found.parts)
 
 
@@ -164,3 +164,12 @@ def test_ulps_are_those_of_the_largest_value():
     assert ulps_apart(np.array([np.inf]), np.array([-np.inf]), unit) == math.inf
     assert ulps_apart(np.array([1, 2]), np.array([1, 3]), unit) == math.inf
     assert ulps_apart(np.zeros(0), np.zeros(0), unit) == 0
+
+
+def test_the_picture_shows_every_call_once_and_the_tolerance():
+    found = nnx.diff(make(), (X, Y), "numpy", NaNs(), steps=2)
+    (axes,) = found.plot().axes
+    points = [line for line in axes.lines if line.get_linestyle() == "None"]
+    assert sum(len(line.get_xdata()) for line in points) == len({(part.step, part.call) for part in found.parts})
+    assert any(set(line.get_ydata()) == {found.tolerance} for line in axes.lines)
+    assert max(np.max(line.get_ydata()) for line in points) < axes.get_ylim()[1]  # what is infinite too

@@ -15,6 +15,7 @@ from nnx.cli.bench import bench
 from nnx.cli.check import check
 from nnx.cli.data import data
 from nnx.cli.demo import demo
+from nnx.cli.diff import diff
 from nnx.cli.example import example
 from nnx.cli.experiment import experiment
 from nnx.cli.group import Commands
@@ -38,6 +39,7 @@ app.command("train", cls=Command)(train)
 app.command("predict", cls=Command)(predict)
 app.command("backends", cls=Command)(list_backends)
 app.command("check", cls=Command)(check)
+app.command("diff", cls=Command)(diff)
 app.command("bench", cls=Command)(bench)
 app.add_typer(data, name="data")
 app.add_typer(example, name="example")
