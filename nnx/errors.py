@@ -31,10 +31,11 @@ class UnknownNameError(NnxError, ValueError):
 
     def __init__(self, kind: str, name: object, known: Iterable[str]) -> None:
         """Build the sentence for `kind` ("activation", "backend", ...), the `name` given and all `known` ones."""
-        names = {word.lower(): word for word in sorted(known)}
+        words = sorted(known)
+        names = {word.lower(): word for word in words}
         nearest = difflib.get_close_matches(str(name).lower(), names, n=1)
         hint = f" Did you mean {names[nearest[0]]!r}?" if nearest else ""
-        super().__init__(f"Unknown {kind} {name!r}.{hint} Known: {', '.join(map(repr, sorted(known)))}.")
+        super().__init__(f"Unknown {kind} {name!r}.{hint} Known: {', '.join(map(repr, words))}.")
 
 
 class BackendError(NnxError, RuntimeError):

@@ -14,12 +14,14 @@ from nnx.divergence import Guard
 from nnx.errors import OptionError
 from nnx.inputs import Examples
 from nnx.interrupts import put_off
+from nnx.measurement import Measurement
 from nnx.network import Snapshot, Weights
 from nnx.pace import Pace
 from nnx.progress import Bar, open_bar
 from nnx.resumption import Checkpoint, RunState, check_position, check_same, describe, digest, restore_callbacks
 from nnx.schedules import Constant, check_schedule
-from nnx.steps import Batches, Measurement, Runner, TrainingStep, summarise
+from nnx.steps import Batches, TrainingStep, summarise
+from nnx.verification import make_runner
 
 if TYPE_CHECKING:
     from nnx.callbacks import Callback
@@ -43,7 +45,7 @@ class Loop:
         size = count if isinstance(options.batch_size, str) else options.batch_size
         self.batches = Batches(ops, examples, size)
         self.step = TrainingStep(self.model, self.batches)
-        self.runner = Runner(ops, self.step, options.eager)
+        self.runner = make_runner(self.model, self.step, self.batches, self.step.trace, options.eager)
         self.validation: Measurement | None = None
         if validation is not None:
             self.validation = Measurement(self.model, validation, max(size, 1024), options.eager)

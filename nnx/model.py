@@ -16,7 +16,7 @@ from nnx.errors import OptionError
 from nnx.inputs import send
 from nnx.interface import Array, Backend
 from nnx.layers import Context, Layer
-from nnx.steps import Measurement
+from nnx.measurement import Measurement
 from nnx.streaming import Stream
 from nnx.trainable import Trainable
 

@@ -205,23 +205,6 @@ class EvaluationStep:
         ops.call(ops.backend.increment, self.batches.number)
 
 
-class Measurement:
-    """Loss and accuracy on one set of examples, recorded once and repeated whenever asked for."""
-
-    def __init__(self, model: Sequential, examples: Examples, batch_size: int, eager: bool = False) -> None:
-        """Prepare for these examples."""
-        self.model = model
-        self.batches = Batches(model.ops, examples, batch_size)
-        self._step = EvaluationStep(model, self.batches)
-        self._runner = Runner(model.ops, self._step, eager)
-
-    def measure(self) -> dict[str, float]:
-        """Return the mean loss and, for classification, the accuracy."""
-        self.batches.restart()
-        self._runner.run_range(self.batches, 0, self.batches.steps)
-        return summarise(self.model, self.batches, self._step.trace, 0, self.batches.steps)
-
-
 def summarise(model: Sequential, batches: Batches, trace: Trace, start: int, stop: int) -> dict[str, float]:
     """Average the steps start to stop - 1 of a trace, each batch weighed by its number of examples.
 

@@ -1,0 +1,29 @@
+"""Measuring a model on one set of examples."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from nnx.inputs import Examples
+from nnx.steps import Batches, EvaluationStep, summarise
+from nnx.verification import make_runner
+
+if TYPE_CHECKING:
+    from nnx.model import Sequential
+
+
+class Measurement:
+    """Loss and accuracy on one set of examples, recorded once and repeated whenever asked for."""
+
+    def __init__(self, model: Sequential, examples: Examples, batch_size: int, eager: bool = False) -> None:
+        """Prepare for these examples."""
+        self.model = model
+        self.batches = Batches(model.ops, examples, batch_size)
+        self._step = EvaluationStep(model, self.batches)
+        self._runner = make_runner(model, self._step, self.batches, self._step.trace, eager)
+
+    def measure(self) -> dict[str, float]:
+        """Return the mean loss and, for classification, the accuracy."""
+        self.batches.restart()
+        self._runner.run_range(self.batches, 0, self.batches.steps)
+        return summarise(self.model, self.batches, self._step.trace, 0, self.batches.steps)

@@ -1,0 +1,85 @@
+"""Whether replaying a recorded step does what the code of the step does: for layers and losses of one's own.
+
+A recording holds the operations of `nnx.ops` and nothing else. What a layer computes by other means is done once,
+while the step is recorded, and never again. So the first replay of a model with layers, a loss or an optimizer that
+are not nnx's own is compared with the code itself, on the same batch and from the same values.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from nnx.errors import BackendError
+from nnx.interface import Array
+from nnx.steps import Batches, Runner, Trace
+
+if TYPE_CHECKING:
+    from nnx.model import Sequential
+
+
+def foreign_parts(model: Sequential) -> list[str]:
+    """Return what of a compiled model is not nnx's own, in words."""
+    parts: list[tuple[str, object]] = [(f"layer {path}, {layer!r}", layer) for path, layer in model.places]
+    parts += [("the loss", model.loss), ("the optimizer", model.optimizer)]
+    return [name for name, part in parts if type(part).__module__.partition(".")[0] != "nnx"]
+
+
+class CheckedRunner(Runner):
+    """A runner that compares the first replay of each recording with the code that was recorded."""
+
+    def __init__(self, model: Sequential, step: Callable[[int], None], batches: Batches, trace: Trace) -> None:
+        """Run a step of a model that has parts of its own."""
+        super().__init__(model.ops, step)
+        self._model, self._batches, self._trace = model, batches, trace
+        self._checked: set[int] = set()
+
+    def run(self, rows: int, times: int) -> None:
+        """See `Runner.run`.
+
+        Raises:
+            BackendError: replaying does something else than the code.
+        """
+        if rows not in self._programs and times:
+            super().run(rows, 1)  # which records it
+            times -= 1
+        if rows not in self._checked and times:
+            self._check(rows)
+            self._checked.add(rows)
+            times -= 1
+        super().run(rows, times)
+
+    def _check(self, rows: int) -> None:
+        arrays = (*self._model.state_arrays(), self._trace.losses, self._trace.correct, self._batches.number)
+        before = self._copies(arrays)
+        self._programs[rows].run(1)
+        replayed = self._copies(arrays)
+        for array, values in zip(arrays, before, strict=True):
+            array[...] = self._model.backend.asarray(values, self._model.backend.dtype_name(array))
+        self.step(rows)
+        if not all(map(_same, replayed, self._copies(arrays))):
+            parts = "; ".join(foreign_parts(self._model))
+            raise BackendError(
+                "Replaying the recorded step gives something else than its code, so that training would go wrong. "
+                "Only operations of self.ops are recorded; other array code, numbers that change and random numbers "
+                f"of one's own are not. Look at {parts}, or train with fit(..., eager=True)."
+            )
+
+    def _copies(self, arrays: Sequence[Array]) -> list[Any]:
+        return [np.array(self._model.backend.to_numpy(array)) for array in arrays]
+
+
+def _same(first: Any, second: Any) -> bool:
+    floating = first.dtype.kind == "f"
+    return first.tobytes() == second.tobytes() or bool(np.array_equal(first, second, equal_nan=floating))
+
+
+def make_runner(
+    model: Sequential, step: Callable[[int], None], batches: Batches, trace: Trace, eager: bool
+) -> Runner:
+    """Return what runs a step of a model: by its code if eager, else by replay, checked where need be."""
+    if eager or not foreign_parts(model):
+        return Runner(model.ops, step, eager)
+    return CheckedRunner(model, step, batches, trace)
