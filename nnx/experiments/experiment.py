@@ -44,6 +44,8 @@ class Quantity:
         unit: what is written behind it, such as " %"; may be empty.
         better: "high" or "low" where more or less is better, so that a published value can be exceeded; "" where
             it can only be met.
+        comparable: whether what was published of it can be judged here. Times of another machine cannot: they are
+            shown beside those of this one, and nothing is said of them.
     """
 
     name: str
@@ -51,6 +53,7 @@ class Quantity:
     scale: float = 1.0
     unit: str = ""
     better: str = ""
+    comparable: bool = True
 
     def rounded(self, value: float) -> float:
         """Return a value as it is shown: scaled, and rounded to the digits."""

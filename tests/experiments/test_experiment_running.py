@@ -115,6 +115,9 @@ def test_a_run_that_diverges_is_named_and_the_others_count(plan: Callable, jobs:
     assert scores(outcome) == {"good": [1.0, 2.0, 3.0], "bad": [2.0, 4.0]}
     assert outcome.failures == ("bad, seed 1: The loss became nan in epoch 2.",)
     assert plan(toy).missing == 1
+    for each in (outcome, carry_out(plan(toy), jobs)):  # the second time most of them come from their files
+        seeds = {name: [result.seed for result in found] for name, found in each.results.items()}
+        assert seeds == {"good": [0, 1, 2], "bad": [0, 2]}
 
 
 def test_a_row_of_which_nothing_is_left_is_an_error_but_the_rest_is_kept(plan: Callable) -> None:

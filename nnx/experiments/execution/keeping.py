@@ -11,6 +11,7 @@ import json
 import math
 import re
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -41,7 +42,7 @@ class Kept:
             if stored["key"] != dict(key) or stored["sha256"] != _checksum(stored["result"]):
                 return None
             result = Result.from_json(_each_number(_read, stored["result"]))
-            return result if _sound(result) else None
+            return replace(result, seed=int(key["seed"])) if _sound(result) else None
         except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
             return None
 

@@ -15,7 +15,7 @@ import time
 import warnings
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any, TypeAlias
 
@@ -72,7 +72,7 @@ def run_all(calls: Sequence[Call], jobs: int) -> Outcomes:
 def attempt(call: Call) -> Result | Failure:
     """Run once; an error that has a sentence for people becomes a failure, which can be sent to any process."""
     try:
-        return call.settings.run(call.seed, call.backend)
+        return replace(call.settings.run(call.seed, call.backend), seed=call.seed)
     except NnxError as error:
         return Failure(str(error))
     except MemoryError:
