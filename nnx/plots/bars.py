@@ -44,7 +44,7 @@ def accuracy_bars(
         DataError: nothing measured, or values that are not in [0, 1].
         UnknownNameError: a published value of what was not measured.
         OptionError: not mappings; the path cannot be written to.
-        NnxError: matplotlib is not installed.
+        MissingLibraryError: matplotlib is not installed.
 
     Examples:
         >>> measured = {"zeros": {"test accuracy": [0.34]}, "He": {"test accuracy": [0.7, 0.72, 0.74]}}
@@ -109,18 +109,24 @@ def _draw_group(
     axes: Axes, found: Mapping[str, Host], marks: Mapping[str, float], names: Sequence[str], middle: float
 ) -> None:
     """Draw the bars of a group around the middle, which is in inches from the top."""
+    from matplotlib.patheffects import withStroke
+
     present = [name for name in names if name in found]
     for place, name in enumerate(present):
         y, values, index = middle + (place - (len(present) - 1) / 2) * _BAR, found[name], names.index(name)
         axes.barh(y, np.median(values), height=0.85 * _BAR, **_look(index))
         if values.size > 1:
-            axes.plot([values.min(), values.max()], [y, y], clip_on=False, **_WHISKER)
+            (whisker,) = axes.plot([values.min(), values.max()], [y, y], clip_on=False, **_WHISKER)
+            whisker.set_path_effects([withStroke(linewidth=_OUTLINE, foreground="white")])
         axes.text(1.04, y, f"{100 * np.median(values):.1f} %", transform=axes.get_yaxis_transform(), va="center")
         if name in marks:
             axes.plot([marks[name]], [y], **_MARK)
 
 
 _WHISKER: dict[str, Any] = {"color": DARK, "marker": "|", "markersize": 7, "linewidth": 1.4}
+_OUTLINE = 4.0
+"""Points: the white behind a whisker, without which it would not show on a black bar."""
+
 _MARK: dict[str, Any] = {
     "marker": "D",
     "markersize": 6,
