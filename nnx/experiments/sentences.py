@@ -96,12 +96,13 @@ def standing(lines: Sequence[Line]) -> Iterator[str]:
     if judged:
         yield f"Published values within the range of the runs here: {judged.count('within')} of {len(judged)}."
     for verdict, beginning in _SINGLED_OUT.items():
-        found = [
-            (line.name, [cell.quantity.name for cell in line.cells if cell.verdict == verdict]) for line in lines
-        ]
-        named = [f"{listed(quantities)} of '{row}'" for row, quantities in found if quantities]
-        if named:
-            yield f"{beginning}: {'; '.join(named)}."
+        rows: dict[str, list[str]] = {}  # by the quantities that they have in common
+        for line in lines:
+            if named := [cell.quantity.name for cell in line.cells if cell.verdict == verdict]:
+                rows.setdefault(listed(named), []).append(line.name)
+        if rows:
+            told = "; ".join(f"{quantities} of {quoted(those)}" for quantities, those in rows.items())
+            yield f"{beginning}: {told}."
 
 
 def few_examples(results: Results, quantity: Quantity) -> Iterator[str]:

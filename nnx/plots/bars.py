@@ -109,24 +109,29 @@ def _draw_group(
     axes: Axes, found: Mapping[str, Host], marks: Mapping[str, float], names: Sequence[str], middle: float
 ) -> None:
     """Draw the bars of a group around the middle, which is in inches from the top."""
-    from matplotlib.patheffects import withStroke
-
     present = [name for name in names if name in found]
     for place, name in enumerate(present):
         y, values, index = middle + (place - (len(present) - 1) / 2) * _BAR, found[name], names.index(name)
         axes.barh(y, np.median(values), height=0.85 * _BAR, **_look(index))
         if values.size > 1:
-            (whisker,) = axes.plot([values.min(), values.max()], [y, y], clip_on=False, **_WHISKER)
-            whisker.set_path_effects([withStroke(linewidth=_OUTLINE, foreground="white")])
+            _draw_whisker(axes, y, float(values.min()), float(values.max()))
         axes.text(1.04, y, f"{100 * np.median(values):.1f} %", transform=axes.get_yaxis_transform(), va="center")
         if name in marks:
             axes.plot([marks[name]], [y], **_MARK)
 
 
-_WHISKER: dict[str, Any] = {"color": DARK, "marker": "|", "markersize": 7, "linewidth": 1.4}
-_OUTLINE = 4.0
-"""Points: the white behind a whisker, without which it would not show on a black bar."""
+def _draw_whisker(axes: Axes, y: float, low: float, high: float) -> None:
+    """Draw a range, in front of white, since it would not show on a black bar."""
+    white: dict[str, Any] = {"color": "white", "linewidth": 4.0, "clip_on": False}
+    axes.hlines(y, low, high, **white)
+    axes.vlines([low, high], y - _CAP / 2, y + _CAP / 2, **white)
+    axes.plot([low, high], [y, y], clip_on=False, **_WHISKER)
 
+
+_CAP = 0.13
+"""Inches: the height of the white behind the ends of a whisker."""
+
+_WHISKER: dict[str, Any] = {"color": DARK, "marker": "|", "markersize": 7, "linewidth": 1.4}
 _MARK: dict[str, Any] = {
     "marker": "D",
     "markersize": 6,

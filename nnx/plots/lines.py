@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 LOGARITHMIC_FROM = 20.0
 """Largest over smallest value from which the vertical axis is logarithmic."""
 
-SHADE, EDGE = 0.15, 0.8
-"""How opaque bands are, and how wide their edges in points, which tell apart bands that lie on one another."""
+SHADE, EDGE_SHADE, EDGE = 0.15, 0.7, 0.7
+"""How opaque bands and their edges are, and how wide the edges, in points: they tell apart what lies on another."""
 
 FEW_POINTS = 12
 """So many points or fewer are all marked."""
@@ -90,7 +90,7 @@ def draw_band(axes: Axes, band: Band, index: int) -> None:
     marked = None if band.steps.size <= FEW_POINTS else (first, MARK_EVERY)
     axes.plot(band.steps, band.middle, markevery=marked, **_look(index))
     if band.runs > 1 and band.steps.size > 1:
-        shade, edge = (to_rgba(colour(index), alpha) for alpha in (SHADE, 1.0))
+        shade, edge = (to_rgba(colour(index), alpha) for alpha in (SHADE, EDGE_SHADE))
         axes.fill_between(band.steps, band.low, band.high, facecolor=shade, edgecolor=edge, linewidth=EDGE)
     elif band.runs > 1:
         axes.vlines(band.steps, band.low, band.high, color=colour(index), alpha=2 * SHADE, linewidth=6)

@@ -86,7 +86,7 @@ def remedies(results: Results) -> Iterator[str]:
             change = 100 * (median(results, row, TEST) - median(results, DEEP, TEST))
             yield (
                 f"With '{row}', {percent(median(results, row, DEAD_AFTER))} of the units are dead after training"
-                f"{in_medians(results)}; against '{DEEP}', the {median_of(results, TEST)} is {change:+z.0f} points."
+                f"{in_medians(results)}; {median_of(results, TEST)} against '{DEEP}': {change:+z.0f} points."
             )
             yield from stuck(row, results[row])
 
