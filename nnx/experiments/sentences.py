@@ -84,7 +84,7 @@ def reached(rows: Sequence[Row], results: Results, quantity: Quantity) -> Iterat
 
 
 _SINGLED_OUT: dict[Verdict, str] = {
-    "exceeded": "Better than published in every run",
+    "better": "Better than published in every run",
     "not reached": "Not as good as published in any run",
     "outside": "Neither better nor worse than published, but beside it in every run",
 }
