@@ -42,7 +42,7 @@ class Quantity:
         digits: decimals shown, as many as were published.
         scale: what it is multiplied by to be shown.
         unit: what is written behind it, such as " %"; may be empty.
-        better: "high" or "low" where more or less is better, so that a published value can be exceeded; "" where
+        better: "high" or "low" where more or less is better, so that a published value can be bettered; "" where
             it can only be met.
         comparable: whether what was published of it can be judged here. Times of another machine cannot: they are
             shown beside those of this one, and nothing is said of them.

@@ -57,14 +57,19 @@ class Result:
         """Return the result that `to_json` described; without a seed in it, that of seed 0.
 
         Raises:
-            KeyError, TypeError, ValueError: it is not what `to_json` gives.
+            KeyError, TypeError, ValueError, AttributeError, ArithmeticError: it is not what `to_json` gives.
         """
-        arrays = {
-            name: np.asarray(held["values"], held["dtype"]).reshape(held["shape"])
-            for name, held in stored["arrays"].items()
-        }
+        arrays = {name: _array(held) for name, held in stored["arrays"].items()}
         curves = {name: Curve(**curve) for name, curve in stored["curves"].items()}
         return Result(dict(stored["figures"]), curves, arrays, stored.get("seed", 0))
+
+
+def _array(held: Mapping[str, Any]) -> NDArray[Any]:
+    dtype = np.dtype(held["dtype"])
+    if dtype.kind not in "biuf":
+        raise ValueError(f"an array of a result holds numbers, not {dtype}")
+    with np.errstate(over="raise"):
+        return np.asarray(held["values"], dtype).reshape(held["shape"])
 
 
 def thinned(steps: Sequence[float], values: Sequence[float], most: int = 250) -> Curve:

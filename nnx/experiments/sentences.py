@@ -31,7 +31,7 @@ def standing(lines: Sequence[Line]) -> Iterator[str]:
     if judged:
         within = sum(cell.verdict == "within" for _, cell in judged)
         yield f"Of {len(judged)} published values, of single runs, {within} lie within the range over the seeds."
-    yield from _singled_out(judged, "exceeded", "Better than published, whatever the seed")
+    yield from _singled_out(judged, "better", "Better than published, whatever the seed")
     yield from _singled_out(judged, "not reached", "Not as good as published, whatever the seed")
     yield from _singled_out(judged, "outside", "Beside the published value, neither better nor worse")
 
