@@ -5,7 +5,6 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from importlib import import_module
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -16,7 +15,7 @@ from nnx.cli.options import BackendName, Json, examples, find_backend
 from nnx.cli.output import make_folder, note, paragraph, print_json, print_table, say
 from nnx.cli.progress import show_progress
 from nnx.cli.usage import Command, count
-from nnx.errors import NnxError, OptionError
+from nnx.errors import OptionError
 from nnx.experiments import EXPERIMENTS, Experiment, find
 from nnx.experiments.execution.keeping import Kept
 from nnx.experiments.execution.locking import alone_in
@@ -35,6 +34,7 @@ from nnx.experiments.reporting.report import Report, compared, make
 from nnx.experiments.reporting.writing import HTML, write
 from nnx.experiments.summary import shown
 from nnx.interface import Backend
+from nnx.plots.drawing import need_matplotlib
 
 experiment = typer.Typer(no_args_is_help=True, help="Reproduce published experiments, with reports and pictures.")
 
@@ -154,15 +154,9 @@ def _check_here(found: Experiment) -> None:
 
     Raises:
         DatasetUnavailableError, FileFormatError: the data set cannot be had.
-        NnxError: matplotlib is not installed.
+        MissingLibraryError: matplotlib is not installed.
     """
-    try:
-        import_module("matplotlib.figure")
-    except ImportError as error:
-        raise NnxError(
-            "The pictures of the report need matplotlib, which is not installed: "
-            "python -m pip install 'nnx-framework[plot]', or '.[plot]' in a checkout."
-        ) from error
+    need_matplotlib()
     if found.dataset is not None:
         datasets.fetch(found.dataset)
 
