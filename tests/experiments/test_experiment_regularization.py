@@ -8,7 +8,6 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from nnx import Sequential
 from nnx.datasets import Dataset
 from nnx.experiments import pictures, training
 from nnx.experiments.cats import regularization as cats_regularization
@@ -17,6 +16,7 @@ from nnx.experiments.result import Result
 from nnx.experiments.summary import summarise
 from nnx.experiments.tracking import COST, GAP, TEST_COST, TrackedTraining
 from nnx.experiments.training import AFTER, BEFORE, SECONDS, TEST, TRAIN, Training
+from nnx.steps import Measurement
 
 OPTIONS = {"hidden": (5, 3), "batch_norm": True, "dropout": 0.3, "l2": 1.0, "epochs": 7, "batch_size": 5}
 
@@ -68,13 +68,13 @@ def test_both_costs_are_measured_every_so_often_and_after_the_last_epoch():
 
 @pytest.mark.usefixtures("photographs")
 def test_the_time_of_measuring_is_not_counted_as_training(monkeypatch):
-    evaluate = Sequential.evaluate
+    measure = Measurement.measure
 
-    def slow(model, x, y):
+    def slow(measurement):
         time.sleep(0.3)
-        return evaluate(model, x, y)
+        return measure(measurement)
 
-    monkeypatch.setattr(Sequential, "evaluate", slow)
+    monkeypatch.setattr(Measurement, "measure", slow)
     start = time.perf_counter()
     figures = TrackedTraining("cats", (4,), epochs=2, period=1).run(0, "numpy").figures
     assert figures[SECONDS] < time.perf_counter() - start - 6 * 0.3

@@ -2,26 +2,26 @@
 
 from __future__ import annotations
 
-import statistics
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from nnx.datasets import Dataset, info
 from nnx.errors import DivergenceError
 from nnx.experiments import sentences
-from nnx.experiments.choosing import measured
+from nnx.experiments.choosing import measured, median
 from nnx.experiments.experiment import Experiment, Picture, Quantity, Results, Row
 from nnx.experiments.hidden import blocked_share, hidden_zeros
-from nnx.experiments.mnist.common import MOST_EPOCHS, QUANTITIES, SETTINGS, SOURCE, VALIDATION, Digits, divided
+from nnx.experiments.mnist.common import MOST_EPOCHS, QUANTITIES, SETTINGS, SOURCE, VALIDATION, Digits
 from nnx.experiments.pictures import accuracies, curves
 from nnx.experiments.result import Result
-from nnx.experiments.training import TEST, TRAIN, confusions
+from nnx.experiments.training import TEST, TRAIN, evaluated
 from nnx.model import Sequential
 
 EPOCHS = 50
 DIVERGED, LOST_BEFORE, LOST_AFTER = "diverged", "images lost before", "images lost after"
 ACCURACIES = QUANTITIES[:3]
 TEST_ACCURACY = ACCURACIES[2]
+LOST = Quantity(LOST_AFTER, 1, 100, " %", "low")
 
 
 @dataclass(frozen=True)
@@ -38,26 +38,16 @@ class FromWeights(Digits):
     epochs: int = EPOCHS
 
     def measure(self, model: Sequential, data: Dataset) -> Result:
-        """See `Training.measure`."""
-        (x, _), _ = divided(data.train, self.validation_split, model.seed)
+        """See `Training.measure`; of training that diverged, what `fit` left is measured."""
+        parts = self.parts(data, model.seed)
+        x, _ = parts[TRAIN]
         before = blocked_share(hidden_zeros(model, x))
         try:
             result, diverged = super().measure(model, data), 0.0
         except DivergenceError:
-            result, diverged = self.left(model, data), 1.0
+            result, diverged = evaluated(model, parts, data), 1.0
         figures = {LOST_BEFORE: before, LOST_AFTER: blocked_share(hidden_zeros(model, x)), DIVERGED: diverged}
         return replace(result, figures={**result.figures, **figures})
-
-    def left(self, model: Sequential, data: Dataset) -> Result:
-        """Measure the model that `fit` left as it was before the step that diverged."""
-        (x, y), held_out = divided(data.train, self.validation_split, model.seed)
-        x_test, y_test = data.test
-        figures = {
-            TRAIN: model.evaluate(x, y)["accuracy"],
-            VALIDATION: model.evaluate(*held_out)["accuracy"],
-            TEST: model.evaluate(x_test, y_test)["accuracy"],
-        }
-        return Result(figures, arrays=confusions(y_test, model.predict_classes(x_test), len(data.classes)))
 
 
 def pictures(results: Results) -> Iterator[Picture]:
@@ -75,7 +65,7 @@ def notes(results: Results) -> Iterator[str]:
     yield from sentences.best(results, TEST_ACCURACY)
     yield from _stability(results)
     yield from sentences.one_answer(results, info("mnist").classes)
-    shares = [f"{statistics.median(measured(results, row, LOST_AFTER)):.1%} from {row}" for row in results]
+    shares = [f"{LOST.show(median(results, row, LOST_AFTER))} from {row}" for row in results]
     yield (
         "Images trained on that are lost at the end, all units of a hidden layer being zero for them, as medians: "
         f"{sentences.listed(shares)}."
@@ -128,7 +118,7 @@ EXPERIMENT = Experiment(
     quantities=(
         *ACCURACIES,
         Quantity(LOST_BEFORE, 1, 100, " %", "low"),
-        Quantity(LOST_AFTER, 1, 100, " %", "low"),
+        LOST,
         QUANTITIES[-1],
     ),
     source=SOURCE,
