@@ -197,9 +197,8 @@ def without_matplotlib(monkeypatch):
 def test_a_missing_matplotlib_is_told_before_any_work_and_how_to_get_it(run_nnx, offer, complaint, tmp_path):
     offer()
     result = run_nnx(*RUN)
-    assert "need matplotlib, which is not installed: python -m pip install 'nnx-framework[plot]'" in complaint(
-        result
-    )
+    told = "matplotlib is needed for pictures, and is not installed: python -m pip install 'nnx-framework[plot]'"
+    assert told in complaint(result)
     assert result.exit_code == 1
     assert not (tmp_path / "runs").exists()
     assert run_nnx("experiment", "list").exit_code == 0
