@@ -95,6 +95,11 @@ def standing(lines: Sequence[Line]) -> Iterator[str]:
     judged = [cell.verdict for line in lines for cell in line.cells if cell.verdict in ("within", *_SINGLED_OUT)]
     if judged:
         yield f"Published values within the range of the runs here: {judged.count('within')} of {len(judged)}."
+    yield from beside(lines)
+
+
+def beside(lines: Sequence[Line]) -> Iterator[str]:
+    """Name the rows of which a published value lies beside the range of the runs."""
     for verdict, beginning in _SINGLED_OUT.items():
         rows: dict[str, list[str]] = {}  # by the quantities that they have in common
         for line in lines:

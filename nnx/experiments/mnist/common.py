@@ -26,7 +26,8 @@ HIGHEST = "highest validation accuracy"
 _MONITORED = "val_accuracy"
 HIDDEN = (20, 7, 5)
 LEARNING_RATE, BATCH_SIZE, MOST_EPOCHS, SHARE = 0.009, 128, 200, 0.2
-SEEDS = 3
+SEEDS = 5
+"""Fewer than elsewhere: 200 epochs of 48000 images take 7 to 30 s, a whole experiment 6 minutes on two cores."""
 SOURCE = (
     "A report on a network written by hand for the digits of MNIST, as an exercise of a university course on deep "
     "learning: single runs."
@@ -37,7 +38,7 @@ QUANTITIES = (
     Quantity(VALIDATION, 1, 100, " %", "high"),
     Quantity(TEST, 1, 100, " %", "high"),
     Quantity(EPOCHS, 1),
-    Quantity(SECONDS, 1, unit=" s", better="low"),
+    Quantity(SECONDS, 1, unit=" s", better="low", comparable=False),
 )
 
 SETTINGS = {

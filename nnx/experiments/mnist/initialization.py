@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from nnx.datasets import Dataset, info
@@ -11,7 +11,7 @@ from nnx.experiments import sentences
 from nnx.experiments.choosing import measured, median
 from nnx.experiments.experiment import Experiment, Picture, Quantity, Results, Row
 from nnx.experiments.hidden import blocked_share, hidden_zeros
-from nnx.experiments.mnist.common import MOST_EPOCHS, QUANTITIES, SETTINGS, SOURCE, VALIDATION, Digits
+from nnx.experiments.mnist.common import MOST_EPOCHS, QUANTITIES, SEEDS, SETTINGS, SOURCE, VALIDATION, Digits
 from nnx.experiments.pictures import accuracies, curves
 from nnx.experiments.result import Result
 from nnx.experiments.training import TEST, TRAIN, evaluated
@@ -63,30 +63,39 @@ def pictures(results: Results) -> Iterator[Picture]:
 def notes(results: Results) -> Iterator[str]:
     """Say which weights are best and which most stable, and how many images are lost."""
     yield from sentences.best(results, TEST_ACCURACY)
-    yield from _stability(results)
+    if sentences.several(results):
+        yield from _stability(results)
     yield from sentences.one_answer(results, info("mnist").classes)
-    shares = [f"{LOST.show(median(results, row, LOST_AFTER))} from {row}" for row in results]
+    shares = [f"{LOST.show(median(results, row, LOST_AFTER))} from '{row}'" for row in results]
     yield (
-        "Images trained on that are lost at the end, all units of a hidden layer being zero for them, as medians: "
-        f"{sentences.listed(shares)}."
+        "Images trained on that are lost at the end, all units of a hidden layer being zero for them"
+        f"{sentences.in_medians(results)}: {sentences.listed(shares)}."
     )
-    diverged = [f"{sum(measured(results, row, DIVERGED)):.0f} of {len(results[row])} from {row}" for row in results]
+    diverged = [
+        f"{sum(measured(results, row, DIVERGED)):.0f} of {len(results[row])} from '{row}'" for row in results
+    ]
     yield f"Runs that diverged: {sentences.listed(diverged)}."
 
 
 def _stability(results: Results) -> Iterator[str]:
     """Compare the ranges over the seeds: a network that says one thing whatever it sees is stable, but no use."""
-    spreads = {row: _spread(measured(results, row, TEST)) for row in results}
-    shown = [f"{100 * spread:.1f} from {row}" for row, spread in spreads.items()]
-    yield f"Percentage points of {TEST} between the lowest and the highest seed: {sentences.listed(shown)}."
-    useless = {row for row, runs in results.items() if all(map(sentences.always_alike, runs))}
-    steadiest = min(spreads, key=spreads.__getitem__)
-    if steadiest in useless:
-        yield f"{steadiest} is the most stable, but only since all its runs say the same to every image."
-    learning = [row for row in spreads if row not in useless]
+    spreads = {row: _spread(measured(results, row, TEST)) for row, runs in results.items() if len(runs) > 1}
+    shown = [f"{sentences.points(spread, 1)} from '{row}'" for row, spread in spreads.items()]
+    yield f"The {TEST} of the highest run is above that of the lowest by {sentences.listed(shown)}."
+    useless = {row for row in spreads if all(map(sentences.always_alike, results[row]))}
+    learning = {row: spread for row, spread in spreads.items() if row not in useless}
+    if steady := [row for row in _steadiest(spreads) if row in useless]:
+        yield f"Most stable: {sentences.quoted(steady)}, but only since all runs say the same to every image."
     if learning:
-        among = " of those with a run that tells images apart" if useless else ""
-        yield f"The most stable{among} is {min(learning, key=spreads.__getitem__)}."
+        among = ", of those with a run that tells images apart" if useless else ""
+        yield f"Most stable{among}: {sentences.quoted(_steadiest(learning))}."
+
+
+def _steadiest(spreads: Mapping[str, float]) -> list[str]:
+    """Return the rows of the smallest range; several if they are alike as shown."""
+    shown = {row: sentences.points(spread, 1) for row, spread in spreads.items()}
+    least = shown[min(spreads, key=spreads.__getitem__)]
+    return [row for row, spread in shown.items() if spread == least]
 
 
 def _spread(values: Sequence[float]) -> float:
@@ -124,5 +133,5 @@ EXPERIMENT = Experiment(
     source=SOURCE,
     pictures=pictures,
     notes=notes,
-    seeds=5,
+    seeds=SEEDS,
 )
