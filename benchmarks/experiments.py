@@ -17,13 +17,16 @@ from typing import Any, TypeAlias
 from nnx.errors import FileFormatError, NnxError, StorageError
 from nnx.experiments import EXPERIMENTS
 from nnx.experiments.reporting.markdown import code, escape, paragraph, table
-from nnx.experiments.reporting.provenance import versions
+from nnx.experiments.reporting.provenance import devices, versions
 from nnx.experiments.reporting.report import FORMAT
 from nnx.experiments.reporting.writing import JSON
 from nnx.files import replacing
 
 Stored: TypeAlias = Mapping[str, Any]
 """A report as `nnx.experiments.reporting.report.Report.to_json` describes it."""
+
+_TEXTS = ("command", "backend", "jobs", "threads per job", "made", "processor")
+"""Of what made a report, what is text."""
 
 _HEAD = """# The published experiments
 
@@ -67,8 +70,8 @@ def gather(folders: Sequence[Path]) -> list[Stored]:
                 f"{str(found[key][0])!r} and {str(path)!r} are both of {key[0]} on {key[1]}; leave one of them out."
             )
         found[key] = path, stored
-    order = {name: place for place, name in enumerate(EXPERIMENTS)}
-    return [found[key][1] for key in sorted(found, key=lambda key: (order.get(key[0], len(order)), key))]
+    order = list(EXPERIMENTS)
+    return [found[key][1] for key in sorted(found, key=lambda key: (order.index(key[0]), key))]
 
 
 def _reports(folder: Path) -> list[Path]:
@@ -93,10 +96,30 @@ def read(path: Path) -> Stored:
     if not isinstance(stored, dict) or stored.get("format") != FORMAT:
         raise FileFormatError(f"{str(path)!r} holds no {FORMAT!r}; write it anew with `nnx experiment run`.")
     try:
+        _check(stored)
         markdown([stored])
     except (KeyError, TypeError, AttributeError) as error:
         raise FileFormatError(f"{str(path)!r} is a report with a part missing or broken: {error!r}.") from error
+    if stored["name"] not in EXPERIMENTS:
+        raise FileFormatError(f"{str(path)!r} is a report of {stored['name']!r}, an experiment that nnx has not.")
     return stored
+
+
+def _check(stored: Stored) -> None:
+    """Make sure that everything is of its kind: what is not written as it should be may still be writable.
+
+    Raises:
+        KeyError, TypeError: a part is missing, or of another kind.
+    """
+    made_by = stored["provenance"]
+    texts = [stored[name] for name in ("name", "title", "legend")] + [made_by[name] for name in _TEXTS]
+    lists = [stored[name] for name in ("quantities", "rows", "notes")]
+    texts += [*stored["quantities"], *stored["notes"], *(row["name"] for row in stored["rows"])]
+    wrong = [part for part in texts if not isinstance(part, str)] + [
+        part for part in lists if not isinstance(part, list)
+    ]
+    if wrong or not isinstance(made_by["seeds"], int):
+        raise TypeError(f"{wrong or made_by['seeds']} is of another kind")
 
 
 def markdown(reports: Sequence[Stored]) -> str:
@@ -104,7 +127,7 @@ def markdown(reports: Sequence[Stored]) -> str:
     parts, last = [_HEAD], ""
     for stored in reports:
         if stored["name"] != last:
-            parts += [f"## {stored['name']}", paragraph(stored["title"])]
+            parts += [f"## {escape(stored['name'])}", paragraph(stored["title"])]
             last = stored["name"]
         parts += _section(stored)
     return "\n\n".join(parts) + "\n"
@@ -127,11 +150,11 @@ def _row(row: Mapping[str, Any], quantities: Sequence[str]) -> list[str]:
 
 
 def _made(made_by: Mapping[str, Any]) -> str:
-    jobs, seeds = made_by["jobs"], made_by["seeds"]
+    seeds = made_by["seeds"]
     return (
-        f"{made_by['date']}; {seeds} seed{'s' * (seeds != 1)}, {jobs} job{'s' * (jobs != 1)} of "
-        f"{made_by['threads per job']} thread{'s' * (made_by['threads per job'] != 1)}; {made_by['processor']}, "
-        f"{made_by['cores']} cores; {made_by['device']}; {versions(made_by)}."
+        f"Made {made_by['made']}; {seeds} seed{'s' * (seeds != 1)}, {made_by['jobs']} at a time, threads for each: "
+        f"{made_by['threads per job']}; {made_by['processor']}, {made_by['cores']} cores; {devices(made_by)}; "
+        f"{versions(made_by)}."
     )
 
 

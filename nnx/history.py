@@ -73,7 +73,7 @@ class History(Mapping[str, list[float]]):
         Raises:
             DataError: there is no finite loss or accuracy.
             OptionError: the path cannot be written to.
-            NnxError: matplotlib is not installed.
+            MissingLibraryError: matplotlib is not installed.
 
         Examples:
             >>> figure = nnx.History({"loss": [0.7, 0.5], "accuracy": [0.6, 0.8]}).plot()

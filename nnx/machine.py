@@ -1,4 +1,4 @@
-"""Which processor, and which versions: what a figure means nothing without."""
+"""Which processor, how much memory, and which versions: what a figure means nothing without."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import platform
 from collections.abc import Iterable
 from importlib import metadata
 from pathlib import Path
+
+from nnx.interface import host_memory
 
 _DISTRIBUTIONS = {"cupy": ("cupy", "cupy-cuda12x", "cupy-cuda13x")}
 """What a library is called where it is installed from, if that is not its own name alone."""
@@ -26,6 +28,16 @@ def cores() -> int:
     import joblib
 
     return int(joblib.cpu_count())
+
+
+def free_memory() -> int:
+    """Return how many bytes of memory programs can have without others being swapped out; 0 if nothing tells."""
+    info = Path("/proc/meminfo")  # counts in what files are cached in, as `sysconf` does not
+    if info.exists():
+        for line in info.read_text(encoding="utf-8").splitlines():
+            if line.startswith("MemAvailable:"):
+                return int(line.split()[1]) * 1024
+    return host_memory().free
 
 
 def versions(libraries: Iterable[str]) -> dict[str, str]:

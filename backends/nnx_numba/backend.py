@@ -51,6 +51,7 @@ class NumbaBackend(
 
     name = "numba"
     xp = array_api_compat.numpy
+    on_host = True
 
     def asarray(self, values: NDArray[Any], dtype: str) -> Array:
         """See `Arrays.asarray`."""

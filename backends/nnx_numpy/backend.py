@@ -45,6 +45,7 @@ class NumpyBackend(
 
     name = "numpy"
     xp = array_api_numpy
+    on_host = True
 
     def asarray(self, values: NDArray[Any], dtype: str) -> Array:
         """See `Arrays.asarray`."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from importlib import import_module
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -16,15 +15,17 @@ from nnx.cli.options import BackendName, Json, examples, find_backend
 from nnx.cli.output import make_folder, note, paragraph, print_json, print_table, say
 from nnx.cli.progress import show_progress
 from nnx.cli.usage import Command, count
-from nnx.errors import NnxError, OptionError
+from nnx.errors import OptionError
 from nnx.experiments import EXPERIMENTS, Experiment, find
 from nnx.experiments.execution.keeping import Kept
+from nnx.experiments.execution.locking import alone_in
 from nnx.experiments.execution.running import (
     ExperimentError,
     Outcome,
     Plan,
     carry_out,
     default_jobs,
+    device_of,
     make_plan,
     rows_on,
 )
@@ -33,6 +34,7 @@ from nnx.experiments.reporting.report import Report, compared, make
 from nnx.experiments.reporting.writing import HTML, write
 from nnx.experiments.summary import shown
 from nnx.interface import Backend
+from nnx.plots.drawing import need_matplotlib
 
 experiment = typer.Typer(no_args_is_help=True, help="Reproduce published experiments, with reports and pictures.")
 
@@ -63,7 +65,7 @@ Jobs = Annotated[
         parser=count("--jobs", 1, _MOST),
         metavar="N",
         help="How many runs at a time, each in a process with its share of the cores; by default one for each "
-        "core, and one alone on a GPU.",
+        "core, as far as the memory goes, and one alone on a GPU.",
     ),
 ]
 
@@ -116,25 +118,26 @@ def run_experiment(
     """
     found, engine = find(name), find_backend(backend)
     rows, number = rows_on(found, backend), seeds or found.seeds
-    processes = min(_processes(found, engine, jobs), len(rows) * number)
+    processes = _processes(found, engine, jobs, len(rows) * number)
     folder = out or Path("runs") / found.name
     _check_here(found)
     make_folder("--out", folder)
     make_folder("--out", folder / RUNS)
-    plan = make_plan(found, rows, engine.name, number, Kept(folder / RUNS))
-    _tell(plan)
-    with show_progress(plan) as ended:
-        outcome = carry_out(plan, processes, ended)
-    fixed = backend or ("" if any(row.backend for row in rows) else engine.name)
-    command = _command(found.name, fixed, number, processes, out)
-    report = _report(found, outcome, plan, provenance(command, engine.name, number, processes))
-    _print(report, write(report, folder), json)
+    with alone_in(folder / RUNS):
+        plan = make_plan(found, rows, engine.name, number, Kept(folder / RUNS))
+        _tell(plan)
+        with show_progress(plan) as ended:
+            outcome = carry_out(plan, processes, ended)
+        fixed = backend or ("" if any(row.backend for row in rows) else engine.name)
+        command = _command(found.name, fixed, number, processes, out)
+        report = _report(found, outcome, plan, _made_by(command, plan, outcome, number))
+        _print(report, write(report, folder), json)
     if outcome.failures:
         raise ExperimentError(_failed(outcome, plan))
 
 
-def _processes(found: Experiment, engine: Backend, jobs: int | None) -> int:
-    """Return how many processes to run in.
+def _processes(found: Experiment, engine: Backend, jobs: int | None, runs: int) -> int:
+    """Return how many processes to run in: as asked for, or as suits the machine and the number of runs.
 
     Raises:
         OptionError: several were asked for, but the experiment measures time.
@@ -143,7 +146,7 @@ def _processes(found: Experiment, engine: Backend, jobs: int | None) -> int:
         raise OptionError(
             f"--jobs must be 1 for {found.name}, which measures time and cannot share the machine; got {jobs}."
         )
-    return jobs or default_jobs(found, engine)
+    return jobs or min(default_jobs(found, engine), runs)
 
 
 def _check_here(found: Experiment) -> None:
@@ -151,15 +154,9 @@ def _check_here(found: Experiment) -> None:
 
     Raises:
         DatasetUnavailableError, FileFormatError: the data set cannot be had.
-        NnxError: matplotlib is not installed.
+        MissingLibraryError: matplotlib is not installed.
     """
-    try:
-        import_module("matplotlib.figure")
-    except ImportError as error:
-        raise NnxError(
-            "The pictures of the report need matplotlib, which is not installed: "
-            "python -m pip install 'nnx-framework[plot]', or '.[plot]' in a checkout."
-        ) from error
+    need_matplotlib()
     if found.dataset is not None:
         datasets.fetch(found.dataset)
 
@@ -179,6 +176,11 @@ def _command(name: str, backend: str, seeds: int, jobs: int, out: Path | None) -
     return shlex.join(["nnx", "experiment", "run", name, *given])
 
 
+def _made_by(command: str, plan: Plan, outcome: Outcome, seeds: int) -> dict[str, Any]:
+    devices = {name: device_of(name) for name in plan.backends}
+    return provenance(command, devices, seeds, outcome.done)
+
+
 def _report(found: Experiment, outcome: Outcome, plan: Plan, made_by: Mapping[str, Any]) -> Report:
     report = make(found, outcome.results, made_by)
     if not outcome.failures:
@@ -190,7 +192,8 @@ def _failed(outcome: Outcome, plan: Plan) -> str:
     """Say which runs failed, and why."""
     failed, named = len(outcome.failures), outcome.failures[:_TOLD]
     more = f" ... and {failed - len(named)} more." if failed > len(named) else ""
-    return f"{failed} of {len(plan.runs)} runs failed and are left out. {' '.join(named)}{more}"
+    lost = f", and with them all of {', '.join(map(repr, outcome.lost))}" if outcome.lost else ""
+    return f"{failed} of {len(plan.runs)} runs failed and are left out{lost}. {' '.join(named)}{more}"
 
 
 def _print(report: Report, files: Mapping[str, Path], json: bool) -> None:

@@ -42,6 +42,7 @@ class Entry:
         files: its files.
         built_in: whether the files ship with nnx.
         kind: what it consists of.
+        inputs: the shape of all its images together, training and test; of images only.
     """
 
     name: str
@@ -53,6 +54,7 @@ class Entry:
     files: tuple[DataFile, ...]
     built_in: bool = False
     kind: Kind = "images"
+    inputs: tuple[int, ...] = ()
 
     @property
     def size(self) -> int:
@@ -117,6 +119,7 @@ _ALL = (
         classes=_DIGIT_NAMES,
         files=(_file("", "digits.h5", 59173, "1a01e6151ed6735365add4d9854dfffae5800356e7773774b34ac383533b6c42"),),
         built_in=True,
+        inputs=(1797, 8, 8, 1),
     ),
     Entry(
         name="cats",
@@ -141,6 +144,7 @@ _ALL = (
                 _CATS,
             ),
         ),
+        inputs=(259, 64, 64, 3),
     ),
     Entry(
         name="cats_vs_dogs",
@@ -157,6 +161,7 @@ _ALL = (
                 "9cca06d221ceff04496ad8ab59739ef269fd70f13cd78f5afa2cf9573d1e3675",
             ),
         ),
+        inputs=(1000, 64, 64, 3),
     ),
     Entry(
         name="mnist",
@@ -195,6 +200,7 @@ _ALL = (
                 *_MNIST,
             ),
         ),
+        inputs=(70_000, 28, 28, 1),
     ),
     Entry(
         name="fashion_mnist",
@@ -244,6 +250,7 @@ _ALL = (
                 *_FASHION,
             ),
         ),
+        inputs=(70_000, 28, 28),
     ),
     Entry(
         name="airline",

@@ -42,8 +42,10 @@ class Quantity:
         digits: decimals shown, as many as were published.
         scale: what it is multiplied by to be shown.
         unit: what is written behind it, such as " %"; may be empty.
-        better: "high" or "low" where more or less is better, so that a published value can be exceeded; "" where
+        better: "high" or "low" where more or less is better, so that a published value can be bettered; "" where
             it can only be met.
+        comparable: whether what was published of it can be judged here. Times of another machine cannot: they are
+            shown beside those of this one, and nothing is said of them.
     """
 
     name: str
@@ -51,6 +53,7 @@ class Quantity:
     scale: float = 1.0
     unit: str = ""
     better: str = ""
+    comparable: bool = True
 
     def rounded(self, value: float) -> float:
         """Return a value as it is shown: scaled, and rounded to the digits."""

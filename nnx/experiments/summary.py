@@ -10,9 +10,9 @@ from typing import Literal, TypeAlias
 
 from nnx.experiments.experiment import Experiment, Quantity, Results, Row
 
-Verdict: TypeAlias = Literal["within", "exceeded", "not reached", "outside", ""]
+Verdict: TypeAlias = Literal["within", "better", "not reached", "outside", ""]
 """How a published value stands to the range over the seeds: in it; every seed is better; no seed is as good; beside
-it, where there is no better or worse; or nothing was published."""
+it, where there is no better or worse; or nothing was published, or nothing that can be judged here."""
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,7 @@ def _cell(quantity: Quantity, values: tuple[float, ...], runs: int, published: f
 
 def judge(quantity: Quantity, low: float, high: float, published: float | None) -> Verdict:
     """Return how a published value stands to the range from low to high; no seed reaches it if these are NaN."""
-    if published is None:
+    if published is None or not quantity.comparable:
         return ""
     target = quantity.rounded(float(published))
     least, most = quantity.rounded(float(low)), quantity.rounded(float(high))
@@ -86,7 +86,7 @@ def judge(quantity: Quantity, low: float, high: float, published: float | None) 
     if not quantity.better:
         return "outside"
     better = least > target if quantity.better == "high" else most < target
-    return "exceeded" if better else "not reached"
+    return "better" if better else "not reached"
 
 
 def shown(cell: Cell) -> str:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
@@ -13,9 +14,11 @@ from numpy.typing import NDArray
 
 from nnx import datasets
 from nnx.datasets import Dataset
+from nnx.datasets.dataset import Split
 from nnx.experiments.experiment import Settings
 from nnx.experiments.networks import dense_layers
 from nnx.experiments.result import Curve, Result, thinned
+from nnx.experiments.watching import Watch, steps_done
 from nnx.history import History
 from nnx.model import Sequential
 from nnx.optimizers import SGD, Optimizer
@@ -65,29 +68,61 @@ class Training(Settings):
         return model.compile(loss_of(classes), self.optimizer, l2=self.l2)
 
     def measure(self, model: Sequential, data: Dataset) -> Result:
-        """Train the model and measure it on both parts."""
-        (x, y), (x_test, y_test) = data
-        before = model.evaluate(x, y)["loss"]
-        start = time.perf_counter()
-        history = model.fit(x, y, epochs=self.epochs, batch_size=self.batch_size, progress=False)
-        seconds = time.perf_counter() - start
-        train, test = model.evaluate(x, y), model.evaluate(x_test, y_test)
-        predictions = model.predict_classes(x_test)
-        figures = {
-            TRAIN: train["accuracy"],
-            TEST: test["accuracy"],
-            BEFORE: before,
-            AFTER: train["loss"],
-            SECONDS: seconds,
-        }
-        curves = {"cost": self.cost_curve(before, history, train["loss"])}
-        return Result(figures, curves, confusions(y_test, predictions, len(data.classes)))
+        """Train the model on one part of the data, and measure it on all of them.
 
-    def cost_curve(self, before: float, history: History, after: float) -> Curve:
+        The seconds are those of training, without any measuring.
+
+        Raises:
+            DivergenceError: training diverged; the model is as it was before the step that did.
+        """
+        parts = self.parts(data, model.seed)
+        before, watch = model.evaluate(*parts[TRAIN])["loss"], self.watch(parts)
+        start = time.perf_counter()
+        history = model.fit(
+            *parts[TRAIN], epochs=self.epochs, batch_size=self.batch_size, callbacks=[watch], progress=False
+        )
+        seconds = time.perf_counter() - start - watch.seconds
+        after, found = evaluated(model, parts, data), self.found(model, watch)
+        figures = {BEFORE: before, SECONDS: seconds, **after.figures, **found.figures}
+        cost = self.cost_curve(
+            before, history, after.figures[AFTER], steps_done(model) / self.steps_per_epoch(parts)
+        )
+        return Result(figures, {"cost": cost, **found.curves}, {**after.arrays, **found.arrays})
+
+    def parts(self, data: Dataset, seed: int) -> dict[str, Split]:
+        """Return what the model is measured on, by the name of its accuracy; it is trained on that of `TRAIN`."""
+        del seed
+        return {TRAIN: data.train, TEST: data.test}
+
+    def watch(self, parts: Mapping[str, Split]) -> Watch:
+        """Return what measures the model while it is trained: nothing, unless a subclass asks for it."""
+        del parts
+        return Watch({})
+
+    def found(self, model: Sequential, watch: Watch) -> Result:
+        """Return what a subclass measures besides: of the trained model, and of what was seen on the way."""
+        del model, watch
+        return Result({})
+
+    def steps_per_epoch(self, parts: Mapping[str, Split]) -> int:
+        """Return how often the weights change while all examples are gone through once."""
+        examples = len(parts[TRAIN][0])
+        return 1 if isinstance(self.batch_size, str) else math.ceil(examples / self.batch_size)
+
+    def cost_curve(self, before: float, history: History, after: float, epochs: float) -> Curve:
         """Return the cost after each epoch, from 0; in mini-batches, its mean over the epoch that ends there."""
         losses = history["loss"]
         values = [*losses, after] if self.batch_size == "full" else [before, *losses]
-        return thinned(range(len(values)), values)
+        return thinned([*range(len(losses)), epochs], values)
+
+
+def evaluated(model: Sequential, parts: Mapping[str, Split], data: Dataset) -> Result:
+    """Return the accuracies of a model on parts of the data, its cost after training, and what it took for what."""
+    measured = {name: model.evaluate(*part) for name, part in parts.items()}
+    accuracies = {name: logs["accuracy"] for name, logs in measured.items()}
+    x, y = data.test
+    taken = confusions(y, model.predict_classes(x), len(data.classes))
+    return Result({**accuracies, AFTER: measured[TRAIN]["loss"]}, arrays=taken)
 
 
 @lru_cache(maxsize=1)

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from nnx import plots, random, registry
+from nnx.experiments.choosing import median
 from nnx.experiments.experiment import Experiment, Picture, Quantity, Results, Row, Settings
 from nnx.experiments.result import Curve, Result
 from nnx.ops import Ops
@@ -148,10 +149,10 @@ def notes(results: Results) -> Iterator[str]:
     """Say how far the published ratio holds, what part of it arrays cause, and where vectors begin to pay."""
     ran = [name for name in ENGINES if name in results]
     for name in ran:
-        yield _ratio(name, _median(results, name, TIMES))
+        yield _ratio(name, median(results, name, TIMES))
     if LISTS in results:
-        faster = _median(results, LISTS, TIMES)
-        against = ", ".join(f"{_median(results, name, TIMES) / faster:.0f} on {name}" for name in ran)
+        faster = median(results, LISTS, TIMES)
+        against = ", ".join(f"{median(results, name, TIMES) / faster:.0f} on {name}" for name in ran)
         yield (
             f"Over lists of Python's own numbers, the loop is {faster:.1f} times as fast as over arrays, whose "
             "elements it must turn into objects one by one. Times as fast as that loop: "
@@ -175,10 +176,6 @@ def _break_even(name: str, results: Results) -> str:
     return (
         f"{name} is faster than the loop over lists from {lengths[first]:,.0f} numbers on, of the lengths measured."
     )
-
-
-def _median(results: Results, row: str, quantity: str) -> float:
-    return statistics.median(result.figures[quantity] for result in results[row])
 
 
 def _median_curve(results: Results, row: str) -> list[float]:

@@ -26,10 +26,13 @@ class Arrays:
     Attributes:
         name: the name users select the backend by.
         xp: the array namespace (array API standard) that `nnx.reference` computes in.
+        on_host: whether arrays are NumPy's, in the memory of the computer, so that processes side by side share
+            nothing but cores and memory; False, as on a device of its own, unless a backend says otherwise.
     """
 
     name: str
     xp: Any
+    on_host: bool = False
 
     def asarray(self, values: NDArray[Any], dtype: str) -> Array:
         """Copy a host array to the device, C-contiguous and converted to `dtype` ("float32", "int64", ...)."""

@@ -26,6 +26,7 @@ class GenericBackend(Backend):
             raise BackendError(f"namespace must follow the Python array API standard, got {shown!r}.") from error
         self.name = name or f"generic:{namespace.__name__.split('.')[0]}"
         self._array_type = type(probe)
+        self.on_host = isinstance(probe, np.ndarray)
         self._device = device
 
     def asarray(self, values: NDArray[Any], dtype: str) -> Array:

@@ -44,7 +44,7 @@ def accuracy_bars(
         DataError: nothing measured, or values that are not in [0, 1].
         UnknownNameError: a published value of what was not measured.
         OptionError: not mappings; the path cannot be written to.
-        NnxError: matplotlib is not installed.
+        MissingLibraryError: matplotlib is not installed.
 
     Examples:
         >>> measured = {"zeros": {"test accuracy": [0.34]}, "He": {"test accuracy": [0.7, 0.72, 0.74]}}
@@ -114,11 +114,22 @@ def _draw_group(
         y, values, index = middle + (place - (len(present) - 1) / 2) * _BAR, found[name], names.index(name)
         axes.barh(y, np.median(values), height=0.85 * _BAR, **_look(index))
         if values.size > 1:
-            axes.plot([values.min(), values.max()], [y, y], clip_on=False, **_WHISKER)
+            _draw_whisker(axes, y, float(values.min()), float(values.max()))
         axes.text(1.04, y, f"{100 * np.median(values):.1f} %", transform=axes.get_yaxis_transform(), va="center")
         if name in marks:
             axes.plot([marks[name]], [y], **_MARK)
 
+
+def _draw_whisker(axes: Axes, y: float, low: float, high: float) -> None:
+    """Draw a range, in front of white, since it would not show on a black bar."""
+    white: dict[str, Any] = {"color": "white", "linewidth": 4.0, "clip_on": False}
+    axes.hlines(y, low, high, **white)
+    axes.vlines([low, high], y - _CAP / 2, y + _CAP / 2, **white)
+    axes.plot([low, high], [y, y], clip_on=False, **_WHISKER)
+
+
+_CAP = 0.13
+"""Inches: the height of the white behind the ends of a whisker."""
 
 _WHISKER: dict[str, Any] = {"color": DARK, "marker": "|", "markersize": 7, "linewidth": 1.4}
 _MARK: dict[str, Any] = {

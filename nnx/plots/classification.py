@@ -49,7 +49,7 @@ def confusion_matrix(
         ShapeError: counts are not square, or not one row per class.
         DataError: counts are not whole numbers of at least 0.
         OptionError: classes are not names; the path cannot be written to.
-        NnxError: matplotlib is not installed.
+        MissingLibraryError: matplotlib is not installed.
 
     Examples:
         >>> figure = nnx.plots.confusion_matrix([[16, 1], [6, 27]], ["no cat", "cat"])
@@ -99,7 +99,7 @@ def misclassified(
         ShapeError: images of another shape, or not as many labels or predictions as images.
         DataError: images outside of [0, 1], or labels that are no classes.
         OptionError: most is not a whole number of at least 1; the path cannot be written to.
-        NnxError: matplotlib is not installed.
+        MissingLibraryError: matplotlib is not installed.
 
     Examples:
         >>> images = [[[[0.0], [0.5]], [[1.0], [0.5]]]] * 3

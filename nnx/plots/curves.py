@@ -14,11 +14,14 @@ from nnx.errors import DataError, ShapeError, UnknownNameError
 from nnx.history import History
 from nnx.plots.drawing import legend_below, page
 from nnx.plots.given import filled, host_array
-from nnx.plots.lines import band_handle, draw_band, draw_marks, finish, handle, mark_handle, spans_much
+from nnx.plots.lines import band_handle, draw_band, draw_marks, finish, handle, line_handle, mark_handle, spans_much
 from nnx.plots.runs import Band, band_of, extent_of, finite_part, read_runs
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+MOST_BANDS = 3
+"""Of more labels with several runs, `learning_curves` draws no bands: they would cover one another."""
 
 
 def history(history: History | Mapping[str, Any], path: str | Path | None = None, *, title: str = "") -> Figure:
@@ -38,7 +41,7 @@ def history(history: History | Mapping[str, Any], path: str | Path | None = None
     Raises:
         DataError: there is no measurement in it that is finite.
         OptionError: the path cannot be written to.
-        NnxError: matplotlib is not installed.
+        MissingLibraryError: matplotlib is not installed.
 
     Examples:
         >>> figure = nnx.plots.history({"loss": [0.7, 0.5, 0.4], "val_loss": [0.8, 0.6, 0.5]})
@@ -90,6 +93,8 @@ def learning_curves(
 ) -> Figure:
     """Draw one line per label, the median over its runs, in a band from the lowest to the highest.
 
+    Where more than three labels have several runs, bands would cover one another and are left out.
+
     Runs may be of different lengths, and measured at different steps: between its own measurements, a run is taken
     to be a straight line, and before its first and after its last it does not count. Values that are not finite are
     left out.
@@ -111,7 +116,7 @@ def learning_curves(
         ShapeError: steps and values of different lengths.
         UnknownNameError: a published value of a label that has no curve, or a History without the quantity.
         OptionError: curves are no mapping to lists; the path cannot be written to.
-        NnxError: matplotlib is not installed.
+        MissingLibraryError: matplotlib is not installed.
 
     Examples:
         >>> runs = [([0, 10, 20], [0.7, 0.4, 0.2]), ([0, 10], [0.7, 0.6])]
@@ -122,16 +127,23 @@ def learning_curves(
     filled(curves, "curves", "labels to runs")
     bands = {label: band_of(read_runs(runs, f"curves[{label!r}]", quantity)) for label, runs in curves.items()}
     marks = _check_published(published, bands)
-    values = [*extent_of(bands.values()), *marks.values()]
+    drawn = bands if has_bands(curves) else {label: band.line() for label, band in bands.items()}
+    values = [*extent_of(drawn.values()), *marks.values()]
     logarithm = _check_logarithmic(logarithmic, values, quantity)
     with page(7.2, 4.0, path, title) as figure:
         axes = figure.add_subplot()
-        for index, band in enumerate(bands.values()):
+        for index, band in enumerate(drawn.values()):
             draw_band(axes, band, index)
         finish(axes, quantity, across, values, logarithm)
         draw_marks(axes, [(list(bands).index(label), value) for label, value in marks.items()])
-        legend_below(figure, _entries(bands, bool(marks)))
+        legend_below(figure, _entries(bands, has_bands(curves), bool(marks)))
     return figure
+
+
+def has_bands(curves: Mapping[str, Sequence[Any] | History]) -> bool:
+    """Return whether `learning_curves` draws ranges of these as bands."""
+    several = sum(len(runs) > 1 for runs in curves.values() if not isinstance(runs, Mapping))
+    return 0 < several <= MOST_BANDS
 
 
 def _check_published(published: Any, bands: Mapping[str, Band]) -> dict[str, float]:
@@ -154,11 +166,13 @@ def _check_logarithmic(wanted: object, values: Sequence[float], quantity: str) -
     return logarithmic
 
 
-def _entries(bands: Mapping[str, Band], published: bool) -> list[tuple[Any, str]]:
+def _entries(bands: Mapping[str, Band], banded: bool, published: bool) -> list[tuple[Any, str]]:
     """Return what the legend is to say."""
     entries = [(handle(index), str(label)) for index, label in enumerate(bands)]
-    if any(band.runs > 1 for band in bands.values()):
+    if banded:
         entries.append((band_handle(), "line: median, band: lowest to highest"))
+    elif any(band.runs > 1 for band in bands.values()):
+        entries.append((line_handle(), "median"))
     if published:
         entries.append((mark_handle(), "hollow, at the right: published value"))
     return entries

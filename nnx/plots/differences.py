@@ -32,7 +32,7 @@ def difference(found: Difference, path: str | Path | None = None, *, title: str 
     Raises:
         DataError: nothing was compared.
         OptionError: the path cannot be written to.
-        NnxError: matplotlib is not installed.
+        MissingLibraryError: matplotlib is not installed.
 
     Examples:
         >>> model = nnx.Sequential([nnx.Dense(3, "tanh"), nnx.Dense(1)]).compile("mean_squared_error")

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nnx.errors import NnxError, OptionError
+from nnx.errors import MissingLibraryError, OptionError
 from nnx.files import replacing
 from nnx.learning_curve import PALETTE
 
@@ -87,7 +87,7 @@ def page(width: float, height: float, path: object, title: object) -> Iterator[F
         title: the heading; may be empty.
 
     Raises:
-        NnxError: matplotlib is not installed.
+        MissingLibraryError: matplotlib is not installed.
         OptionError: the path cannot be written to.
     """
     target = None if path is None else _check_path(path)
@@ -117,13 +117,11 @@ def _style() -> Iterator[None]:
 
 
 def need_matplotlib() -> None:
-    """Raise NnxError if nothing can be drawn."""
+    """Raise MissingLibraryError if nothing can be drawn."""
     try:
-        import matplotlib  # noqa: F401
+        import matplotlib.figure  # noqa: F401
     except ImportError as error:
-        raise NnxError(
-            "Pictures need matplotlib, which is not installed: python -m pip install 'nnx-framework[plot]'"
-        ) from error
+        raise MissingLibraryError("matplotlib", "pictures", "plot") from error
 
 
 def _check_path(path: object) -> Path:
@@ -148,7 +146,7 @@ def _write(figure: Figure, target: Path) -> None:
 
 
 def text_width(text: str, size: float = TEXT, weight: str = "normal") -> float:
-    """Return how wide one line of text is, in inches; raises NnxError if matplotlib is not installed."""
+    """Return how wide one line of text is, in inches; raises MissingLibraryError if matplotlib is not installed."""
     need_matplotlib()
     from matplotlib.font_manager import FontProperties
     from matplotlib.textpath import text_to_path

@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 LOGARITHMIC_FROM = 20.0
 """Largest over smallest value from which the vertical axis is logarithmic."""
 
-SHADE = 0.2
+SHADE, EDGE_SHADE, EDGE = 0.15, 0.7, 0.7
+"""How opaque bands and their edges are, and how wide the edges, in points: they tell apart what lies on another."""
+
 FEW_POINTS = 12
 """So many points or fewer are all marked."""
 
@@ -42,10 +44,17 @@ def handle(index: int) -> Any:
 
 
 def band_handle() -> Any:
-    """Return what stands for all bands in the legend."""
+    """Return what stands for all bands in the legend; like that of no series."""
     from matplotlib.patches import Patch
 
-    return Patch(facecolor=DARK, alpha=SHADE, edgecolor="none")
+    return Patch(facecolor="white", edgecolor=DARK, linewidth=EDGE)
+
+
+def line_handle() -> Any:
+    """Return what stands for all lines in the legend; like that of no series."""
+    from matplotlib.lines import Line2D
+
+    return Line2D([], [], color=DARK, linewidth=EDGE)
 
 
 def mark_handle() -> Any:
@@ -75,13 +84,16 @@ _HOLLOW: dict[str, Any] = {
 
 def draw_band(axes: Axes, band: Band, index: int) -> None:
     """Draw the median as a line, and the range around it, if there is more than one run."""
+    from matplotlib.colors import to_rgba
+
     first = MARK_EVERY * (index % len(MARKERS)) / len(MARKERS)  # so that marks of curves on one another are apart
     marked = None if band.steps.size <= FEW_POINTS else (first, MARK_EVERY)
     axes.plot(band.steps, band.middle, markevery=marked, **_look(index))
     if band.runs > 1 and band.steps.size > 1:
-        axes.fill_between(band.steps, band.low, band.high, color=colour(index), alpha=SHADE, linewidth=0)
+        shade, edge = (to_rgba(colour(index), alpha) for alpha in (SHADE, EDGE_SHADE))
+        axes.fill_between(band.steps, band.low, band.high, facecolor=shade, edgecolor=edge, linewidth=EDGE)
     elif band.runs > 1:
-        axes.vlines(band.steps, band.low, band.high, color=colour(index), alpha=SHADE, linewidth=6)
+        axes.vlines(band.steps, band.low, band.high, color=colour(index), alpha=2 * SHADE, linewidth=6)
 
 
 def draw_marks(axes: Axes, marks: Sequence[tuple[int, float]]) -> None:

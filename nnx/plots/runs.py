@@ -28,6 +28,10 @@ class Band:
     high: Host
     runs: int
 
+    def line(self) -> Band:
+        """Return the median alone, without a range."""
+        return Band(self.steps, self.middle, self.middle, self.middle, 1)
+
 
 def read_runs(runs: Any, argument: str, quantity: str) -> list[tuple[Host, Host]]:
     """Return the finite (steps, values) of each run, (S,) float64 both; a History alone is one run.

@@ -43,7 +43,7 @@ def weight_histograms(
     Raises:
         DataError: nothing given, or weights that are not finite.
         OptionError: not mappings; the path cannot be written to.
-        NnxError: matplotlib is not installed.
+        MissingLibraryError: matplotlib is not installed.
 
     Examples:
         >>> figure = nnx.plots.weight_histograms({"before": {"1": [[0.1, -0.2], [0.0, 0.3]]}})
@@ -86,7 +86,7 @@ def weight_differences(
         ShapeError: weights that are not (I, O), or not of one shape.
         DataError: nothing given, weights that are not finite, or a layer that the other does not have.
         OptionError: not mappings; the path cannot be written to.
-        NnxError: matplotlib is not installed.
+        MissingLibraryError: matplotlib is not installed.
 
     Examples:
         >>> figure = nnx.plots.weight_differences({"1": [[0.0, 1.0]]}, {"1": [[0.5, 0.5]]})

@@ -51,19 +51,29 @@ def test_images_are_lost_to_units_that_are_zero_and_only_to_all_of_a_hidden_laye
 def test_a_network_that_says_one_thing_is_not_praised_for_being_steady() -> None:
     measured = {UNIFORM: [run(0.1, 1)] * 2, NORMAL: [run(0.1, 3), run(0.3, 3)], HE: [run(0.92, 10), run(0.93, 10)]}
     said = list(notes(measured))
-    assert f"{UNIFORM} is the most stable, but only since all its runs say the same to every image." in said
-    assert f"The most stable of those with a run that tells images apart is {HE}." in said
+    assert f"Most stable: '{UNIFORM}', but only since all runs say the same to every image." in said
+    assert f"Most stable, of those with a run that tells images apart: '{HE}'." in said
 
 
 def test_stability_is_the_range_of_the_test_accuracy() -> None:
     measured = {NORMAL: [run(0.50, 10), run(0.51, 10)], HE: [run(0.90, 10), run(0.95, 10)]}
-    assert f"The most stable is {NORMAL}." in list(notes(measured))
+    assert f"Most stable: '{NORMAL}'." in list(notes(measured))
+    alike = {NORMAL: [run(0.50, 10), run(0.51, 10)], HE: [run(0.90, 10), run(0.91, 10)]}
+    assert f"Most stable: '{NORMAL}' and '{HE}'." in list(notes(alike))
+
+
+def test_of_single_runs_nothing_is_said_of_stability_nor_of_medians() -> None:
+    said = " ".join(notes({NORMAL: [run(0.5, 10)], HE: [run(0.9, 10)]}))
+    assert "stable" not in said
+    assert "median" not in said
+    one = " ".join(notes({NORMAL: [run(0.5, 10)], HE: [run(0.9, 10), run(0.8, 10)]}))
+    assert f"Most stable: '{HE}'." in one
 
 
 def test_runs_that_diverged_are_counted_and_left_out_of_the_curves_alone() -> None:
     pytest.importorskip("matplotlib", reason="matplotlib is not installed: pictures cannot be drawn")
     measured = {UNIFORM: [run(0.1, 1, diverged=1.0)], HE: [run(0.8, 10, diverged=1.0), run(0.9, 10)]}
-    assert f"Runs that diverged: 1 of 1 from {UNIFORM} and 1 of 2 from {HE}." in list(notes(measured))
+    assert f"Runs that diverged: 1 of 1 from '{UNIFORM}' and 1 of 2 from '{HE}'." in list(notes(measured))
     *_, bars = pictures = list(mnist_initialization.pictures(measured))
     assert [label.get_text() for label in bars.figure.axes[0].get_yticklabels()] == [UNIFORM, HE]
     assert len(pictures) == 3

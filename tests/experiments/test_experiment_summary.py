@@ -26,13 +26,14 @@ def cell_of(quantity: Quantity, *values: float, published: float | None = None) 
     [
         (ACCURACY, 0.62, 0.72, 0.72, "within"),
         (ACCURACY, 0.62, 0.72, 0.62, "within"),
-        (ACCURACY, 0.74, 0.80, 0.72, "exceeded"),
+        (ACCURACY, 0.74, 0.80, 0.72, "better"),
         (ACCURACY, 0.62, 0.70, 0.72, "not reached"),
-        (COST, 0.04, 0.05, 0.06, "exceeded"),
+        (COST, 0.04, 0.05, 0.06, "better"),
         (COST, 0.07, 0.08, 0.06, "not reached"),
         (FREE, 0.2, 0.3, 0.1, "outside"),
         (FREE, 0.2, 0.3, 0.4, "outside"),
         (COST, 0.04, 0.05, None, ""),
+        (Quantity("seconds", 1, better="low", comparable=False), 2.0, 3.0, 45.0, ""),
     ],
 )
 def test_a_published_value_is_judged_by_the_direction_that_is_better(quantity, low, high, published, verdict):
@@ -97,5 +98,5 @@ def test_a_value_of_numpy_is_rounded_as_it_is_written():
     # in binary a little below 2.675: written 2.67; NumPy's own rounding, which multiplies first, makes it 2.68
     value = np.float64(2.675)
     assert COST.show(value) == "2.67"
-    assert judge(COST, value, value, 2.68) == "exceeded"
+    assert judge(COST, value, value, 2.68) == "better"
     assert cell_of(COST, value, published=2.67).verdict == "within"

@@ -36,18 +36,19 @@ MEASURED: Mapping[str, Sequence[Mapping[str, float]]] = {
 
 PROVENANCE: dict[str, Any] = {
     "command": COMMAND,
+    "shortened": False,
     "backend": "numpy",
-    "device": "CPU",
+    "devices": {"numpy": "CPU"},
     "seeds": 3,
-    "jobs": 2,
-    "threads per job": 1,
+    "jobs": "2",
+    "threads per job": "1 to 2",
+    "made": "2026-01-02 03:04 to 05:06 UTC",
     "processor": "Test <CPU>",
     "cores": 2,
     "memory": 16 * 2**30,
     "system": "Linux, x86_64",
     "python": "3.11.7",
     "versions": {"nnx": "0.1.0", "numpy": "2.4.6"},
-    "date": "2026-01-02 03:04 UTC",
 }
 
 

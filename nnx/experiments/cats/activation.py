@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from nnx.experiments.cats import report as cats_report
 from nnx.experiments.cats.common import QUANTITIES, SETTINGS, SOURCE, published, training
+from nnx.experiments.cats.speed import halving
 from nnx.experiments.experiment import Experiment, Picture, Results, Row
 
 ROWS = (
@@ -22,7 +23,7 @@ def pictures(results: Results) -> Iterator[Picture]:
 
 def notes(results: Results) -> Iterator[str]:
     """See `Experiment.notes`."""
-    return cats_report.notes(EXPERIMENT, results)
+    return cats_report.notes(EXPERIMENT, results, halving)
 
 
 EXPERIMENT = Experiment(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from itertools import product
 from typing import Any
 
@@ -12,8 +12,9 @@ from nnx.experiments.cats.dead_units import BLOCKED, DEAD_AFTER, DEAD_BEFORE, DE
 from nnx.experiments.choosing import measured, median
 from nnx.experiments.experiment import Experiment, Picture, Quantity, Results, Row
 from nnx.experiments.pictures import accuracies, cost_curves, curves
-from nnx.experiments.sentences import always_alike, percent
-from nnx.experiments.training import AFTER, TEST
+from nnx.experiments.result import Result
+from nnx.experiments.sentences import always_alike, in_medians, median_of, percent, points
+from nnx.experiments.training import AFTER, BEFORE, TEST
 
 DEEP, DEEP_TANH, DEEP_LEAKY = "deep (4-4-4)", "deep with tanh", "deep with leaky ReLU"
 
@@ -57,56 +58,66 @@ def pictures(results: Results) -> Iterator[Picture]:
 
 def notes(results: Results) -> Iterator[str]:
     """See `Experiment.notes`."""
-    yield from cats_report.notes(EXPERIMENT, results)
-    if DEEP in results:
-        yield from deaths(results)
-        yield from remedies(results)
+    return cats_report.notes(EXPERIMENT, results, *((deaths, remedies, gain) if DEEP in results else ()))
 
 
 def deaths(results: Results) -> Iterator[str]:
     """Say how many units of the deep network died, and in which runs that silenced it."""
     before, after, blocked = (percent(median(results, DEEP, name)) for name in (DEAD_BEFORE, DEAD_AFTER, BLOCKED))
     yield (
-        f"Dying ReLU: {before} of the hidden units of {DEEP} are zero for every training photograph before "
-        f"training, {after} after it (medians). A photograph for which a whole layer is zero is blocked: nothing "
-        f"of it reaches the output. After training, {blocked} are (median); that need not be wrong as long as all "
-        "of these are of one class."
+        f"Dying ReLU: {before} of the hidden units of '{DEEP}' are zero for every training photograph before "
+        f"training, {after} after it. A photograph for which a whole layer is zero is blocked: nothing of it "
+        f"reaches the output. After training, {blocked} are{in_medians(results)}."
     )
     silenced = [run for run in results[DEEP] if always_alike(run)]
     if silenced:
         lost = sum(run.figures[DEAD_LAYERS] > 0 for run in silenced)
-        least = percent(min(run.figures[BLOCKED] for run in silenced))
+        blocked = _between([run.figures[BLOCKED] for run in silenced], percent)
         yield (
-            f"Of {len(results[DEEP])} runs of {DEEP}, {len(silenced)} say the same of every test photograph. Of "
-            f"these, {lost} ended with all units of a layer dead; in each, {least} or more of the training "
-            "photographs are blocked."
+            f"Of the runs of '{DEEP}' that say the same of every test photograph, {lost} of {len(silenced)} ended "
+            f"with all units of a layer dead; {blocked} of the training photographs are blocked in them."
         )
 
 
 def remedies(results: Results) -> Iterator[str]:
     """Say what other activations change about the deep network."""
-    for remedy in (DEEP_TANH, DEEP_LEAKY):
-        if remedy in results:
-            points = round(100 * (median(results, remedy, TEST) - median(results, DEEP, TEST)))
-            silenced = [run for run in results[remedy] if always_alike(run)]
+    for row in (DEEP_TANH, DEEP_LEAKY):
+        if row in results:
+            change = 100 * (median(results, row, TEST) - median(results, DEEP, TEST))
             yield (
-                f"{remedy}: {percent(median(results, remedy, DEAD_AFTER))} of the units are dead after training "
-                f"(median), {len(silenced)} of {len(results[remedy])} runs say the same of every test photograph, "
-                f"and the median test accuracy differs by {points:+d} points from that of {DEEP}."
+                f"With '{row}', {percent(median(results, row, DEAD_AFTER))} of the units are dead after training"
+                f"{in_medians(results)}; {median_of(results, TEST)} against '{DEEP}': {change:+z.0f} points."
             )
-            if silenced:
-                costs = [run.figures[AFTER] for run in silenced]
-                yield (
-                    f"The cost of those that say the same ends at {min(costs):.2f} to {max(costs):.2f}: none of "
-                    "their units has a slope of zero, but in so many steps, a small one did not lead back."
-                )
+            yield from stuck(row, results[row])
+
+
+def stuck(row: str, runs: Sequence[Result]) -> Iterator[str]:
+    """Say what became of the cost in those runs of a row that say the same of everything, if there are any."""
+    silenced = [run for run in runs if always_alike(run)]
+    if silenced:
+        before, after = (
+            _between([run.figures[name] for run in silenced], "{:.2f}".format) for name in (BEFORE, AFTER)
+        )
+        yield (
+            f"Of the runs of '{row}' that say the same of every test photograph, {len(silenced)} of {len(runs)}, "
+            f"the cost is {before} before training and {after} after it."
+        )
+
+
+def gain(results: Results) -> Iterator[str]:
+    """Say how often tanh in place of ReLU gains as much as was published."""
     if DEEP_TANH in results:
         pairs = list(product(measured(results, DEEP_TANH, TEST), measured(results, DEEP, TEST)))
         share = sum(tanh - relu > PUBLISHED_GAIN for tanh, relu in pairs) / len(pairs)
         yield (
-            f"Of tanh in place of ReLU, a gain of over {percent(PUBLISHED_GAIN)} was published. Of all pairs of a "
-            f"run of each, {percent(share)} differ by more than that."
+            f"Of tanh in place of ReLU, a gain of over {points(PUBLISHED_GAIN)} was published; it is more than "
+            f"that in {percent(share)} of all pairs of a run of each."
         )
+
+
+def _between(values: Sequence[float], show: Callable[[float], str]) -> str:
+    """Write from which to which values go."""
+    return " to ".join(dict.fromkeys((show(min(values)), show(max(values)))))
 
 
 EXPERIMENT = Experiment(

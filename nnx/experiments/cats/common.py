@@ -20,7 +20,7 @@ QUANTITIES = (
     Quantity(TEST, 0, 100, " %", "high"),
     Quantity(BEFORE),
     Quantity(AFTER, better="low"),
-    Quantity(SECONDS, 1, unit=" s", better="low"),
+    Quantity(SECONDS, 1, unit=" s", better="low", comparable=False),
 )
 
 SETTINGS = {

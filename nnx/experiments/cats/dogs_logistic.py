@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -14,7 +14,7 @@ from nnx.datasets import Dataset, info
 from nnx.experiments import sentences
 from nnx.experiments.choosing import Run, measured, median, typical
 from nnx.experiments.experiment import Experiment, Picture, Quantity, Results, Row
-from nnx.experiments.pictures import accuracies, confusions
+from nnx.experiments.pictures import accuracies, confusions, lines_said, mistakes_among
 from nnx.experiments.result import Curve, Result
 from nnx.experiments.summary import summarise
 from nnx.experiments.tracking import COST, TEST_COST, TrackedTraining
@@ -88,7 +88,7 @@ QUANTITIES = (
     Quantity(TEST, 1, 100, " %", "high"),
     Quantity(COST_AT, 3, better="low"),
     Quantity(TEST_COST, 3, better="low"),
-    Quantity(SECONDS, 1, unit=" s", better="low"),
+    Quantity(SECONDS, 1, unit=" s", better="low", comparable=False),
 )
 TEST_ACCURACY = QUANTITIES[1]
 
@@ -98,8 +98,8 @@ def pictures(results: Results) -> Iterator[Picture]:
     run = typical(NAME, results)
     yield costs(results)
     yield accuracies(ROWS, results)
-    yield confusions(run, DATASET)
-    yield mistakes(run)
+    yield confusions(run, DATASET, TEST_ACCURACY)
+    yield mistakes_among(run, split(load(DATASET), run.seed), TEST_ACCURACY)
     yield weights(run)
 
 
@@ -114,24 +114,11 @@ def costs(results: Results) -> Picture:
         lines, quantity="cost", across="iteration", published=published, logarithmic=False
     )
     caption = (
-        f"The cost over the iterations, on both parts. Lines are medians over {len(results[NAME])} splits, bands "
-        f"reach from the lowest to the highest. The mark is the published cost after {PUBLISHED_AT} iterations. At "
-        f"{math.log(2):.3f}, the logarithm of 2, begin all that call everything as likely a cat as a dog."
+        f"The cost over the iterations, on both parts. {lines_said(lines, 'splits')} The mark is the published "
+        f"cost after {PUBLISHED_AT} iterations. At {math.log(2):.3f}, the logarithm of 2, begin all that call "
+        "everything as likely a cat as a dog."
     )
     return Picture("cost-curves", "Cost while training", caption, figure)
-
-
-def mistakes(run: Run) -> Picture:
-    """Draw test pictures that one run told wrong."""
-    data = split(load(DATASET), run.seed)
-    images, labels = data.test
-    predictions = run.result.arrays["predictions"]
-    figure = plots.misclassified(images, labels, predictions, data.classes)
-    caption = (
-        f"Of {len(labels)} test pictures, split {run.seed} told {int((labels != predictions).sum())} wrong; under "
-        "each stand its class and what was said."
-    )
-    return Picture("mistakes", "Test pictures that were told wrong", caption, figure)
 
 
 def weights(run: Run) -> Picture:
@@ -155,26 +142,28 @@ def weights(run: Run) -> Picture:
 
 
 def notes(results: Results) -> Iterator[str]:
-    """Say how near the published values are, how much better than guessing it is, and when it was best."""
-    runs = results[NAME]
+    """Say how much better than guessing it is, when it was best, and how near the published values are."""
+    yield guessing(results)
+    yield turning(results)
+    yield own_split(results[NAME])
     yield from sentences.standing(summarise(EXPERIMENT, results))
     yield (
         "The published run had another 1000 pictures of the same collection: its values may lie near the range "
         "here and need not lie in it."
     )
-    yield own_split(runs[0], [run.figures[TEST] for run in runs[1:]])
-    yield guessing(results)
-    yield turning(results)
     yield from sentences.few_examples(results, TEST_ACCURACY)
 
 
-def own_split(first: Result, drawn: list[float]) -> str:
+def own_split(runs: Sequence[Result]) -> str:
     """Say what the split of the file gives beside drawn ones."""
     show = TEST_ACCURACY.show
-    sentence = f"Split as the file has it (seed 0), the test accuracy is {show(first.figures[TEST])}"
-    if not drawn:
-        return f"{sentence}; with more seeds, other splits are drawn."
-    return f"{sentence}; over {len(drawn)} drawn splits, it goes from {show(min(drawn))} to {show(max(drawn))}."
+    own = [run.figures[TEST] for run in runs if run.seed == 0]
+    drawn = [run.figures[TEST] for run in runs if run.seed != 0]
+    told = [f"{show(accuracy)} on that of the file (seed 0)" for accuracy in own]
+    if drawn:
+        reach = " to ".join(dict.fromkeys((show(min(drawn)), show(max(drawn)))))
+        told.append(f"{reach} on drawn ones ({len(drawn)} run{'s' * (len(drawn) > 1)})")
+    return f"Test accuracy by split: {sentences.listed(told)}."
 
 
 def guessing(results: Results) -> str:
@@ -186,10 +175,10 @@ def guessing(results: Results) -> str:
     luck = 0.5 + 2 * math.sqrt(0.25 / count)
     above = sum(accuracy > luck for accuracy in found)
     return (
-        f"A guess is right in half of all cases, and of {count} in up to {sentences.percent(luck)} by luck (two "
-        f"standard deviations); {above} of {len(found)} runs are above that. One layer weighs how bright each "
-        f"place is and knows no shapes: {TEST_ACCURACY.show(median(results, NAME, TEST))} (median) is what that "
-        "tells of cats and dogs."
+        f"{TEST_ACCURACY.show(median(results, NAME, TEST))}{sentences.in_medians(results)} is what is told of cats "
+        "and dogs by one layer, which weighs how bright each place is and knows no shapes. A guess is right in "
+        f"half of all cases, and of {count} in up to {sentences.percent(luck)} by luck (two standard deviations); "
+        f"runs above that: {above} of {len(found)}."
     )
 
 
@@ -201,7 +190,7 @@ def turning(results: Results) -> str:
     last = median(results, NAME, TEST_COST)
     return (
         f"The cost on the test pictures is lowest, {lowest:.3f}, after {statistics.median(turns):.0f} iterations, "
-        f"and {last:.3f} after the last (medians; measured every {PERIOD} iterations)."
+        f"and {last:.3f} after the last{sentences.in_medians(results)}; it is measured every {PERIOD} iterations."
     )
 
 

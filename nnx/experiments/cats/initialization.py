@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from nnx.experiments.cats import report as cats_report
 from nnx.experiments.cats.common import QUANTITIES, SETTINGS, SOURCE, published, training
+from nnx.experiments.cats.speed import halving
 from nnx.experiments.experiment import Experiment, Picture, Results, Row
 
 ROWS = (
@@ -23,7 +24,7 @@ def pictures(results: Results) -> Iterator[Picture]:
 
 def notes(results: Results) -> Iterator[str]:
     """See `Experiment.notes`."""
-    return cats_report.notes(EXPERIMENT, results)
+    return cats_report.notes(EXPERIMENT, results, halving)
 
 
 EXPERIMENT = Experiment(
@@ -32,7 +33,7 @@ EXPERIMENT = Experiment(
     question=(
         "Does it matter what the weights are before training? The same network of 4 hidden units is trained from "
         "four different beginnings. From zeros, all hidden units stay alike, and nothing but the output's bias "
-        "learns: the network says 'no cat' to everything."
+        "learns. How low does the cost get from each, how soon, and how well are other photographs told?"
     ),
     dataset="cats",
     settings={**SETTINGS, "hidden units": "4", "activation": "ReLU"},

@@ -1,11 +1,10 @@
-"""A series of networks, each with one idea more than the one before: how fast they learn, and how well."""
+"""A series of networks, trained with one usual idea after the other: how fast they learn, and how well."""
 
 from __future__ import annotations
 
 import math
 import statistics
-import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -13,14 +12,16 @@ from typing import Any
 import numpy as np
 
 from nnx import plots
-from nnx.datasets import Dataset, info
+from nnx.datasets import info
+from nnx.datasets.dataset import Split
 from nnx.experiments import sentences
 from nnx.experiments.cats.common import LEARNING_RATE, QUANTITIES, SETTINGS, training
 from nnx.experiments.cats.report import TEST_ACCURACY, outcomes
 from nnx.experiments.experiment import Experiment, Picture, Quantity, Results, Row
-from nnx.experiments.result import Curve, Result, thinned
+from nnx.experiments.pictures import lines_said
+from nnx.experiments.result import Curve, Result
 from nnx.experiments.training import AFTER, SECONDS, TEST, TRAIN, Training
-from nnx.experiments.training import confusions as confused
+from nnx.experiments.watching import Watch
 from nnx.model import Sequential
 from nnx.optimizers import Adam, Momentum, RMSprop
 
@@ -35,29 +36,20 @@ class TimedTraining(Training):
     """Training whose cost is measured after every epoch, over all training examples, as of a finished network.
 
     `Result.figures` holds besides: the epochs and the steps after which the cost was first at most 0.1 nats, if it
-    ever was. The seconds are with measuring.
+    ever was.
     """
 
-    def measure(self, model: Sequential, data: Dataset) -> Result:
-        """See `Training.measure`."""
-        (x, y), (x_test, y_test) = data
-        before = model.evaluate(x, y)["loss"]
-        start = time.perf_counter()
-        history = model.fit(
-            x, y, epochs=self.epochs, batch_size=self.batch_size, validation_data=(x, y), progress=False
-        )
-        seconds = time.perf_counter() - start
-        costs = [before, *history["val_loss"]]
-        figures = {
-            TRAIN: history["val_accuracy"][-1],
-            TEST: model.evaluate(x_test, y_test)["accuracy"],
-            AFTER: costs[-1],
-            SECONDS: seconds,
-            **time_to(TARGET, costs, steps_per_epoch(self, len(x))),
-        }
-        predictions = model.predict_classes(x_test)
-        counts = confused(y_test, predictions, len(data.classes))
-        return Result(figures, {"cost": thinned(range(len(costs)), costs)}, counts)
+    def watch(self, parts: Mapping[str, Split]) -> Watch:
+        """See `Training.watch`."""
+        steps = self.steps_per_epoch(parts)
+        return Watch({TRAIN: parts[TRAIN]}, steps, steps)
+
+    def found(self, model: Sequential, watch: Watch) -> Result:
+        """See `Training.found`."""
+        del model
+        costs = watch.values(TRAIN, "loss")
+        figures = {AFTER: costs[-1], **time_to(TARGET, costs, watch.steps_per_epoch)}
+        return Result(figures, {"cost": watch.curve(TRAIN, "loss")})
 
 
 def time_to(target: float, costs: Sequence[float], steps: int) -> dict[str, float]:
@@ -120,11 +112,9 @@ def costs(results: Results, names: Sequence[str], name: str, title: str) -> Iter
         row: [calmed(run.curves["cost"], scales[row]) for run in results[row]] for row in names if row in results
     }
     if lines:
-        most = max(map(len, lines.values()))
         caption = (
             "The cost on all training photographs over the steps, without penalty and dropout. Of each run, points "
-            f"are medians of a {PIECES}th of it, since it jumps from epoch to epoch. Lines are medians over {most} "
-            "seeds, bands reach from the lowest to the highest."
+            f"are medians of a {PIECES}th of it, since it jumps from epoch to epoch. {lines_said(lines)}"
         )
         yield Picture(name, title, caption, plots.learning_curves(lines, quantity="cost", across="step"))
 
@@ -141,28 +131,34 @@ def calmed(curve: Curve, scale: int) -> tuple[list[float], list[float]]:
 
 def notes(results: Results) -> Iterator[str]:
     """Say how many steps each needs to the target, what each idea adds, and how well they tell test photographs."""
+    names = [row.name for row in ROWS]
+    split = names.index(ADAM)
     yield from arrivals(results)
+    yield from changes(results, names[: split + 1], "The same steps by optimizer, at learning rates of their own")
+    yield from changes(results, names[split:], "The same steps by what is added to Adam")
     yield from departures(results)
-    yield from additions(results)
     yield from sentences.best(results, TEST_ACCURACY)
     yield from sentences.one_answer(results, info("cats").classes)
     yield from sentences.few_examples(results, TEST_ACCURACY)
 
 
 def arrivals(results: Results) -> Iterator[str]:
-    """Say how many runs of each row reach the target, and which needs the fewest steps."""
-    counts = {row: sum(STEPS_TO in run.figures for run in runs) for row, runs in results.items()}
-    shares = [f"{count} of {len(results[row])} of {row}" for row, count in counts.items()]
-    yield (
-        f"So many runs reach a training cost of {TARGET} within {STEPS} steps: {sentences.listed(shares)}. The "
-        "table shows the steps of those that do."
-    )
+    """Say which row needs the fewest steps to the target, and which have runs that never reach it."""
     medians = {row: median_steps(runs) for row, runs in results.items()}
-    fastest = min(medians, key=medians.__getitem__)
-    if math.isfinite(medians[fastest]):
+    fewest = min(medians.values())
+    if math.isfinite(fewest):
+        fastest = sentences.quoted(row for row, steps in medians.items() if steps == fewest)
         yield (
-            f"The fewest steps to it, {medians[fastest]:.0f} (median), are those of {fastest}. The cost is "
-            "measured after each epoch, so that a number of steps is that of an epoch's last."
+            f"The fewest steps to a training cost of {TARGET}, {fewest:.0f}, are those of {fastest}"
+            f"{sentences.in_medians(results)}. The cost is measured after each epoch, so that a number of steps is "
+            "that of an epoch's last."
+        )
+    late = {row: sum(STEPS_TO not in run.figures for run in runs) for row, runs in results.items()}
+    never = [f"{count} of {len(results[row])} of '{row}'" for row, count in late.items() if count]
+    if never:
+        yield (
+            f"Runs that do not reach this cost within {STEPS} steps: {sentences.listed(never)}. The table shows "
+            "the steps of those that do."
         )
 
 
@@ -170,20 +166,22 @@ def departures(results: Results) -> Iterator[str]:
     """Say how many runs that reach the target do not stay there."""
     reached = {row: [run for run in runs if STEPS_TO in run.figures] for row, runs in results.items()}
     left = {row: sum(run.figures[AFTER] > TARGET for run in runs) for row, runs in reached.items()}
-    shares = [f"{count} of {len(reached[row])} of {row}" for row, count in left.items() if count]
+    shares = [f"{count} of {len(reached[row])} of '{row}'" for row, count in left.items() if count]
     if shares:
         yield f"Of those that reach it, some end above it again: {sentences.listed(shares)}."
 
 
-def additions(results: Results) -> Iterator[str]:
-    """Say what each row makes of the steps that the one before it needs to the target."""
-    medians = [(row.name, median_steps(results[row.name])) for row in ROWS if row.name in results]
-    changes = [f"{row} from {told(before)} to {told(after)}" for (_, before), (row, after) in pairwise(medians)]
-    if changes:
-        yield (
-            "What each makes of the steps of the one before it (medians, of all runs): "
-            f"{sentences.listed(changes)}."
-        )
+def changes(results: Results, names: Sequence[str], beginning: str) -> Iterator[str]:
+    """Say how many steps rows need, and how many the one before each; nothing where both never arrive."""
+    medians = [(row, median_steps(results[row])) for row in names if row in results]
+    told_each = [
+        f"'{row}' {told(after)} after {told(before)} of '{previous}'"
+        for (previous, before), (row, after) in pairwise(medians)
+        if math.isfinite(min(before, after))  # else there is nothing to compare
+    ]
+    if told_each:
+        noted = " (medians of all runs)" if sentences.several(results) else ""
+        yield f"{beginning}{noted}: {'; '.join(told_each)}."
 
 
 def median_steps(runs: Sequence[Result]) -> float:
@@ -200,11 +198,11 @@ EXPERIMENT = Experiment(
     name="cats-optimization",
     title="Optimization: from plain gradient descent to Adam with batch norm",
     question=(
-        "What does each of the usual ideas add? A series of networks, each with one more than the one before: "
-        f"plain gradient descent on all photographs at once; mini-batches of {BATCH}; momentum; RMSprop, which "
-        "divides each step by how large its gradients were, in place of momentum; Adam, which does both; then "
-        f"batch norm, the L2 penalty and dropout on top of Adam. All have {STEPS} steps; how many do they need to "
-        f"a training cost of {TARGET}, and how well do they tell photographs that they have not seen?"
+        "What do the usual ideas do? First the optimizers, whose learning rates differ: plain gradient descent on "
+        f"all photographs at once; mini-batches of {BATCH}; with these, momentum; RMSprop, which divides each step "
+        "by how large its gradients were, in place of momentum; Adam, which does both. Then what is added to Adam, "
+        f"one upon the other: batch norm, the L2 penalty, dropout. All have {STEPS} steps; how many do they need "
+        f"to a training cost of {TARGET}, and how well do they tell photographs that they have not seen?"
     ),
     dataset="cats",
     settings={
@@ -219,7 +217,7 @@ EXPERIMENT = Experiment(
         "iterations": f"{STEPS} steps: as many epochs of all photographs at once, {STEPS // 4} of mini-batches",
         "L2": "lambda 3 for each mini-batch of 64, as strong as about 10 for all 209 photographs at once",
         "dropout": "a tenth of each hidden layer",
-        "cost": "after each epoch, on all training photographs, without penalty and dropout; seconds include it",
+        "cost": "after each epoch, on all training photographs, without penalty and dropout",
     },
     rows=ROWS,
     quantities=(

@@ -10,9 +10,10 @@ from nnx.datasets import info
 from nnx.experiments import sentences
 from nnx.experiments.cats.common import QUANTITIES, SETTINGS, training
 from nnx.experiments.cats.report import TEST_ACCURACY, outcomes
-from nnx.experiments.choosing import best_row, measured, median
+from nnx.experiments.choosing import best_row, measured, median, paired
 from nnx.experiments.experiment import Experiment, Picture, Quantity, Results, Row
-from nnx.experiments.pictures import curves
+from nnx.experiments.pictures import curves, lines_said
+from nnx.experiments.sentences import median_of
 from nnx.experiments.tracking import GAP, TEST_COST, TrackedTraining
 from nnx.experiments.training import AFTER, BEFORE, TEST, TRAIN
 
@@ -65,18 +66,16 @@ def sweep(
         return
     steps = [strengths[row] for row in rows]
     lines = {
-        quantity: [(steps, values) for values in by_seed(results, rows, quantity)] for quantity in (TRAIN, TEST)
+        quantity: [(steps, values) for values in paired(results, rows, quantity).values()]
+        for quantity in (TRAIN, TEST)
     }
+    if not all(lines.values()):
+        return
     caption = (
-        f"Accuracy after training by {across}; 0 is without. Lines are medians over {len(results[rows[0]])} "
-        "seeds, bands reach from the lowest to the highest. The room between the two lines is the gap."
+        f"Accuracy after training by {across}; 0 is without. {lines_said(lines)} Seeds count from which all of "
+        "these have a run. The room between the two lines is the gap."
     )
     yield Picture(name, title, caption, plots.learning_curves(lines, quantity="accuracy", across=across))
-
-
-def by_seed(results: Results, rows: list[str], quantity: str) -> Iterator[tuple[float, ...]]:
-    """Yield a quantity of several rows, seed by seed."""
-    return zip(*(measured(results, row, quantity) for row in rows), strict=True)
 
 
 def notes(results: Results) -> Iterator[str]:
@@ -84,43 +83,46 @@ def notes(results: Results) -> Iterator[str]:
     others = [row for row in results if row != NONE]
     if NONE in results and others:
         yield from closed(results, others)
+    yield from sentences.best(results, TEST_ACCURACY)
+    if NONE in results and others:
         yield from compared(results, best_row(results, TEST))
         yield surest(results)
-    yield from sentences.best(results, TEST_ACCURACY)
     yield from sentences.one_answer(results, info("cats").classes)
     yield from sentences.few_examples(results, TEST_ACCURACY)
 
 
 def closed(results: Results, others: list[str]) -> Iterator[str]:
     """Say how many settings have a smaller gap than none, and whether test or training accuracy made it so."""
-    gap = median(results, NONE, GAP)
+    gap, name = median(results, NONE, GAP), median_of(results, GAP)
     smaller = [row for row in others if median(results, row, GAP) < gap]
     better = [row for row in smaller if median(results, row, TEST) > median(results, NONE, TEST)]
     yield (
-        f"Without either, the training accuracy is {POINTS.show(gap)} above the test accuracy (median gap). Of "
-        f"{len(others)} settings, {len(smaller)} have a smaller median gap, {len(better)} of these also a higher "
-        "median test accuracy."
+        f"Without either, the {name}, training less test accuracy, is {POINTS.show(gap)}. Settings with a smaller "
+        f"one: {len(smaller)} of {len(others)}; of these, also with a higher {median_of(results, TEST)}: "
+        f"{len(better)}."
     )
     if smaller:
-        show = POINTS.show
         closest = min(smaller, key=lambda row: median(results, row, GAP))
-        train, test = (median(results, closest, name) - median(results, NONE, name) for name in (TRAIN, TEST))
+        train, test = (median(results, closest, part) - median(results, NONE, part) for part in (TRAIN, TEST))
         yield (
-            f"The smallest gap, {show(median(results, closest, GAP))}, is that of {closest}: against none, its "
-            f"median test accuracy is {100 * test:+.1f} points and its median training accuracy {100 * train:+.1f}."
+            f"The smallest {name}, {POINTS.show(median(results, closest, GAP))}, is that of '{closest}': against "
+            f"'{NONE}', its {median_of(results, TEST)} is {100 * test:+z.1f} points and its "
+            f"{median_of(results, TRAIN)} {100 * train:+z.1f}."
         )
 
 
 def compared(results: Results, row: str) -> Iterator[str]:
     """Say how a row stands to none, seed by seed."""
-    if row == NONE:
-        yield f"No setting has a higher median test accuracy than none, {ranged(results, NONE)}."
+    if median(results, row, TEST) <= median(results, NONE, TEST):
+        yield f"No setting has a higher {median_of(results, TEST)} than '{NONE}', {ranged(results, NONE)}."
         return
-    pairs = list(by_seed(results, [row, NONE], TEST))
-    higher, lower = sum(ours > plain for ours, plain in pairs), sum(ours < plain for ours, plain in pairs)
+    pairs = paired(results, [row, NONE], TEST).values()
+    signs = [(ours > plain) - (ours < plain) for ours, plain in pairs]
+    better, equal, worse = (signs.count(sign) for sign in (1, 0, -1))
     yield (
-        f"The best setting by test accuracy is {row} with {ranged(results, row)}, against {ranged(results, NONE)} "
-        f"with none. Of {len(pairs)} seeds, it is better in {higher} and worse in {lower}."
+        f"'{row}' has a {median_of(results, TEST)} of {ranged(results, row)}, '{NONE}' of {ranged(results, NONE)}. "
+        f"Seeds from which both have a run: {len(signs)}; it is better in {better}, equal in {equal}, worse in "
+        f"{worse}."
     )
 
 
@@ -128,26 +130,27 @@ def surest(results: Results) -> str:
     """Say which row has the lowest test cost."""
     row = min(results, key=lambda name: median(results, name, TEST_COST))
     lowest, plain = median(results, row, TEST_COST), median(results, NONE, TEST_COST)
-    sentence = (
-        f"The lowest median test cost is {COST_QUANTITY.show(lowest)}, of {row}; it is {COST_QUANTITY.show(plain)} "
-        "with none."
-    )
+    beginning = f"The lowest {median_of(results, TEST_COST)}, {COST_QUANTITY.show(lowest)}, is that of '{row}'"
     if row == NONE:
-        return sentence
-    return f"{sentence} The cost also counts how sure an answer is, right or wrong."
+        return f"{beginning}."
+    return (
+        f"{beginning}; it is {COST_QUANTITY.show(plain)} with '{NONE}'. The cost also counts how sure an answer "
+        "is, right or wrong."
+    )
 
 
 def ranged(results: Results, row: str) -> str:
     """Write the test accuracy of a row as median and range."""
     values, show = measured(results, row, TEST), TEST_ACCURACY.show
-    return f"{show(median(results, row, TEST))} ({show(min(values))} to {show(max(values))})"
+    low, high = show(min(values)), show(max(values))
+    return show(median(results, row, TEST)) + (f" ({low} to {high})" if low != high else "")
 
 
 EXPERIMENT = Experiment(
     name="cats-regularization",
     title="Regularisation: L2 penalty, dropout, both",
     question=(
-        "The deep and wide network tells all photographs right that it was trained on, and many others wrong: it "
+        "The deep and wide network tells more of the photographs right that it was trained on than of others: it "
         "knows them by heart. Two remedies are tried, each in several strengths. The L2 penalty adds "
         "lambda / (2 m) times the sum of all squared weights to the cost of m = 209 photographs. Dropout "
         "sets a share of the hidden units of each layer to zero in each step, others in each. How much of the gap "

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from nnx.datasets import info
 from nnx.experiments import sentences
@@ -25,14 +25,16 @@ def outcomes(rows: tuple[Row, ...], results: Results) -> Iterator[Picture]:
     """Draw the accuracies of all rows, and what the best row's typical run takes for what."""
     run = typical(best_row(results), results)
     yield accuracies(rows, results)
-    yield confusions(run, "cats")
-    yield mistakes(run, "cats")
+    yield confusions(run, "cats", TEST_ACCURACY)
+    yield mistakes(run, "cats", TEST_ACCURACY)
 
 
-def notes(experiment: Experiment, results: Results) -> Iterator[str]:
-    """Say how the published values stand to the ranges, which row is best, and how much of it is chance."""
+def notes(experiment: Experiment, results: Results, *findings: Callable[[Results], Iterable[str]]) -> Iterator[str]:
+    """Say which row is best, what else was found, how the published values stand, and how much of it is chance."""
+    yield from sentences.best(results, TEST_ACCURACY)
+    for finding in findings:
+        yield from finding(results)
+    yield from sentences.one_answer(results, info("cats").classes)
     yield from sentences.standing(summarise(experiment, results))
     yield from sentences.reached(experiment.rows, results, TEST_ACCURACY)
-    yield from sentences.best(results, TEST_ACCURACY)
-    yield from sentences.one_answer(results, info("cats").classes)
     yield from sentences.few_examples(results, TEST_ACCURACY)

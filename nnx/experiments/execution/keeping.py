@@ -1,7 +1,8 @@
 """Results kept on disk, one JSON file for each run, so that a killed experiment goes on where it stopped.
 
-A file holds a key, the result and a checksum of it. It is used only if its key is the one that is looked for and
-the checksum is right; any other file is as good as none. Nothing in a file is ever run as code.
+A file holds a key, the result, how it was made, and a checksum. It is used only if its key is the one that is
+looked for and all else is what a run can have left; any other file is as good as none. Nothing in it is run
+as code.
 """
 
 from __future__ import annotations
@@ -10,13 +11,17 @@ import hashlib
 import json
 import math
 import re
+import stat
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
 
 from nnx.errors import StorageError
+from nnx.experiments.execution.soundness import sound
 from nnx.experiments.result import Result
 from nnx.files import replacing
 
@@ -25,6 +30,24 @@ Key: TypeAlias = Mapping[str, str | int]
 
 _NOT_FINITE = ("nan", "inf", "-inf")  # JSON has no numbers for them; these words, `float` reads
 _LONGEST = 60  # characters of a row's name that go into that of its file, well below what file systems take
+_LARGEST = 2**25  # bytes of a file that is read; those of the experiments have at most some hundred thousand
+
+
+@dataclass(frozen=True)
+class Done:
+    """A result, and how it was made: what times depend on, and nothing else that is measured.
+
+    Attributes:
+        result: what was measured.
+        jobs: how many runs at most went side by side.
+        threads: how many of them each of these had.
+        date: when it ended, in UTC.
+    """
+
+    result: Result
+    jobs: int
+    threads: int
+    date: datetime
 
 
 class Kept:
@@ -34,34 +57,32 @@ class Kept:
         """Look for results in a folder, and keep more there."""
         self.folder = folder
 
-    def find(self, key: Key) -> Result | None:
+    def find(self, key: Key) -> Done | None:
         """Return the result of that key, or None if there is none, or only a damaged or foreign file."""
         try:
-            stored = json.loads(self.path(key).read_text(encoding="utf-8"))
-            if stored["key"] != dict(key) or stored["sha256"] != _checksum(stored["result"]):
+            stored = json.loads(_contents(self.path(key)))
+            if stored["key"] != dict(key) or stored["sha256"] != _checksum(stored["result"], stored["made"]):
                 return None
             result = Result.from_json(_each_number(_read, stored["result"]))
-            return result if _sound(result) else None
-        except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
+            return _done(replace(result, seed=int(key["seed"])), stored["made"]) if sound(result) else None
+        except (OSError, ArithmeticError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
             return None
 
-    def keep(self, key: Key, result: Result) -> None:
+    def keep(self, key: Key, done: Done) -> None:
         """Write down a result, whole or not at all, in place of any other of that name.
 
         Raises:
             StorageError: it cannot be written, because the disk is full, for example.
         """
-        spelled = _each_number(_spell, result.to_json())
-        stored = {"key": dict(key), "result": spelled, "sha256": _checksum(spelled)}
-        text = json.dumps(stored, allow_nan=False, indent=1)
+        text = _text(key, done)
         try:
             with replacing(self.path(key)) as part:
                 part.write_text(text, encoding="utf-8")
         except OSError as error:
             raise StorageError(
                 f"The result of {key['row']!r}, seed {key['seed']}, could not be kept in {str(self.folder)!r}: "
-                f"{error.strerror or error}. What was kept before is there still: make room, and run the same "
-                "command again to go on."
+                f"{error.strerror or error}. What was kept before is there still: make room for it, and run the "
+                "same command again to go on."
             ) from error
 
     def path(self, key: Key) -> Path:
@@ -71,13 +92,44 @@ class Kept:
         return self.folder / f"{'_'.join(part for part in parts if part)}.json"
 
 
+def _contents(path: Path) -> str:
+    """Return the text of a file.
+
+    Raises:
+        OSError, ValueError: it cannot be read; or it is no file, which might never end, or far too large.
+    """
+    found = path.stat()
+    if not stat.S_ISREG(found.st_mode) or found.st_size > _LARGEST:
+        raise ValueError(f"{path} is no file of at most {_LARGEST} bytes")
+    return path.read_text(encoding="utf-8")
+
+
+def _text(key: Key, done: Done) -> str:
+    spelled = _each_number(_spell, done.result.to_json())
+    made = {"jobs": done.jobs, "threads": done.threads, "date": done.date.isoformat(timespec="seconds")}
+    stored = {"key": dict(key), "result": spelled, "made": made, "sha256": _checksum(spelled, made)}
+    return json.dumps(stored, allow_nan=False, indent=1)
+
+
+def _done(result: Result, made: Mapping[str, Any]) -> Done:
+    """Return a result with how it was made.
+
+    Raises:
+        KeyError, TypeError, ValueError: that is not told.
+    """
+    date = datetime.fromisoformat(made["date"]).astimezone(UTC)
+    if not all(type(made[count]) is int and made[count] > 0 for count in ("jobs", "threads")):
+        raise ValueError(f"jobs and threads are counted from 1, got {made}")
+    return Done(result, made["jobs"], made["threads"], date)
+
+
 def _plain(name: str | int) -> str:
     """Return what any file system takes of a name: lower-case letters, digits, dots and hyphens."""
     return re.sub(r"[^a-z0-9.]+", "-", str(name).lower()).strip("-.")[:_LONGEST]
 
 
-def _checksum(result: Any) -> str:
-    return _digest(json.dumps(result, allow_nan=False, sort_keys=True))
+def _checksum(*parts: Any) -> str:
+    return _digest(json.dumps(parts, allow_nan=False, sort_keys=True))
 
 
 def _digest(text: str) -> str:
@@ -100,14 +152,3 @@ def _spell(value: Any) -> Any:
 
 def _read(value: Any) -> Any:
     return float(value) if value in _NOT_FINITE else value
-
-
-def _sound(result: Result) -> bool:
-    """Tell whether a result holds numbers where it should, and curves of as many values as steps."""
-    curves = result.curves.values()
-    numbers = [result.figures.values(), *(values for curve in curves for values in (curve.steps, curve.values))]
-    return (
-        all(isinstance(number, int | float) for values in numbers for number in values)
-        and all(len(curve.steps) == len(curve.values) for curve in curves)
-        and all(array.dtype.kind in "biuf" for array in result.arrays.values())
-    )

@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+import math
+import re
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
-
-import numpy as np
+from datetime import UTC, datetime
 
 from nnx import __version__, datasets
 from nnx.errors import NnxError, OptionError
-from nnx.experiments.execution.keeping import Kept, Key
-from nnx.experiments.execution.workers import Call, Failure, run_all
+from nnx.experiments.execution.keeping import Done, Kept, Key
+from nnx.experiments.execution.workers import Call, Failure, run_all, threads_of
 from nnx.experiments.experiment import Experiment, Results, Row
 from nnx.experiments.result import Result
 from nnx.interface import Backend
-from nnx.machine import cores
+from nnx.machine import cores, free_memory
 from nnx.registry import describe, get
+
+_EMPTY = 2**28
+"""Bytes that a process takes before it has read any data."""
+
+_COPIES = 6
+"""Of the inputs of a data set as float32: as read, as numbers, split, and on their way through a network."""
 
 
 @dataclass(frozen=True)
@@ -46,8 +53,13 @@ class Plan:
 
     rows: tuple[Row, ...]
     runs: tuple[Run, ...]
-    found: tuple[Result | None, ...]
+    found: tuple[Done | None, ...]
     kept: Kept
+
+    @property
+    def backends(self) -> tuple[str, ...]:
+        """The engines that its rows are run on."""
+        return tuple(dict.fromkeys(run.backend for run in self.runs))
 
     @property
     def missing(self) -> int:
@@ -60,12 +72,17 @@ class Outcome:
     """What came of a plan.
 
     Attributes:
-        results: by the name of the row, in the order of the seeds; failed runs are left out.
+        results: by the name of the row, in the order of the seeds; failed runs are left out, and with them rows of
+            which nothing is left.
+        done: the same results with how each was made.
         failures: one sentence for each failed run, naming row and seed.
+        lost: the names of the rows of which nothing is left.
     """
 
     results: Results
+    done: tuple[Done, ...]
     failures: tuple[str, ...]
+    lost: tuple[str, ...]
 
 
 class ExperimentError(NnxError, RuntimeError):
@@ -95,9 +112,20 @@ def rows_on(experiment: Experiment, named: str | None) -> list[Row]:
 
 
 def default_jobs(experiment: Experiment, backend: Backend) -> int:
-    """Return how many runs go side by side unless said otherwise: one for each core, one alone on a device."""
-    on_host = isinstance(backend.zeros((), "float32"), np.ndarray)
-    return cores() if on_host and not experiment.alone else 1
+    """Return how many runs go side by side unless said otherwise.
+
+    One for each core, if there is memory for as many; one alone on a device, and where times are measured.
+    """
+    if experiment.alone or not backend.on_host:
+        return 1
+    free = free_memory()
+    return min(cores(), max(free // _needed(experiment), 1)) if free else cores()
+
+
+def _needed(experiment: Experiment) -> int:
+    """Return about how many bytes of memory a process takes that trains on the experiment's data."""
+    inputs = datasets.info(experiment.dataset).inputs if experiment.dataset else ()
+    return _EMPTY + (_COPIES * 4 * math.prod(inputs) if inputs else 0)
 
 
 def make_plan(experiment: Experiment, rows: Sequence[Row], backend: str, seeds: int, kept: Kept) -> Plan:
@@ -111,7 +139,13 @@ def make_plan(experiment: Experiment, rows: Sequence[Row], backend: str, seeds: 
         kept: where results are.
     """
     runs = tuple(_run(experiment, row, seed, row.backend or backend) for seed in range(seeds) for row in rows)
-    return Plan(tuple(rows), runs, tuple(kept.find(run.key) for run in runs), kept)
+    return Plan(tuple(rows), runs, tuple(_found(run, kept) for run in runs), kept)
+
+
+def _found(run: Run, kept: Kept) -> Done | None:
+    """Return what was kept of a run, unless it lacks what the row is compared by."""
+    done = kept.find(run.key)
+    return done if done and run.row.published.keys() <= done.result.figures.keys() else None
 
 
 def _run(experiment: Experiment, row: Row, seed: int, backend: str) -> Run:
@@ -121,12 +155,17 @@ def _run(experiment: Experiment, row: Row, seed: int, backend: str) -> Run:
         "row": row.name,
         "seed": seed,
         "backend": backend,
-        "device": get(backend).device(),
+        "device": device_of(backend),
         "settings": repr(row.settings),
         "nnx": __version__,
         "data": " ".join(file.sha256 for file in files),
     }
     return Run(row, seed, backend, key)
+
+
+def device_of(backend: str) -> str:
+    """Return what an engine says of its device, without the threads of this process: runs have their own."""
+    return re.sub(r", \d+ threads?(?=,|$)", "", get(backend).device())
 
 
 def carry_out(plan: Plan, jobs: int, ended: Callable[[Run], None] = lambda _: None) -> Outcome:
@@ -136,41 +175,46 @@ def carry_out(plan: Plan, jobs: int, ended: Callable[[Run], None] = lambda _: No
 
     Args:
         plan: what to run.
-        jobs: how many processes at most; 1 runs in this one.
+        jobs: how many processes at most; 1 runs in this one. Each run has its share of the cores, however few are
+            left to do.
         ended: told of each run that has ended, well or not.
 
     Raises:
         StorageError: a result cannot be written.
         WorkerError: the system has killed a process.
-        ExperimentError: every run of some row failed.
+        ExperimentError: every run failed.
     """
-    outcomes: list[Result | Failure | None] = list(plan.found)
+    outcomes: list[Done | Failure | None] = list(plan.found)
     calls = [
         Call(number, run.row.settings, run.seed, run.backend)
         for number, run in enumerate(plan.runs)
         if outcomes[number] is None
     ]
-    with closing(run_all(calls, min(jobs, max(len(calls), 1)))) as arriving:
+    with closing(run_all(calls, jobs)) as arriving:
         for number, outcome in arriving:
-            outcomes[number], run = outcome, plan.runs[number]
-            if isinstance(outcome, Result):
-                plan.kept.keep(run.key, outcome)
-            ended(run)
+            outcomes[number] = _kept(plan, plan.runs[number], outcome, jobs)
+            ended(plan.runs[number])
     return _collect(plan, outcomes)
 
 
-def _collect(plan: Plan, outcomes: Sequence[Result | Failure | None]) -> Outcome:
+def _kept(plan: Plan, run: Run, outcome: Result | Failure, jobs: int) -> Done | Failure:
+    if isinstance(outcome, Failure):
+        return outcome
+    done = Done(outcome, jobs, threads_of(jobs), datetime.now(UTC))
+    plan.kept.keep(run.key, done)
+    return done
+
+
+def _collect(plan: Plan, outcomes: Sequence[Done | Failure | None]) -> Outcome:
     results: dict[str, list[Result]] = {row.name: [] for row in plan.rows}
     failures = []
     for run, outcome in zip(plan.runs, outcomes, strict=True):
-        if isinstance(outcome, Result):
-            results[run.row.name].append(outcome)
+        if isinstance(outcome, Done):
+            results[run.row.name].append(outcome.result)
         elif outcome is not None:
             failures.append(f"{run.row.name}, seed {run.seed}: {outcome.why}")
-    lost = [name for name, found in results.items() if not found]
-    if lost:
-        raise ExperimentError(
-            f"Every run of {', '.join(map(repr, lost))} failed, so that there is no report; what was finished of "
-            f"other rows is kept. {failures[0]}"
-        )
-    return Outcome(results, tuple(failures))
+    done = tuple(outcome for outcome in outcomes if isinstance(outcome, Done))
+    if not done:
+        raise ExperimentError(f"Every run failed, so that there is no report. {failures[0]}")
+    there = {name: found for name, found in results.items() if found}
+    return Outcome(there, done, tuple(failures), tuple(name for name in results if name not in there))

@@ -15,7 +15,7 @@ import time
 import warnings
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any, TypeAlias
 
@@ -54,45 +54,47 @@ class WorkerError(NnxError, RuntimeError):
     """A process that was to run something has vanished."""
 
 
+def threads_of(jobs: int) -> int:
+    """Return how many threads each of so many runs has that go side by side."""
+    return max(cores() // jobs, 1)
+
+
 def run_all(calls: Sequence[Call], jobs: int) -> Outcomes:
     """Yield the number of each run and what came of it, in the order in which they end.
 
     Args:
         calls: what to run, in this order.
-        jobs: processes; 1 runs in this one, with as many threads as it has.
+        jobs: runs at a time, each in a process of its own; 1 runs in this one.
 
     Raises:
         WorkerError: the system has killed a process.
     """
-    if jobs == 1:
-        return ((call.number, attempt(call)) for call in calls)
-    return _run_in_processes(calls, jobs)
+    return _run_in_processes(calls, jobs) if jobs > 1 and calls else _run_here(calls)
 
 
 def attempt(call: Call) -> Result | Failure:
     """Run once; an error that has a sentence for people becomes a failure, which can be sent to any process."""
     try:
-        return call.settings.run(call.seed, call.backend)
+        return replace(call.settings.run(call.seed, call.backend), seed=call.seed)
     except NnxError as error:
         return Failure(str(error))
     except MemoryError:
         return Failure("There is not enough memory for it.")
 
 
+def _run_here(calls: Sequence[Call]) -> Outcomes:
+    for call in calls:
+        set_num_threads(threads_of(1))
+        yield call.number, attempt(call)
+
+
 def _run_in_processes(calls: Sequence[Call], jobs: int) -> Outcomes:
-    from joblib import Parallel, delayed, parallel_config
     from joblib.externals.loky.process_executor import TerminatedWorkerError
 
-    threads = max(cores() // jobs, 1)
-    with parallel_config("loky", inner_max_num_threads=threads):
-        # A batch is one run: what has ended is to be kept at once, and to wait for nothing.
-        parallel = Parallel(jobs, return_as="generator_unordered", batch_size=1)
-    with _deaf():
-        outcomes = parallel(delayed(_work)(call, threads, os.getpid()) for call in calls)
+    outcomes = _start(calls, jobs)
     try:
-        while (
-            outcome := next(outcomes, None)
-        ) is not None:  # `yield from` would hand a close on, past what is below
+        # not `yield from`, which would hand a close on to joblib before what stands below
+        while (outcome := next(outcomes, None)) is not None:
             yield outcome
     except TerminatedWorkerError as error:
         raise WorkerError(
@@ -106,9 +108,24 @@ def _run_in_processes(calls: Sequence[Call], jobs: int) -> Outcomes:
             outcomes.close()
 
 
+def _start(calls: Sequence[Call], jobs: int) -> Outcomes:
+    """Start the processes, and return what yields the outcomes."""
+    from joblib import Parallel, delayed, parallel_config
+
+    threads, processes = threads_of(jobs), max(min(jobs, len(calls)), 2)  # of one, joblib would make none
+    with parallel_config("loky", inner_max_num_threads=threads):
+        # A batch is one run: what has ended is to be kept at once, and to wait for nothing.
+        parallel = Parallel(processes, return_as="generator_unordered", batch_size=1)
+    with _deaf():
+        outcomes: Outcomes = parallel(delayed(_work)(call, threads, os.getpid()) for call in calls)
+    return outcomes
+
+
 def _work(call: Call, threads: int, parent: int) -> tuple[int, Result | Failure]:
     """Run once in a process of its own, or in this one where joblib finds that it cannot start any."""
-    if os.getpid() != parent:
+    if os.getpid() == parent:
+        set_num_threads(threads)
+    else:
         _settle(threads, parent)
     return call.number, attempt(call)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from nnx.experiments import sentences
+from nnx.experiments.choosing import median
 from nnx.experiments.experiment import Experiment, Picture, Results, Row
 from nnx.experiments.mnist import report as mnist_report
 from nnx.experiments.mnist.common import (
@@ -19,8 +19,8 @@ from nnx.experiments.mnist.common import (
     Digits,
     published,
 )
-from nnx.experiments.mnist.report import VALIDATION_ACCURACY, median, present
-from nnx.experiments.summary import summarise
+from nnx.experiments.mnist.report import VALIDATION_ACCURACY, present
+from nnx.experiments.sentences import quoted
 from nnx.optimizers import SGD, Adam
 
 PUBLISHED = published(1.0, 0.975, 0.972, 45)
@@ -49,7 +49,7 @@ def pictures(results: Results) -> Iterator[Picture]:
 
 def notes(results: Results) -> Iterator[str]:
     """See `Experiment.notes`."""
-    yield from sentences.standing(summarise(EXPERIMENT, results))
+    yield from mnist_report.standing(EXPERIMENT, results)
     yield from mnist_report.stopped(results, (AS_PUBLISHED, ONE_PER_CENT_RULE))
     yield from mnist_report.ceiling(results, READINGS, PUBLISHED[VALIDATION])
     yield from what_changes(results)
@@ -60,10 +60,11 @@ def what_changes(results: Results) -> Iterator[str]:
     """Say what one change at a time does to the median validation accuracy."""
     changes = present(CHANGES, results)
     if results.get(ALL) and changes:
-        most = max(changes, key=lambda row: median(results, row))
+        accuracies = {row: median(results, row, VALIDATION) for row in changes}
+        most = [row for row in changes if accuracies[row] == max(accuracies.values())]
         yield (
             f"The median validation accuracy of {mnist_report.medians(results, [ALL])} becomes, one thing changed "
-            f"at a time, that of {mnist_report.medians(results, changes)}. The highest of these: {most}."
+            f"at a time, that of {mnist_report.medians(results, changes)}. The highest of these: {quoted(most)}."
         )
 
 
@@ -71,7 +72,11 @@ def what_reaches(results: Results) -> Iterator[str]:
     """Say which rows reach the published validation accuracy in the median."""
     target = VALIDATION_ACCURACY.rounded(PUBLISHED[VALIDATION])
     shown = VALIDATION_ACCURACY.show(PUBLISHED[VALIDATION])
-    reaching = [row for row in results if VALIDATION_ACCURACY.rounded(median(results, row)) >= target]
+    reaching = [
+        row
+        for row in present(results, results)
+        if VALIDATION_ACCURACY.rounded(median(results, row, VALIDATION)) >= target
+    ]
     if reaching:
         yield f"A median of the published {shown} is reached by: {mnist_report.medians(results, reaching)}."
     else:

@@ -2,26 +2,26 @@
 
 from __future__ import annotations
 
-import statistics
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from nnx.datasets import Dataset, info
 from nnx.errors import DivergenceError
 from nnx.experiments import sentences
-from nnx.experiments.choosing import measured
+from nnx.experiments.choosing import measured, median
 from nnx.experiments.experiment import Experiment, Picture, Quantity, Results, Row
 from nnx.experiments.hidden import blocked_share, hidden_zeros
-from nnx.experiments.mnist.common import MOST_EPOCHS, QUANTITIES, SETTINGS, SOURCE, VALIDATION, Digits, divided
+from nnx.experiments.mnist.common import MOST_EPOCHS, QUANTITIES, SEEDS, SETTINGS, SOURCE, VALIDATION, Digits
 from nnx.experiments.pictures import accuracies, curves
 from nnx.experiments.result import Result
-from nnx.experiments.training import TEST, TRAIN, confusions
+from nnx.experiments.training import TEST, TRAIN, evaluated
 from nnx.model import Sequential
 
 EPOCHS = 50
 DIVERGED, LOST_BEFORE, LOST_AFTER = "diverged", "images lost before", "images lost after"
 ACCURACIES = QUANTITIES[:3]
 TEST_ACCURACY = ACCURACIES[2]
+LOST = Quantity(LOST_AFTER, 1, 100, " %", "low")
 
 
 @dataclass(frozen=True)
@@ -38,26 +38,16 @@ class FromWeights(Digits):
     epochs: int = EPOCHS
 
     def measure(self, model: Sequential, data: Dataset) -> Result:
-        """See `Training.measure`."""
-        (x, _), _ = divided(data.train, self.validation_split, model.seed)
+        """See `Training.measure`; of training that diverged, what `fit` left is measured."""
+        parts = self.parts(data, model.seed)
+        x, _ = parts[TRAIN]
         before = blocked_share(hidden_zeros(model, x))
         try:
             result, diverged = super().measure(model, data), 0.0
         except DivergenceError:
-            result, diverged = self.left(model, data), 1.0
+            result, diverged = evaluated(model, parts, data), 1.0
         figures = {LOST_BEFORE: before, LOST_AFTER: blocked_share(hidden_zeros(model, x)), DIVERGED: diverged}
         return replace(result, figures={**result.figures, **figures})
-
-    def left(self, model: Sequential, data: Dataset) -> Result:
-        """Measure the model that `fit` left as it was before the step that diverged."""
-        (x, y), held_out = divided(data.train, self.validation_split, model.seed)
-        x_test, y_test = data.test
-        figures = {
-            TRAIN: model.evaluate(x, y)["accuracy"],
-            VALIDATION: model.evaluate(*held_out)["accuracy"],
-            TEST: model.evaluate(x_test, y_test)["accuracy"],
-        }
-        return Result(figures, arrays=confusions(y_test, model.predict_classes(x_test), len(data.classes)))
 
 
 def pictures(results: Results) -> Iterator[Picture]:
@@ -73,30 +63,39 @@ def pictures(results: Results) -> Iterator[Picture]:
 def notes(results: Results) -> Iterator[str]:
     """Say which weights are best and which most stable, and how many images are lost."""
     yield from sentences.best(results, TEST_ACCURACY)
-    yield from _stability(results)
+    if sentences.several(results):
+        yield from _stability(results)
     yield from sentences.one_answer(results, info("mnist").classes)
-    shares = [f"{statistics.median(measured(results, row, LOST_AFTER)):.1%} from {row}" for row in results]
+    shares = [f"{LOST.show(median(results, row, LOST_AFTER))} from '{row}'" for row in results]
     yield (
-        "Images trained on that are lost at the end, all units of a hidden layer being zero for them, as medians: "
-        f"{sentences.listed(shares)}."
+        "Images trained on that are lost at the end, all units of a hidden layer being zero for them"
+        f"{sentences.in_medians(results)}: {sentences.listed(shares)}."
     )
-    diverged = [f"{sum(measured(results, row, DIVERGED)):.0f} of {len(results[row])} from {row}" for row in results]
+    diverged = [
+        f"{sum(measured(results, row, DIVERGED)):.0f} of {len(results[row])} from '{row}'" for row in results
+    ]
     yield f"Runs that diverged: {sentences.listed(diverged)}."
 
 
 def _stability(results: Results) -> Iterator[str]:
     """Compare the ranges over the seeds: a network that says one thing whatever it sees is stable, but no use."""
-    spreads = {row: _spread(measured(results, row, TEST)) for row in results}
-    shown = [f"{100 * spread:.1f} from {row}" for row, spread in spreads.items()]
-    yield f"Percentage points of {TEST} between the lowest and the highest seed: {sentences.listed(shown)}."
-    useless = {row for row, runs in results.items() if all(map(sentences.always_alike, runs))}
-    steadiest = min(spreads, key=spreads.__getitem__)
-    if steadiest in useless:
-        yield f"{steadiest} is the most stable, but only since all its runs say the same to every image."
-    learning = [row for row in spreads if row not in useless]
+    spreads = {row: _spread(measured(results, row, TEST)) for row, runs in results.items() if len(runs) > 1}
+    shown = [f"{sentences.points(spread, 1)} from '{row}'" for row, spread in spreads.items()]
+    yield f"The {TEST} of the highest run is above that of the lowest by {sentences.listed(shown)}."
+    useless = {row for row in spreads if all(map(sentences.always_alike, results[row]))}
+    learning = {row: spread for row, spread in spreads.items() if row not in useless}
+    if steady := [row for row in _steadiest(spreads) if row in useless]:
+        yield f"Most stable: {sentences.quoted(steady)}, but only since all runs say the same to every image."
     if learning:
-        among = " of those with a run that tells images apart" if useless else ""
-        yield f"The most stable{among} is {min(learning, key=spreads.__getitem__)}."
+        among = ", of those with a run that tells images apart" if useless else ""
+        yield f"Most stable{among}: {sentences.quoted(_steadiest(learning))}."
+
+
+def _steadiest(spreads: Mapping[str, float]) -> list[str]:
+    """Return the rows of the smallest range; several if they are alike as shown."""
+    shown = {row: sentences.points(spread, 1) for row, spread in spreads.items()}
+    least = shown[min(spreads, key=spreads.__getitem__)]
+    return [row for row, spread in shown.items() if spread == least]
 
 
 def _spread(values: Sequence[float]) -> float:
@@ -128,11 +127,11 @@ EXPERIMENT = Experiment(
     quantities=(
         *ACCURACIES,
         Quantity(LOST_BEFORE, 1, 100, " %", "low"),
-        Quantity(LOST_AFTER, 1, 100, " %", "low"),
+        LOST,
         QUANTITIES[-1],
     ),
     source=SOURCE,
     pictures=pictures,
     notes=notes,
-    seeds=5,
+    seeds=SEEDS,
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from nnx.experiments import sentences
+from nnx.experiments.choosing import median
 from nnx.experiments.experiment import Experiment, Picture, Results, Row
 from nnx.experiments.mnist import report as mnist_report
 from nnx.experiments.mnist.common import (
@@ -20,9 +20,8 @@ from nnx.experiments.mnist.common import (
     Digits,
     published,
 )
-from nnx.experiments.mnist.report import median, present
-from nnx.experiments.sentences import listed
-from nnx.experiments.summary import summarise
+from nnx.experiments.mnist.report import present
+from nnx.experiments.sentences import listed, points
 from nnx.experiments.training import TRAIN
 
 PUBLISHED = published(1.0, 0.979, 0.974, 103)
@@ -47,7 +46,7 @@ def pictures(results: Results) -> Iterator[Picture]:
 
 def notes(results: Results) -> Iterator[str]:
     """See `Experiment.notes`."""
-    yield from sentences.standing(summarise(EXPERIMENT, results))
+    yield from mnist_report.standing(EXPERIMENT, results)
     yield from mnist_report.stopped(results, (AS_PUBLISHED,))
     yield from mnist_report.ceiling(results, (AS_PUBLISHED, ALL), PUBLISHED[VALIDATION])
     yield how_small()
@@ -65,12 +64,7 @@ def how_small() -> str:
 
 def gap(results: Results, row: str) -> float:
     """Return how much higher the median accuracy on the training part is than on the validation part."""
-    return median(results, row, TRAIN) - median(results, row)
-
-
-def points(difference: float) -> str:
-    """Write a difference of two accuracies."""
-    return f"{100 * difference:.1f} points"
+    return median(results, row, TRAIN) - median(results, row, VALIDATION)
 
 
 def where_it_matters(results: Results) -> Iterator[str]:
@@ -79,17 +73,17 @@ def where_it_matters(results: Results) -> Iterator[str]:
     if not results.get(NONE) or not penalties:
         return
     without = gap(results, NONE)
-    gaps = listed(f"{points(gap(results, row))} with {row}" for row in penalties)
+    gaps = listed(f"{points(gap(results, row), 1)} with '{row}'" for row in penalties)
     yield (
-        f"After {MOST_EPOCHS} epochs, the median accuracy on the training part is {points(without)} above that on "
-        f"the validation part without a penalty; {gaps}. The validation accuracies themselves: "
+        f"After {MOST_EPOCHS} epochs, the median accuracy on the training part is {points(without, 1)} above that "
+        f"on the validation part without a penalty; {gaps}. The validation accuracies themselves: "
         f"{mnist_report.medians(results, (NONE, *penalties))}."
     )
     matter = [row for row in penalties if without - gap(results, row) >= MATTERS]
     if matter:
-        yield f"The gap is smaller by {points(MATTERS)} or more from {matter[0]} on."
+        yield f"The gap is smaller by {points(MATTERS, 1)} or more from '{matter[0]}' on."
     else:
-        yield f"No lambda here makes the gap smaller by {points(MATTERS)}."
+        yield f"No lambda here makes the gap smaller by {points(MATTERS, 1)}."
 
 
 EXPERIMENT = Experiment(

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-import statistics
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from nnx.experiments.choosing import best_row, measured, typical
-from nnx.experiments.experiment import Picture, Quantity, Results, Row
+from nnx import plots
+from nnx.experiments import sentences
+from nnx.experiments.choosing import best_row, measured, median, typical
+from nnx.experiments.experiment import Experiment, Picture, Quantity, Results, Row
 from nnx.experiments.mnist.common import HIGHEST, QUANTITIES, VALIDATION, Digits
-from nnx.experiments.pictures import accuracies, confusions, curves, mistakes
-from nnx.experiments.sentences import listed
+from nnx.experiments.mnist.endings import drawn_until_ended
+from nnx.experiments.pictures import accuracies, confusions, lines_said, mistakes
+from nnx.experiments.result import Curve
+from nnx.experiments.sentences import listed, quoted
+from nnx.experiments.summary import Line, summarise
 from nnx.experiments.training import TEST, TRAIN
 
 VALIDATION_ACCURACY = QUANTITIES[1]
@@ -18,7 +21,7 @@ EPOCHS_RUN = QUANTITIES[3]
 
 
 def pictures(rows: Sequence[Row], results: Results, looked_into: str = "") -> Iterator[Picture]:
-    """Draw the validation accuracy over the epochs, all accuracies, and what a typical run takes for what.
+    """Draw what the networks get wrong over the epochs, all accuracies, and what a typical run takes for what.
 
     Rows that a rule ends have a picture of their own: of 200 epochs, they last a few.
 
@@ -27,19 +30,48 @@ def pictures(rows: Sequence[Row], results: Results, looked_into: str = "") -> It
         results: what was measured.
         looked_into: the row whose typical run it is; by default, or if it was not run, the best.
     """
-    for ended, title, name in (
-        (False, "Validation accuracy while training", "validation-accuracy"),
-        (True, "Validation accuracy until a rule ends training", "validation-accuracy-until-stopped"),
-    ):
-        shown = {row.name: results[row.name] for row in rows if row.name in results and ends_early(row) == ended}
-        if shown:
-            picture = curves(rows, shown, VALIDATION, VALIDATION, title=title, name=name)
-            hint = " A run counts until it ends: where one does, the line goes over to the others." if ended else ""
-            yield replace(picture, caption=picture.caption + hint)
+    whole, ended = ([row for row in rows if results.get(row.name) and ends_early(row) == early] for early in (0, 1))
+    if whole:
+        yield errors(whole, results)
+    if ended:
+        yield until_ended(ended, results)
     yield accuracies(rows, results, (TRAIN, VALIDATION, TEST))
-    run = typical(looked_into if looked_into in results else best_row(results), results)
+    run = typical(looked_into if results.get(looked_into) else best_row(results), results)
     yield confusions(run, "mnist")
     yield mistakes(run, "mnist")
+
+
+def errors(rows: Sequence[Row], results: Results) -> Picture:
+    """Draw the validation error of rows over the epochs: accuracies near 1 would lie on one another."""
+    lines = {row.name: [_error(run.curves[VALIDATION]) for run in results[row.name]] for row in rows}
+    published = {row.name: 1 - row.published[VALIDATION] for row in rows if VALIDATION in row.published}
+    figure = plots.learning_curves(
+        lines, quantity="validation error", published=published or None, logarithmic=_positive(lines)
+    )
+    caption = f"The share of the validation part that is told wrong, over the epochs. {lines_said(lines)}"
+    if published:
+        caption += " The marks at the right end are the published values."
+    return Picture("validation-error", "Validation error while training", caption, figure)
+
+
+def until_ended(rows: Sequence[Row], results: Results) -> Picture:
+    """Draw the validation accuracy of each run that a rule ends: they are too unlike in length for medians."""
+    lines = {row.name: [run.curves[VALIDATION] for run in results[row.name]] for row in rows}
+    published = {row.name: row.published[VALIDATION] for row in rows if VALIDATION in row.published}
+    title = "Validation accuracy until a rule ends training"
+    caption = "The validation accuracy over the epochs, each run a line. A mark is where the run ended."
+    if published:
+        caption += " The hollow marks at the right end are the published values."
+    figure = drawn_until_ended(lines, published, VALIDATION)
+    return Picture("validation-accuracy-until-ended", title, caption, figure)
+
+
+def _error(accuracy: Curve) -> tuple[Sequence[float], list[float]]:
+    return accuracy.steps, [1 - value for value in accuracy.values]
+
+
+def _positive(lines: Mapping[str, Sequence[tuple[Sequence[float], list[float]]]]) -> bool:
+    return all(value > 0 for runs in lines.values() for _, values in runs for value in values)
 
 
 def ends_early(row: Row) -> bool:
@@ -47,14 +79,30 @@ def ends_early(row: Row) -> bool:
     return isinstance(row.settings, Digits) and row.settings.stopping is not None
 
 
+def standing(experiment: Experiment, results: Results) -> Iterator[str]:
+    """Say how the values of the one published run stand to those of the readings of how it was made.
+
+    Its values are in every reading's line of the table: they are the same ones, compared again.
+    """
+    lines = [line for line in summarise(experiment, results) if any(cell.verdict for cell in line.cells)]
+    verdicts = [cell.verdict for line in lines for cell in line.cells if cell.verdict]
+    if lines:
+        readings = "one reading" if len(lines) == 1 else f"{len(lines)} readings"
+        yield (
+            f"One run was published: {listed(_compared(lines))} are compared in {readings} of its settings. Within "
+            f"the range of the runs here: {verdicts.count('within')} of {len(verdicts)} comparisons."
+        )
+    yield from sentences.beside(lines)
+
+
+def _compared(lines: Sequence[Line]) -> list[str]:
+    """Return the names of what was published and can be compared."""
+    return list(dict.fromkeys(cell.quantity.name for line in lines for cell in line.cells if cell.verdict))
+
+
 def present(names: Iterable[str], results: Results) -> list[str]:
     """Return those of the rows that were run."""
     return [name for name in names if results.get(name)]
-
-
-def median(results: Results, row: str, quantity: str = VALIDATION) -> float:
-    """Return the median of a quantity over the seeds."""
-    return statistics.median(measured(results, row, quantity))
 
 
 def spread(results: Results, row: str, quantity: Quantity = VALIDATION_ACCURACY) -> str:
@@ -65,8 +113,8 @@ def spread(results: Results, row: str, quantity: Quantity = VALIDATION_ACCURACY)
 
 
 def medians(results: Results, rows: Iterable[str]) -> str:
-    """Write the median validation accuracy of each row, as "A (93.0 %) and B (94.1 %)"."""
-    return listed(f"{row} ({VALIDATION_ACCURACY.show(median(results, row))})" for row in rows)
+    """Write the median validation accuracy of each row, as "'A' (93.0 %) and 'B' (94.1 %)"."""
+    return listed(f"'{row}' ({VALIDATION_ACCURACY.show(median(results, row, VALIDATION))})" for row in rows)
 
 
 def stopped(results: Results, rows: Iterable[str]) -> Iterator[str]:
@@ -88,12 +136,12 @@ def ceiling(results: Results, rows: Iterable[str], target: float) -> Iterator[st
     show = VALIDATION_ACCURACY.show
     if VALIDATION_ACCURACY.rounded(highest) < VALIDATION_ACCURACY.rounded(target):
         yield (
-            f"In all {len(values)} runs of {listed(among)}, the highest validation accuracy measured on the way, "
+            f"In all {len(values)} runs of {quoted(among)}, the highest validation accuracy measured on the way, "
             f"whenever it was looked at, is {show(highest)}: ending them at the best moment would not give the "
             f"{show(target)} published either."
         )
     else:
-        yield f"The validation accuracy of {listed(among)} comes to {show(highest)}; {show(target)} was published."
+        yield f"The validation accuracy of {quoted(among)} comes to {show(highest)}; {show(target)} was published."
 
 
 def peaks(results: Results, row: str) -> Iterator[str]:

@@ -2,27 +2,27 @@
 
 from __future__ import annotations
 
+import math
 import statistics
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nnx import plots
-from nnx.experiments.choosing import measured
 from nnx.experiments.experiment import Experiment, Picture, Quantity, Results, Row
 from nnx.experiments.mnist.common import MOST_EPOCHS, QUANTITIES, SEEDS, SETTINGS, SOURCE, VALIDATION, Digits
 from nnx.experiments.pictures import accuracies
 from nnx.experiments.result import Result
+from nnx.experiments.sentences import percent
 from nnx.experiments.training import TEST, TRAIN
+from nnx.experiments.watching import Watch
 from nnx.model import Sequential
 
-NORM, DIFFERENCE, NEARER = "norm of weights", "difference", "nearer to 0"
+NORM = "norm of weights"
 ACCURACIES = QUANTITIES[:3]
-TEST_ACCURACY = ACCURACIES[2]
 WITHOUT, PUBLISHED, STRONG = "without L2", "lambda 0.1", "lambda 10"
 _KEPT = "weights of "
 
@@ -32,34 +32,19 @@ Layers: TypeAlias = Mapping[str, NDArray[Any]]
 
 @dataclass(frozen=True)
 class Weighed(Digits):
-    """Training whose weights are kept, and compared with those of the same training without L2.
+    """Training whose weights are kept, so that reports can compare those of two rows.
 
-    `Result.figures` holds, besides those of `Digits`, the norm of all weights W, and, if there is L2,
-    ||W - V|| / ||V||, V being those without it, and the share of weights that are nearer to 0 than without it.
-    `Result.arrays` holds the weights of each Dense layer, (I, O).
+    `Result.figures` holds, besides those of `Digits`, the norm of all weights. `Result.arrays` holds the weights of
+    each Dense layer, (I, O).
     """
 
-    def run(self, seed: int, backend: str) -> Result:
-        """See `Settings.run`."""
-        result = trained(self, seed, backend)
-        weights = flat(result)
-        figures = {NORM: float(np.linalg.norm(weights))}
-        if self.l2:
-            without = flat(trained(replace(self, l2=0.0), seed, backend))
-            figures[DIFFERENCE] = float(np.linalg.norm(weights - without) / np.linalg.norm(without))
-            figures[NEARER] = float((abs(weights) < abs(without)).mean())
-        return replace(result, figures={**result.figures, **figures})
-
-    def arrays(self, model: Sequential) -> Mapping[str, NDArray[Any]]:
-        """See `Digits.arrays`."""
+    def found(self, model: Sequential, watch: Watch) -> Result:
+        """See `Training.found`."""
+        found = super().found(model, watch)
         kept = [values for name, values in model.get_weights().items() if name.endswith("weight")]
-        return {f"{_KEPT}layer {number}": values for number, values in enumerate(kept, start=1)}
-
-
-@lru_cache(maxsize=16)
-def trained(settings: Weighed, seed: int, backend: str) -> Result:
-    """Train as `Digits` does; the last ones are kept, since each row needs the network without L2."""
-    return Digits.run(settings, seed, backend)
+        arrays = {f"{_KEPT}layer {number}": values for number, values in enumerate(kept, start=1)}
+        norm = math.sqrt(sum(float(np.square(values, dtype=np.float64).sum()) for values in kept))
+        return replace(found, figures={**found.figures, NORM: norm}, arrays=arrays)
 
 
 def weights_of(result: Result) -> Layers:
@@ -72,61 +57,78 @@ def flat(result: Result) -> NDArray[np.float64]:
     return np.concatenate([values.ravel() for values in weights_of(result).values()]).astype(np.float64)
 
 
+def pairs(results: Results, row: str) -> list[tuple[Result, Result]]:
+    """Return each run of a row with that without L2 of the same seed, for seeds of which there are both."""
+    without = {result.seed: result for result in results.get(WITHOUT, ())}
+    return [(result, without[result.seed]) for result in results.get(row, ()) if result.seed in without]
+
+
+def difference(result: Result, without: Result) -> float:
+    """Return ||W - V|| / ||V||, W being all weights of a run and V those of the one without L2."""
+    ours, theirs = flat(result), flat(without)
+    return float(np.linalg.norm(ours - theirs) / np.linalg.norm(theirs))
+
+
+def nearer(result: Result, without: Result) -> float:
+    """Return the share of weights that are nearer to 0 than without L2."""
+    return float((abs(flat(result)) < abs(flat(without))).mean())
+
+
 def pictures(results: Results) -> Iterator[Picture]:
-    """Draw the weights of the first seed with published and with strong L2 beside those without; the accuracies."""
-    first = {row: weights_of(runs[0]) for row, runs in results.items()}
+    """Draw the weights of one seed with published and with strong L2 beside those without; the accuracies."""
     for row, name in ((PUBLISHED, "published"), (STRONG, "strong")):
-        if row in first and WITHOUT in first:
-            yield _distributions(first, row, name)
-            yield _differences(first, row, name)
+        for pair in pairs(results, row)[:1]:
+            yield _distributions(*pair, row, name)
+            yield _differences(*pair, row, name)
     yield accuracies(ROWS, results, (TRAIN, VALIDATION, TEST))
 
 
-def _distributions(first: Mapping[str, Layers], row: str, name: str) -> Picture:
+def _distributions(result: Result, without: Result, row: str, name: str) -> Picture:
     title = f"Weights {WITHOUT} and with {row}"
-    caption = "How the weights of each layer are distributed after training from seed 0."
-    figure = plots.weight_histograms({label: first[label] for label in (WITHOUT, row)}, title=title)
-    return Picture(f"weights-{name}", title, caption, figure)
+    caption = f"How the weights of each layer are distributed after training from seed {result.seed}."
+    shown = {WITHOUT: weights_of(without), row: weights_of(result)}
+    return Picture(f"weights-{name}", title, caption, plots.weight_histograms(shown, title=title))
 
 
-def _differences(first: Mapping[str, Layers], row: str, name: str) -> Picture:
+def _differences(result: Result, without: Result, row: str, name: str) -> Picture:
     title = f"What is different with {row}"
     caption = (
-        f"Weights with {row} minus those without, after training from seed 0. A weight was raised where it is red, "
-        "lowered where it is blue; each layer has a scale of its own."
+        f"Weights with {row} minus those without, after training from seed {result.seed}. A weight was raised "
+        "where it is red, lowered where it is blue; each layer has a scale of its own."
     )
-    figure = plots.weight_differences(first[WITHOUT], first[row], title=title)
+    figure = plots.weight_differences(weights_of(without), weights_of(result), title=title)
     return Picture(f"differences-{name}", title, caption, figure)
 
 
 def notes(results: Results) -> Iterator[str]:
     """Say what each strength of L2 does to the weights, and whether it shows in what the network can do."""
     for row in results:
-        if row != WITHOUT:
-            yield _on_weights(row, results)
-            if WITHOUT in results:
-                yield _on_accuracy(row, results)
+        both = pairs(results, row)
+        if row != WITHOUT and both:
+            yield _on_weights(row, both)
+            yield _on_accuracy(row, both)
 
 
-def _on_weights(row: str, results: Results) -> str:
-    difference, nearer = (statistics.median(measured(results, row, name)) for name in (DIFFERENCE, NEARER))
+def _on_weights(row: str, both: Sequence[tuple[Result, Result]]) -> str:
+    changed, shrunk = (statistics.median(compare(*pair) for pair in both) for compare in (difference, nearer))
     return (
-        f"{row}: in the median, the weights differ from those without L2 by {difference:.0%} of the norm of these, "
-        f"and {nearer:.0%} of them are nearer to 0, where chance alone would make it 50%."
+        f"{row}: in the median, the weights differ from those without L2 by {percent(changed)} of the norm of "
+        f"these, and {percent(shrunk)} of them are nearer to 0, where chance alone would make it {percent(0.5)}."
     )
 
 
-def _on_accuracy(row: str, results: Results) -> str:
+def _on_accuracy(row: str, both: Sequence[tuple[Result, Result]]) -> str:
     """Compare from seed to seed: the effect is subtle if seeds alone make a larger difference."""
-    without = measured(results, WITHOUT, TEST)
-    change = statistics.median(
-        ours - theirs for ours, theirs in zip(measured(results, row, TEST), without, strict=True)
-    )
+    change = statistics.median(ours.figures[TEST] - theirs.figures[TEST] for ours, theirs in both)
+    without = [theirs.figures[TEST] for _, theirs in both]
+    changed = f"{row}: the {TEST} changes by {100 * change:+.1f} points"
+    if len(both) == 1:
+        return f"{changed}; one seed does not say how much of it is chance."
     spread = max(without) - min(without)
-    verdict = "is subtle: no more than" if abs(change) <= spread else "is not subtle: more than"
+    verdict = "subtle: no more" if abs(change) <= spread else "not subtle: more"
     return (
-        f"{row}: in what the network can do, the effect {verdict} what the seed decides. The {TEST} changes by "
-        f"{100 * change:+.1f} points, and without L2 it differs by {100 * spread:.1f} points from seed to seed."
+        f"{changed} (median). In what the network can do, the effect is {verdict} than what the seed decides, "
+        f"{100 * spread:.1f} points without L2."
     )
 
 
@@ -152,8 +154,6 @@ EXPERIMENT = Experiment(
     quantities=(
         *ACCURACIES,
         Quantity(NORM, 1),
-        Quantity(DIFFERENCE, 0, 100, " %"),
-        Quantity(NEARER, 0, 100, " %"),
         QUANTITIES[-1],
     ),
     source=SOURCE,

@@ -68,10 +68,16 @@ def _cell(cell: Cell | None) -> str:
     median, *more = parts(cell)
     text = f"<b>{escape(median)}</b>" + "".join(f"<span>{escape(part)}</span>" for part in more if part)
     if cell.published is not None:
-        published = escape(cell.quantity.show(cell.published))
-        kind, verdict = cell.verdict.replace(" ", "-"), VERDICTS[cell.verdict]
-        text += f'<small>published {published}: <i class="{kind}">{verdict}</i></small>'
+        text += f"<small>{_published(cell, cell.published)}</small>"
     return f"<td>{text}</td>"
+
+
+def _published(cell: Cell, value: float) -> str:
+    published = f"published {escape(cell.quantity.show(value))}"
+    if not cell.verdict:
+        return published
+    kind, verdict = cell.verdict.replace(" ", "-"), VERDICTS[cell.verdict]
+    return f'{published}: <i class="{kind}">{verdict}</i>'
 
 
 def _pairs(rows: Iterable[tuple[str, str]]) -> str:
@@ -88,8 +94,8 @@ def _figure(picture: Picture, image: bytes) -> str:
     inches = picture.figure.get_size_inches()
     width, height = (round(_PIXELS_PER_INCH * float(side)) for side in inches)
     source = f"data:image/png;base64,{base64.b64encode(image).decode('ascii')}"
+    title, caption, about = map(escape, (picture.title, picture.caption, f"about-{picture.name}"))
     return (
-        f"<figure>\n<h2>{escape(picture.title)}</h2>\n"
-        f'<img src="{source}" width="{width}" height="{height}" alt="{escape(picture.caption)}">\n'
-        f"<figcaption>{escape(picture.caption)}</figcaption>\n</figure>"
+        f'<figure>\n<h2>{title}</h2>\n<img src="{source}" width="{width}" height="{height}" alt="{title}" '
+        f'aria-describedby="{about}">\n<figcaption id="{about}">{caption}</figcaption>\n</figure>'
     )

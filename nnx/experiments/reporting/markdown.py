@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Sequence
 
+from nnx.experiments.experiment import Picture
 from nnx.experiments.reporting.provenance import shown as provenance_shown
 from nnx.experiments.reporting.report import Report, compared, file_name
 from nnx.experiments.summary import Cell, shown
@@ -26,22 +27,25 @@ def _parts(report: Report) -> Iterator[str]:
     yield f"# {escape(experiment.title)}"
     yield paragraph(experiment.question)
     yield f"## What was published\n\n{paragraph(experiment.source)}"
-    yield "## What was measured"
-    headings = [quantity.name for quantity in experiment.quantities]
-    rows = [
-        [line.name, *(both(line.cell(quantity)) for quantity in experiment.quantities)] for line in report.lines
-    ]
-    yield table(["", *headings], rows)
-    yield paragraph(report.legend)
+    yield f"## What was measured\n\n{_results(report)}\n\n{paragraph(report.legend)}"
     if report.notes:
         yield "## What it means"
         yield "\n".join(f"- {paragraph(note)}" for note in report.notes)
-    for picture in report.pictures:
-        caption = escape(picture.caption)
-        yield f"## {escape(picture.title)}\n\n![{caption}]({file_name(picture)})\n\n{paragraph(picture.caption)}"
+    yield from map(_picture, report.pictures)
     yield f"## Settings\n\n{table(('setting', 'value'), experiment.settings.items())}"
     yield f"## How this report was made\n\n{code(made_by['command'])}"
     yield table(("what", "value"), provenance_shown(made_by))
+
+
+def _results(report: Report) -> str:
+    quantities = report.experiment.quantities
+    rows = [[line.name, *(both(line.cell(quantity)) for quantity in quantities)] for line in report.lines]
+    return table(["", *(quantity.name for quantity in quantities)], rows)
+
+
+def _picture(picture: Picture) -> str:
+    title = escape(picture.title)
+    return f"## {title}\n\n![{title}]({file_name(picture)})\n\n{paragraph(picture.caption)}"
 
 
 def both(cell: Cell | None) -> str:

@@ -12,7 +12,7 @@ from typing import Any
 from nnx.experiments.experiment import Experiment, Picture, Results
 from nnx.experiments.summary import Cell, Line, Verdict, shown, summarise
 
-FORMAT = "nnx experiment report 1"
+FORMAT = "nnx experiment report 2"
 """What `report.json` begins with."""
 
 DOTS_PER_INCH = 192
@@ -20,7 +20,7 @@ DOTS_PER_INCH = 192
 
 VERDICTS: dict[Verdict, str] = {
     "within": "within the range",
-    "exceeded": "exceeded",
+    "better": "better here",
     "not reached": "not reached",
     "outside": "outside the range",
 }
@@ -28,7 +28,7 @@ VERDICTS: dict[Verdict, str] = {
 
 _MEANINGS: dict[Verdict, str] = {
     "within": "the published value lies between the lowest and the highest",
-    "exceeded": "every seed is better than the published value",
+    "better": "every seed is better than the published value",
     "not reached": "no seed is as good as the published value",
     "outside": "the published value lies below the lowest or above the highest",
 }
@@ -42,7 +42,7 @@ class Report:
         experiment: what was run.
         lines: the table.
         pictures, notes: what the experiment makes of its results.
-        provenance: what made it, by name: the exact command, backend and device, seeds, machine, versions, date.
+        provenance: what made it, by name: the exact command, backend and devices, seeds, machine, versions, dates.
     """
 
     experiment: Experiment
@@ -104,10 +104,11 @@ def file_name(picture: Picture) -> str:
 
 
 def compared(cell: Cell) -> str:
-    """Write what was published and how that stands to what was measured; nothing if nothing was published."""
+    """Write what was published and how that stands to what was measured, if that can be judged."""
     if cell.published is None:
         return ""
-    return f"published {cell.quantity.show(cell.published)}: {VERDICTS[cell.verdict]}"
+    published = f"published {cell.quantity.show(cell.published)}"
+    return f"{published}: {VERDICTS[cell.verdict]}" if cell.verdict else published
 
 
 def _spread(runs: set[int]) -> str:

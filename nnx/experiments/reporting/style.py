@@ -43,7 +43,7 @@ thead th, thead td { border-bottom: 2px solid var(--line); vertical-align: botto
 .results tbody th, .results thead td {
   position: sticky; left: 0; background: var(--ground); min-width: 5.5rem; max-width: 12rem;
 }
-.within, .exceeded { color: var(--good) }
+.within, .better { color: var(--good) }
 .not-reached, .outside { color: var(--bad) }
 .pairs th { font-weight: 400; color: var(--faint); white-space: nowrap }
 pre {

@@ -31,19 +31,9 @@ def write(report: Report, folder: Path) -> dict[str, Path]:
     Raises:
         StorageError: they cannot be written; the folder holds what it held before.
     """
-    contents = {
-        **report.images,
-        HTML: page(report).encode(),
-        MARKDOWN: text(report).encode(),
-        JSON: (json.dumps(report.to_json(), indent=1, ensure_ascii=False, allow_nan=False) + "\n").encode(),
-    }
+    contents = _contents(report)
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with _scratch(folder) as scratch:
-            fresh, kept = scratch / "fresh", scratch / "kept"
-            _fill(fresh, contents)
-            _keep(kept, folder, contents)
-            _exchange(fresh, kept, folder, list(contents))
+        _replace(folder, contents)
     except OSError as error:
         reason = error.strerror or str(error)
         raise StorageError(
@@ -51,6 +41,25 @@ def write(report: Report, folder: Path) -> dict[str, Path]:
             "make room, or choose another folder."
         ) from error
     return {name: folder / name for name in contents}
+
+
+def _contents(report: Report) -> dict[str, bytes]:
+    values = json.dumps(report.to_json(), indent=1, ensure_ascii=False, allow_nan=False)
+    return {
+        **report.images,
+        HTML: page(report).encode(),
+        MARKDOWN: text(report).encode(),
+        JSON: f"{values}\n".encode(),
+    }
+
+
+def _replace(folder: Path, contents: Mapping[str, bytes]) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    with _scratch(folder) as scratch:
+        fresh, kept = scratch / "fresh", scratch / "kept"
+        _fill(fresh, contents)
+        _keep(kept, folder, contents)
+        _exchange(fresh, kept, folder, list(contents))
 
 
 @contextmanager
