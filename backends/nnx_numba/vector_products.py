@@ -1,9 +1,9 @@
 """Products with one row or one column: of a matrix and a vector.
 
-Every element of the matrix is used once, so that memory sets the pace: nothing is packed or copied, and the matrix
-is read along its rows, as the processor expects it. Where the vector lies along the rows, a tile of as many rows
-as a register has lanes leaves a line of inner products; where it goes down the columns, the result is a sum of rows,
-some of them at a time, in a buffer that stays in the first-level cache.
+Every element of the matrix is used once, so that memory sets the pace: nothing is packed, and the matrix is read
+along its rows, as the processor expects it. Where the vector lies along the rows, a tile of as many rows as a
+register has lanes leaves a line of inner products; where it goes down the columns, the result is a sum of rows, a
+few of them at a time, in a buffer that stays in the first-level cache.
 
 Sums are taken in blocks, whose results are added up: the same however the work is dealt out.
 """
@@ -37,6 +37,7 @@ PANEL = 2
 
 _TOGETHER = (4, 2)  # rows, and lines of each, that inner products take at a time: so many sums are in flight
 _ALONE = (1, 8)  # where there are fewer rows
+_AHEAD = 4096  # bytes that are fetched ahead of what is read under a mask
 _ROWS = 8  # rows that are added to the buffer at a time
 
 
@@ -66,6 +67,12 @@ class _VectorProduct:
         shared = lines.scalar(builder.select(single, bias.address, self.out.address))
         own = lines.load(builder.select(several, bias.at(place), self.out.address), lines.mask_if(several, mask))
         return builder.select(single, shared, own)
+
+    def read(self, address: Any, mask: Any) -> Any:
+        """Return a line of the matrix; what is read under a mask the processor itself does not fetch ahead."""
+        if mask is not None:
+            self.lines.fetch(self.builder.add(address, WORD(_AHEAD)))
+        return self.lines.load(address, mask)
 
 
 class InnerProducts(_VectorProduct):
@@ -120,10 +127,10 @@ class InnerProducts(_VectorProduct):
         for r, row in enumerate(sums):
             lines.store(self._sum([total.get() for total in row]), self._place(builder.add(n, WORD(r))))
 
-    def _add(self, sums: list[Any], places: list[Any], k: Any, mask: Any) -> None:
+    def _add(self, sums: list[Any], rows: list[Any], k: Any, mask: Any) -> None:
         line = self.lines.load(self.vector.at(k), mask)
-        for total, place in zip(sums, places, strict=True):
-            total.set(self.lines.added(total.get(), self.lines.load(self.matrix.at(place, k), mask), line))
+        for total, row in zip(sums, rows, strict=True):
+            total.set(self.lines.added(total.get(), self.read(self.matrix.at(row, k), mask), line))
 
     def _sum(self, found: list[Any]) -> Any:
         """Add in pairs."""
@@ -185,7 +192,7 @@ class SumOfRows(_VectorProduct):
     def _add_line(self, places: list[Any], weights: list[Any], j: Any, mask: Any) -> None:
         builder, lines = self.builder, self.lines
         offset = builder.mul(j, WORD(lines.size))
-        first, *others = [lines.load(builder.add(place, offset), mask) for place in places]
+        first, *others = [self.read(builder.add(place, offset), mask) for place in places]
         total = builder.fmul(first, weights[0])
         for line, weight in zip(others, weights[1:], strict=True):
             total = lines.added(total, line, weight)
@@ -194,7 +201,7 @@ class SumOfRows(_VectorProduct):
 
 
 def _intrinsic(product: type[InnerProducts | SumOfRows], per_unit: int) -> Any:
-    """Make a function of units first..last-1, of so many lines of the result each, and (matrix, vector, bias, out)."""
+    """Make a function of units first..last-1, so many lines of the result each, and (matrix, vector, bias, out)."""
 
     @intrinsic
     def run(_context: Any, first: Any, last: Any, given: Any) -> Any:
