@@ -124,10 +124,10 @@ def inner_product(first: int, last: int, a: Array, b: Array, bias: Array, out: A
 
 
 def _multiply(a: Array, b: Array, bias: Array | None, out: Array, turned: tuple[bool, bool]) -> None:
-    rows, columns = out.shape
     if 1 in out.shape:
         multiply_vector(a, b, bias, out, turned)
         return
+    rows, columns = out.shape
     depth = a.shape[0 if turned[0] else 1]
     chosen = way(rows, depth, columns, out.itemsize, *turned, bias is not None)
     operands = plain(a), plain(b), *or_nothing(out, 1, bias), out
