@@ -19,6 +19,7 @@ from nnx_numba.panels import for_panels
 from nnx_numba.product import multiply
 from nnx_numba.sweeps import row_pass
 from nnx_numba.tiles import HEIGHTS, TALL
+from nnx_numba.vector_products import multiply_vector
 from nnx_numba.vectors import Row
 
 _TURNED = 8  # what it costs to pack a line from a transposed operand, in products of lines,
@@ -123,6 +124,9 @@ def inner_product(first: int, last: int, a: Array, b: Array, bias: Array, out: A
 
 
 def _multiply(a: Array, b: Array, bias: Array | None, out: Array, turned: tuple[bool, bool]) -> None:
+    if 1 in out.shape:
+        multiply_vector(a, b, bias, out, turned)
+        return
     rows, columns = out.shape
     depth = a.shape[0 if turned[0] else 1]
     chosen = way(rows, depth, columns, out.itemsize, *turned, bias is not None)
