@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 from nnx.errors import ShapeError
@@ -190,7 +191,7 @@ class Recurrent(OpsCore):
         if lengths is not None:
             self._check_lengths(operation, lengths, count)
         self.fit(operation, (units, gates * units), u, u=u)
-        self.fit(operation, (count, units), u, **states)
+        self._check_states(operation, u, (count, units), states)
         return self.empty(count, steps, units), self.empty(count, units)
 
     def _check_lengths(self, operation: str, lengths: Array, count: int) -> None:
@@ -198,6 +199,13 @@ class Recurrent(OpsCore):
         if tuple(lengths.shape) != (count,):
             shape = tuple(lengths.shape)
             raise ShapeError(f"{operation} expects one length for each of {count} sequences, got {shape}.")
+
+    def _check_states(
+        self, operation: str, u: Array, shape: tuple[int, int], states: Mapping[str, Array | None]
+    ) -> None:
+        given = {name: state for name, state in states.items() if state is not None}
+        self.like_weights(operation, u, **given)
+        self.fit(operation, shape, u, **given)
 
     def _check_gradients(
         self,
@@ -217,4 +225,4 @@ class Recurrent(OpsCore):
         self.fit(operation, tuple(y.shape), u, y=y, dy=dy)
         if lengths is not None:
             self._check_lengths(operation, lengths, y.shape[0])
-        self.fit(operation, (y.shape[0], units), u, **states)
+        self._check_states(operation, u, (y.shape[0], units), states)
