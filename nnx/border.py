@@ -33,8 +33,9 @@ def to_host(value: Any, argument: str, ops: Ops) -> Host:
     owner = None if isinstance(value, np.ndarray) else find_owner(value)
     if owner is not None:
         raise BackendError(
-            f"{argument} is an array of the backend {owner.name!r}, but the model runs on {ops.backend.name!r}. "
-            f"Pass nnx.get_backend({owner.name!r}).to_numpy({argument}), or move the model with model.to(...)."
+            f"{argument} is an array of the backend {owner.name!r}, but {ops.backend.name!r} computes here. Pass "
+            f"nnx.get_backend({owner.name!r}).to_numpy({argument}), or compute on {owner.name!r} as well, by "
+            f"model.to({owner.name!r}) or, where there is no model, nnx.set_backend({owner.name!r})."
         )
     return plain_array(value, argument)
 
@@ -151,7 +152,7 @@ def check_finite(array: Host, argument: str) -> None:
 
 
 def as_dtype(array: Host, dtype: str, argument: str) -> Host:
-    """Return finite numbers in a model's dtype.
+    """Return finite numbers in the dtype of the computation.
 
     Raises:
         DataError: there is NaN or infinity, or a number is too large for the dtype.
@@ -161,7 +162,7 @@ def as_dtype(array: Host, dtype: str, argument: str) -> Host:
         converted: Host = array.astype(dtype, copy=False)
     if not np.isfinite(converted).all():
         where = tuple(np.argwhere(~np.isfinite(converted))[0])
-        wider = ' or make the model with dtype="float64"' if dtype == "float32" else ""
+        wider = ' or compute with dtype="float64"' if dtype == "float32" else ""
         raise DataError(
             f"{argument} holds {array[where]:g} in {place(where[:1])}, too large for {dtype}; scale it{wider}."
         )

@@ -17,7 +17,7 @@ class Activations(OpsCore):
 
     def activate_backward(self, x: Array, y: Array, dy: Array, activation: str, alpha: float) -> Array:
         """Dx = dy f'(x)."""
-        self.same("activate_backward", y=y, dy=dy)
+        self.same("activate_backward", x=x, y=y, dy=dy)
         dx = self.like(x)
         self.call(self.backend.activate_backward, x, y, dy, dx, activation, alpha)
         return dx

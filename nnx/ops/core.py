@@ -102,11 +102,31 @@ class OpsCore:
         return self.empty(dtype=dtype)
 
     def same(self, operation: str, **arrays: Array) -> None:
-        """Raise ShapeError unless all named arrays have one shape."""
+        """Raise ShapeError unless all named arrays have one shape, DtypeError unless they have one dtype."""
+        self.owned(operation, **arrays)
         shapes = {name: tuple(array.shape) for name, array in arrays.items()}
         if len(set(shapes.values())) > 1:
             shown = ", ".join(f"{name} {shape}" for name, shape in shapes.items())
             raise ShapeError(f"{operation} expects arrays of one shape, got {shown}.")
+        if len({array.dtype for array in arrays.values()}) > 1:
+            shown = ", ".join(f"{name} {array.dtype}" for name, array in arrays.items())
+            raise DtypeError(f"{operation} expects arrays of one dtype, got {shown}.")
+
+    def fit(self, operation: str, shape: tuple[int, ...], like: Array, **arrays: Array | None) -> None:
+        """Check the named arrays that there are, before compiled code computes addresses from the shape of another.
+
+        Raises:
+            ShapeError: one has another shape than this.
+            DtypeError, BackendError: one has another dtype than `like`, is no array, or lives on another backend.
+        """
+        for name, array in arrays.items():
+            if array is None:
+                continue
+            self.owned(operation, **{name: array})
+            if tuple(array.shape) != shape:
+                raise ShapeError(f"{operation} expects {name} {shape}, got {tuple(array.shape)}.")
+            if array.dtype != like.dtype:
+                raise DtypeError(f"{operation} expects {name} of dtype {like.dtype}, got {array.dtype}.")
 
     def owned(self, operation: str, **arrays: object) -> None:
         """Raise DtypeError for a named value that is no array, BackendError for one of another backend."""
@@ -127,9 +147,9 @@ class OpsCore:
                     f"{operation} expects {name} of dtype {weights.dtype}, like the weights, got {array.dtype}."
                 )
 
-    def whole_numbers(self, operation: str, **arrays: Array) -> None:
-        """Raise DtypeError unless all named arrays are of int64, BackendError for foreign ones."""
+    def whole_numbers(self, operation: str, dtype: str = "int64", **arrays: Array) -> None:
+        """Raise DtypeError unless all named arrays are of this integer dtype, BackendError for foreign ones."""
         self.owned(operation, **arrays)
         for name, array in arrays.items():
-            if self.backend.dtype_name(array) != "int64":
-                raise DtypeError(f"{operation} expects {name} of dtype int64, got {array.dtype}.")
+            if self.backend.dtype_name(array) != dtype:
+                raise DtypeError(f"{operation} expects {name} of dtype {dtype}, got {array.dtype}.")

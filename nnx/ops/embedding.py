@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from nnx.errors import ShapeError
 from nnx.interface import Array
 from nnx.ops.core import OpsCore
 
@@ -29,8 +28,5 @@ class Embedding(OpsCore):
             ShapeError: dy holds not one vector for each token.
         """
         self.whole_numbers("embedding_backward", tokens=tokens)
-        self.like_weights("embedding_backward", dtable, dy=dy)
-        shape = (*tokens.shape, dtable.shape[1])
-        if tuple(dy.shape) != shape:
-            raise ShapeError(f"embedding_backward expects dy {shape}, got {tuple(dy.shape)}.")
+        self.fit("embedding_backward", (*tokens.shape, dtable.shape[1]), dtable, dy=dy)
         self.call(self.backend.embedding_backward, self.flat(tokens), self.rows(dy), dtable)

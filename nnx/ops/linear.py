@@ -16,11 +16,12 @@ class Linear(OpsCore):
         """y = f(x @ w + b) over the last axis: (..., I) -> (..., O).
 
         Raises:
-            ShapeError, DtypeError: x has other features, or another dtype, than w.
+            ShapeError, DtypeError: x has other features, or another dtype, than w; b is not one number per output.
         """
         if x.shape[-1] != w.shape[0]:
             raise ShapeError(f"linear expects inputs of {w.shape[0]} features, got {tuple(x.shape)}.")
         self.like_weights("linear", w, inputs=x)
+        self.fit("linear", (w.shape[1],), w, b=b)
         y = self.empty(*x.shape[:-1], w.shape[1])
         self.call(self.backend.linear, self.rows(x), w, b, self.rows(y), activation, alpha)
         return y
@@ -37,8 +38,18 @@ class Linear(OpsCore):
         alpha: float,
         wants_dx: bool,
     ) -> Array | None:
-        """Write the gradients of `linear` into dw and db; return dx if it is wanted."""
-        self.same("linear_backward", y=y, dy=dy)
+        """Write the gradients of `linear` into dw and db; return dx if it is wanted.
+
+        Shapes: x and dx (..., I), y and dy (..., O) with the same axes before the last; dw as w (I, O), db (O,).
+
+        Raises:
+            ShapeError, DtypeError: an array has another shape than that, or another dtype than w.
+        """
+        (inputs, outputs), leading = w.shape, tuple(x.shape[:-1])
+        self.fit("linear_backward", (*leading, inputs), w, x=x)
+        self.fit("linear_backward", (*leading, outputs), w, y=y, dy=dy)
+        self.fit("linear_backward", (inputs, outputs), w, dw=dw)
+        self.fit("linear_backward", (outputs,), w, db=db)
         dz = None if activation == "identity" else self.like(self.rows(y))
         dx = self.like(x) if wants_dx else None
         flat_dx = None if dx is None else self.rows(dx)

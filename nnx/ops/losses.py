@@ -2,6 +2,9 @@
 
 Axes between the first and the last, such as time, are taken together with the batch: a weight is (N, ...), one per
 row of outputs.
+
+Everywhere, before the kernel runs: ShapeError for targets or weights that are not for these outputs, or no rows;
+DtypeError for labels that are not int64, or other arrays of another dtype than the outputs.
 """
 
 from __future__ import annotations
@@ -77,6 +80,7 @@ class Losses(OpsCore):
     ) -> LossAndGradient:
         if 0 in outputs.shape[:-1]:
             raise ShapeError(f"a loss expects at least one row, got outputs {tuple(outputs.shape)}.")
+        self.fit("a loss", tuple(outputs.shape[:-1]), outputs, weight=weight)
         loss, slope = self.scalar(), self.like(outputs) if gradient else None
         aligned = self.rows(targets) if targets.ndim == outputs.ndim else self.flat(targets)
         rows_weight = None if weight is None else self.flat(weight)

@@ -28,9 +28,17 @@ class Normalization(OpsCore):
         momentum: float,
         eps: float,
     ) -> Normalised:
-        """Normalise the last axis by the batch's statistics and update the running ones."""
+        """Normalise the last axis by the batch's statistics and update the running ones.
+
+        Shapes: x and y (..., F), all others (F,).
+
+        Raises:
+            ShapeError, DtypeError: there are no rows; an array has another shape than that, or dtype than x.
+        """
         if x.shape[0] == 0:
             raise ShapeError(f"batch_norm in training expects at least one row, got {tuple(x.shape)}.")
+        shares = {"gamma": gamma, "beta": beta, "running_mean": running_mean, "running_var": running_var}
+        self.fit("batch_norm", (x.shape[-1],), x, **shares)
         y, mean, rstd = self.like(x), self.like(gamma), self.like(gamma)
         arrays = (self.rows(x), gamma, beta, running_mean, running_var, self.rows(y), mean, rstd)
         self.call(self.backend.batch_norm, *arrays, momentum, eps)
@@ -39,7 +47,13 @@ class Normalization(OpsCore):
     def batch_norm_infer(
         self, x: Array, gamma: Array, beta: Array, running_mean: Array, running_var: Array, eps: float
     ) -> Array:
-        """Normalise the last axis by the running statistics."""
+        """Normalise the last axis by the running statistics.
+
+        Raises:
+            ShapeError, DtypeError: as `batch_norm`, but for the rows.
+        """
+        shares = {"gamma": gamma, "beta": beta, "running_mean": running_mean, "running_var": running_var}
+        self.fit("batch_norm_infer", (x.shape[-1],), x, **shares)
         y = self.like(x)
         arrays = (self.rows(x), gamma, beta, running_mean, running_var, self.rows(y))
         self.call(self.backend.batch_norm_infer, *arrays, eps)
@@ -48,8 +62,14 @@ class Normalization(OpsCore):
     def batch_norm_backward(
         self, x: Array, gamma: Array, mean: Array, rstd: Array, dy: Array, into: Gradients, wants_dx: bool
     ) -> Array | None:
-        """Write the gradients of gamma and beta into `into`; return dx if it is wanted."""
+        """Write the gradients of gamma and beta into `into`; return dx if it is wanted.
+
+        Raises:
+            ShapeError, DtypeError: dy is not like x; another array is not (F,), or has another dtype than x.
+        """
         self.same("batch_norm_backward", x=x, dy=dy)
+        shares = {"gamma": gamma, "mean": mean, "rstd": rstd, "dgamma": into[0], "dbeta": into[1]}
+        self.fit("batch_norm_backward", (x.shape[-1],), x, **shares)
         dx = self.like(x) if wants_dx else None
         flat_dx = None if dx is None else self.rows(dx)
         arrays = (self.rows(x), gamma, mean, rstd, self.rows(dy), flat_dx, *into)
@@ -57,9 +77,14 @@ class Normalization(OpsCore):
         return dx
 
     def layer_norm(self, x: Array, gamma: Array, beta: Array, eps: float) -> Normalised:
-        """Normalise each row over the last axis."""
+        """Normalise each row over the last axis.
+
+        Raises:
+            ShapeError, DtypeError: there are no features; gamma or beta is not (F,), or has another dtype than x.
+        """
         if x.shape[-1] == 0:
             raise ShapeError(f"layer_norm expects at least one feature, got {tuple(x.shape)}.")
+        self.fit("layer_norm", (x.shape[-1],), x, gamma=gamma, beta=beta)
         rows, y = self.rows(x), self.like(x)
         mean, rstd = self.empty(rows.shape[0]), self.empty(rows.shape[0])
         self.call(self.backend.layer_norm, rows, gamma, beta, self.rows(y), mean, rstd, eps)
@@ -68,8 +93,15 @@ class Normalization(OpsCore):
     def layer_norm_backward(
         self, x: Array, gamma: Array, mean: Array, rstd: Array, dy: Array, into: Gradients, wants_dx: bool
     ) -> Array | None:
-        """Write the gradients of gamma and beta into `into`; return dx if it is wanted."""
+        """Write the gradients of gamma and beta into `into`; return dx if it is wanted.
+
+        Raises:
+            ShapeError, DtypeError: dy is not like x; mean or rstd is not one number per row, another array not
+                (F,); one has another dtype than x.
+        """
         self.same("layer_norm_backward", x=x, dy=dy)
+        self.fit("layer_norm_backward", (math.prod(x.shape[:-1]),), x, mean=mean, rstd=rstd)
+        self.fit("layer_norm_backward", (x.shape[-1],), x, gamma=gamma, dgamma=into[0], dbeta=into[1])
         dx = self.like(x) if wants_dx else None
         flat_dx = None if dx is None else self.rows(dx)
         arrays = (self.rows(x), gamma, mean, rstd, self.rows(dy), flat_dx, *into)

@@ -27,9 +27,13 @@ class Pooling(Windows):
         """Return the gradient of x, (N, H, W, C), given that of y.
 
         Raises:
-            ShapeError: dy is not of the shape of the index.
+            ShapeError: index or dy has another shape than y.
+            DtypeError: dy has another dtype than x, or index than int32.
         """
-        self.same("max_pool_backward", index=index, dy=dy)
+        shape = (x.shape[0], *self._filled_places("max_pool_backward", x, window), x.shape[3])
+        self.fit("max_pool_backward", shape, x, dy=dy)
+        self.fit("max_pool_backward", shape, index, index=index)
+        self.whole_numbers("max_pool_backward", "int32", index=index)
         dx = self.like(x)
         self.call(self.backend.max_pool_backward, index, dy, dx, window)
         return dx
@@ -48,11 +52,10 @@ class Pooling(Windows):
         """Return the gradient of x, (N, H, W, C), given that of y.
 
         Raises:
-            ShapeError: dy is not of the shape of y.
+            ShapeError, DtypeError: dy has another shape than y, or another dtype than x.
         """
         shape = (x.shape[0], *self._filled_places("average_pool_backward", x, window), x.shape[3])
-        if tuple(dy.shape) != shape:
-            raise ShapeError(f"average_pool_backward expects dy {shape}, got {tuple(dy.shape)}.")
+        self.fit("average_pool_backward", shape, x, dy=dy)
         dx = self.like(x)
         self.call(self.backend.average_pool_backward, dy, dx, window)
         return dx

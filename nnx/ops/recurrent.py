@@ -90,7 +90,8 @@ class Recurrent(OpsCore):
         Raises:
             ShapeError, DtypeError, BackendError: see the class.
         """
-        self._check_gradients("simple_rnn_backward", y, u, dy, dh_last=dh_last)
+        operation = "simple_rnn_backward"
+        self._check_gradients(operation, y, u, 1, du, dy, lengths, h0=h0, dh_last=dh_last)
         dxw, dh0 = self.like(y), None if h0 is None else self.like(h0)
         arrays = (u, lengths, h0, y, dy, dh_last, dxw, du, dh0)
         self.call(self.backend.simple_rnn_backward, *arrays, activation, alpha, reverse)
@@ -127,7 +128,10 @@ class Recurrent(OpsCore):
         Raises:
             ShapeError, DtypeError, BackendError: see the class.
         """
-        self._check_gradients("lstm_backward", run.y, u, dy, dh_last=dh_last, dc_last=dc_last)
+        operation, states = "lstm_backward", {"h0": h0, "c0": c0, "dh_last": dh_last, "dc_last": dc_last}
+        self._check_gradients(operation, run.y, u, 4, du, dy, lengths, **states)
+        self.fit(operation, tuple(run.y.shape), u, cells=run.cells)
+        self.fit(operation, (*run.y.shape[:2], u.shape[1]), u, gates=run.gates)
         dxw = self.like(run.gates)
         dh0, dc0 = (None if given is None else self.like(given) for given in (h0, c0))
         arrays = (u, lengths, h0, c0, run.y, run.gates, run.cells, dy, dh_last, dc_last, dxw, du, dh0, dc0)
@@ -143,6 +147,7 @@ class Recurrent(OpsCore):
             ShapeError, DtypeError, BackendError: see the class.
         """
         y, h_last = self._results("gru", xw, u, 3, lengths, h0=h0)
+        self.fit("gru", (u.shape[1],), u, b=b)
         run = GruRun(y, self.empty(*y.shape[:2], 4 * y.shape[2]), h_last)
         self.call(self.backend.gru, xw, u, b, lengths, h0, *run, reverse)
         return run
@@ -164,7 +169,10 @@ class Recurrent(OpsCore):
         Raises:
             ShapeError, DtypeError, BackendError: see the class.
         """
-        self._check_gradients("gru_backward", run.y, u, dy, dh_last=dh_last)
+        operation = "gru_backward"
+        self._check_gradients(operation, run.y, u, 3, du, dy, lengths, h0=h0, dh_last=dh_last)
+        self.fit(operation, (*run.y.shape[:2], 4 * u.shape[0]), u, gates=run.gates)
+        self.fit(operation, (u.shape[1],), u, db=db)
         shape = (*run.y.shape[:2], u.shape[1])
         dxw, dhu, dh0 = self.empty(*shape), self.empty(*shape), None if h0 is None else self.like(h0)
         arrays = (u, lengths, h0, run.y, run.gates, dy, dh_last, dxw, dhu, du, db, dh0)
@@ -182,6 +190,7 @@ class Recurrent(OpsCore):
         count, steps, _ = xw.shape
         if lengths is not None:
             self._check_lengths(operation, lengths, count)
+        self.fit(operation, (units, gates * units), u, u=u)
         self._check_states(operation, u, (count, units), states)
         return self.empty(count, steps, units), self.empty(count, units)
 
@@ -194,15 +203,26 @@ class Recurrent(OpsCore):
     def _check_states(
         self, operation: str, u: Array, shape: tuple[int, int], states: Mapping[str, Array | None]
     ) -> None:
-        for name, state in states.items():
-            if state is None:
-                continue
-            self.like_weights(operation, u, **{name: state})
-            if tuple(state.shape) != shape:
-                raise ShapeError(f"{operation} expects {name} {shape}, got {tuple(state.shape)}.")
+        given = {name: state for name, state in states.items() if state is not None}
+        self.like_weights(operation, u, **given)
+        self.fit(operation, shape, u, **given)
 
-    def _check_gradients(self, operation: str, y: Array, u: Array, dy: Array | None, **last: Array | None) -> None:
-        if dy is not None:
-            self.like_weights(operation, u, dy=dy)
-            self.same(operation, y=y, dy=dy)
-        self._check_states(operation, u, (y.shape[0], y.shape[2]), last)
+    def _check_gradients(
+        self,
+        operation: str,
+        y: Array,
+        u: Array,
+        gates: int,
+        du: Array,
+        dy: Array | None,
+        lengths: Array | None,
+        **states: Array | None,
+    ) -> None:
+        units = u.shape[0]
+        self.fit(operation, (units, gates * units), u, u=u, du=du)
+        if y.ndim != 3 or y.shape[2] != units:
+            raise ShapeError(f"{operation} expects y (N, T, {units}), got {tuple(y.shape)}.")
+        self.fit(operation, tuple(y.shape), u, y=y, dy=dy)
+        if lengths is not None:
+            self._check_lengths(operation, lengths, y.shape[0])
+        self._check_states(operation, u, (y.shape[0], units), states)

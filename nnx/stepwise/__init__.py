@@ -13,9 +13,10 @@ per example, X (n_0, m), A_l and Z_l (n_l, m), Y (n_L, m); W_l is (n_l, n_(l-1))
 runs on the backend that is selected when it is called (`nnx.set_backend`), and is a few lines over the kernels that
 `nnx.Sequential` runs too: the same seed gives the same weights, the same batches and the same costs.
 
-X and Y may be NumPy arrays of any dtype and layout. What is computed has the dtype of the parameters, float32
-unless `initialize_parameters` is told otherwise, on arrays of the backend; costs are Python floats. Arrays of that
-dtype that lie example by example, as `images.reshape(m, -1).T` does, are used as they are, which is fastest.
+Arrays may be those of the backend, NumPy's of any dtype and layout, or nested lists. What is computed has the dtype
+of the parameters, float32 unless `initialize_parameters` is told otherwise, on arrays of the backend; costs are
+Python floats. Arrays of that dtype that lie example by example, as `images.reshape(m, -1).T` does, are used as they
+are, which is fastest.
 
 `python -m nnx.stepwise.walk` builds a network step by step, from one neuron to Adam with batch normalisation;
 `nnx.stepwise.logistic` has the four functions of logistic regression.

@@ -4,8 +4,9 @@ Textbooks write examples as columns, (features, examples); kernels take them as 
 memory: an A of shape (n, m) here is the transposed view of the (m, n) array that a kernel wrote, and W of shape
 (n, n_prev) that of the (n_prev, n) array that `Dense` has. Nothing is copied where one becomes the other.
 
-Arrays of the selected backend, in the dtype of the computation, are used as they are; all others are converted. The
-dtype is that of the weights or, where there are none, of the first argument: float64 stays, all else is float32.
+Arrays of the selected backend, in the dtype of the computation, are used as they are; those of another dtype,
+NumPy's and nested lists are converted. The dtype is that of the weights or, where there are none, of the first
+argument: float64 stays, all else is float32.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from nnx import registry
-from nnx.border import as_dtype, to_host
+from nnx.border import Extents, as_dtype, to_host
 from nnx.errors import DataError, ShapeError
 from nnx.interface import Array, Backend
 from nnx.ops import Ops
@@ -46,26 +47,35 @@ def _named(kind: type, dtype: Hashable) -> str:
     return str(dtype).rsplit(".", 1)[-1]
 
 
-def rows(value: Any, argument: str, ops: Ops, features: int | None = None) -> Array:
+def shape_of(value: Any, argument: str, ops: Ops) -> tuple[int, ...]:
+    """Return the shape of what a user passed: an array, or nested lists.
+
+    Raises:
+        ShapeError, DataError, DtypeError, BackendError: it is no array of numbers that can be used here.
+    """
+    return tuple(value.shape if ops.backend.owns(value) else to_host(value, argument, ops).shape)
+
+
+def rows(value: Any, argument: str, ops: Ops, features: int | None = None, examples: int | None = None) -> Array:
     """Return examples as kernels take them: (n, m) -> (m, n), a view where the array is fit for use.
 
     Raises:
-        ShapeError: not a matrix, or one of another number of features.
+        ShapeError: not a matrix, or one of another number of features or examples.
         DataError: no examples; NaN or infinity where values are converted.
         DtypeError, BackendError: not numbers, or an array of another backend.
     """
-    return _turned(value, argument, ops, features, copy=False)
+    return _turned(value, argument, ops, (features, examples), copy=False)
 
 
 def own_rows(value: Any, argument: str, ops: Ops, features: int | None = None) -> Array:
     """Return `rows` that lie one behind the other in memory, and are finite: what is used often is best so."""
-    return _turned(value, argument, ops, features, copy=True)
+    return _turned(value, argument, ops, (features, None), copy=True)
 
 
-def _turned(value: Any, argument: str, ops: Ops, features: int | None, copy: bool) -> Array:
+def _turned(value: Any, argument: str, ops: Ops, wanted: Extents, copy: bool) -> Array:
     ready = not copy and _is_ready(value, ops)
     matrix = value if ready else to_host(value, argument, ops)
-    _check_examples(tuple(matrix.shape), argument, features)
+    _check_examples(tuple(matrix.shape), argument, *wanted)
     return matrix.T if ready else ops.asarray(as_dtype(matrix, ops.dtype, argument).T)
 
 
@@ -75,8 +85,8 @@ def _is_ready(value: Any, ops: Ops) -> bool:
     return _name_of(value.dtype) == ops.dtype
 
 
-def _check_examples(shape: tuple[int, ...], argument: str, features: int | None) -> None:
-    wanted = f"({'features' if features is None else features}, examples)"
+def _check_examples(shape: tuple[int, ...], argument: str, features: int | None, examples: int | None) -> None:
+    wanted = f"({features or 'features'}, {examples or 'examples'})"
     if len(shape) != 2:
         way = f"{argument}.reshape(-1, 1)" if len(shape) < 2 else f"{argument}.reshape(m, -1).T, for m examples,"
         hint = f" {way} has one column per example."
@@ -86,6 +96,8 @@ def _check_examples(shape: tuple[int, ...], argument: str, features: int | None)
         raise ShapeError(f"{argument} must have shape {wanted}, one column per example, got {shape}.{hint}")
     if shape[1] == 0:
         raise DataError(f"{argument} holds no examples, got shape {shape}; give it at least one column.")
+    if examples not in (None, shape[1]):
+        raise ShapeError(f"{argument} must have shape {wanted}, one column per example, got {shape}.")
 
 
 def weights(value: Any, argument: str, ops: Ops) -> Array:

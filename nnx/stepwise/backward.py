@@ -41,7 +41,8 @@ def linear_backward(
     A_prev, W, _ = cache
     ops = ops_for(W)
     weight = weights(W, "W", ops)  # (n_prev, n)
-    inputs, dz = rows(A_prev, "A_prev", ops, weight.shape[0]), rows(dZ, "dZ", ops, weight.shape[1])
+    inputs = rows(A_prev, "A_prev", ops, weight.shape[0])  # (m, n_prev)
+    dz = rows(dZ, "dZ", ops, weight.shape[1], inputs.shape[0])  # (m, n)
     count = dz.shape[0] if m is None else check_count("m", m)
     dw, db = ops.like(weight), ops.empty(weight.shape[1])
     dA = ops.linear_backward(inputs, dz, dz, weight, dw, db, "identity", 0.0, wants_dA)  # (m, n_prev)
@@ -78,13 +79,13 @@ def softmax_backward(dA: Any, cache: Any) -> Array:
     """
     ops = ops_for(cache)
     z = rows(cache, "Z", ops)  # (m, n)
-    return ops.softmax_backward(ops.softmax(z), rows(dA, "dA", ops, z.shape[1])).T
+    return ops.softmax_backward(ops.softmax(z), rows(dA, "dA", ops, z.shape[1], z.shape[0])).T
 
 
 def _activate_backward(dA: Any, Z: Any, activation: str) -> Array:
     ops = ops_for(Z)
     z = rows(Z, "Z", ops)  # (m, n)
-    da, alpha = rows(dA, "dA", ops, z.shape[1]), DEFAULT_ALPHA.get(activation, 0.0)
+    da, alpha = rows(dA, "dA", ops, z.shape[1], z.shape[0]), DEFAULT_ALPHA.get(activation, 0.0)
     return ops.activate_backward(z, ops.activate(z, activation, alpha), da, activation, alpha).T
 
 
@@ -168,7 +169,7 @@ def _output_gradient(AL: Any, Y: Any, Z: Any) -> tuple[Array, Array]:
     """Return dZ_L = 1/m (AL - Y), and the cost, as an array."""
     ops = ops_for(Z)
     z = rows(Z, "Z", ops)  # (m, n_L)
-    rows(AL, "AL", ops, z.shape[1])
+    rows(AL, "AL", ops, z.shape[1], z.shape[0])  # its numbers are not needed, but another batch's AL is a mistake
     targets = target_rows(Y, tuple(Z.shape), ops)
     if z.shape[1] == 1:
         cost, dz = ops.sigmoid_cross_entropy(z, targets, None, gradient=True)

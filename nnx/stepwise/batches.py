@@ -11,7 +11,7 @@ from nnx.errors import OptionError
 from nnx.interface import Array
 from nnx.ops import Ops
 from nnx.random import check_seed, stream_of
-from nnx.stepwise.arrays import copy_of, ops_for, rows
+from nnx.stepwise.arrays import copy_of, ops_for, rows, shape_of
 from nnx.stepwise.targets import target_rows
 
 Batch = tuple[Array, Array]
@@ -42,7 +42,8 @@ def random_mini_batches(
     """
     ops = ops_for(X)
     x = rows(X, "X", ops)  # (m, n_0)
-    classes = Y.shape[0] if getattr(Y, "ndim", 0) == 2 else 1
+    shape = shape_of(Y, "Y", ops)
+    classes = shape[0] if len(shape) == 2 else 1
     y = target_rows(Y, (classes, x.shape[0]), ops)
     size = batch_size_of(mini_batch_size, "mini_batch_size")
     if size is not None and size < x.shape[0]:

@@ -21,10 +21,13 @@ def compute_cost(AL: Any, Y: Any) -> float:
     Several (softmax): J = -1/m sum_i sum_k y_ki log a_ki.
 
     Computed in float64, so that a sum over many examples loses nothing. A probability that was rounded to 0 or 1
-    does not make the cost infinite: it counts as the nearest one that is not, of AL's dtype. The rounding of AL
-    itself cannot be undone: of an a near 1, 1 - a is known to 6e-8 in float32 (1e-16 in float64), so that the costs
-    of a network which is very sure of itself, far below 1e-3, have fewer digits than those of `nnx.Sequential`,
-    which computes them from Z.
+    does not make the cost infinite. An a below the smallest normal number of AL's dtype, 1e-38 in float32 or 2e-308
+    in float64, counts as it. Where a is 1, 1 - a counts as half the distance to the number before 1, 3e-8 or 6e-17:
+    what is nearer to 1 than that is rounded to it.
+
+    The rounding of AL itself cannot be undone: of an a near 1, 1 - a is known to 6e-8 in float32, 1e-16 in float64,
+    so that the costs of a network which is very sure of itself, far below 1e-3, have fewer digits than those of
+    `nnx.Sequential`, which computes them from Z.
 
     Args:
         AL: (n_L, m) probabilities; one row means a sigmoid, several a softmax.
@@ -47,12 +50,12 @@ def compute_cost(AL: Any, Y: Any) -> float:
 
 
 def _above_zero(a: NDArray[np.float64], dtype: str) -> NDArray[np.float64]:
-    """Return probabilities, 0 replaced by the smallest normal number."""
+    """Return probabilities, those below the smallest normal number replaced by it."""
     return np.maximum(a, float(np.finfo(dtype).tiny))
 
 
 def _below_one(a: NDArray[np.float64], dtype: str) -> NDArray[np.float64]:
-    """Return 1 - a, where a = 1 replaced by the largest number that is rounded to it."""
+    """Return 1 - a, or where a = 1 half the distance to the number before 1."""
     return np.maximum(1 - a, float(np.finfo(dtype).epsneg) / 2)
 
 

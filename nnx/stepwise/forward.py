@@ -63,7 +63,7 @@ def relu(Z: Any) -> tuple[Array, Array]:
 
 
 def leaky_relu(Z: Any) -> tuple[Array, Array]:
-    """A = Z where Z > 0, else 0.01 Z, so that no unit ever dies; returns A (n, m) and the cache Z."""
+    """A = Z where Z > 0, else 0.01 Z, so that no slope is 0, as relu's is; returns A (n, m) and the cache Z."""
     return _activate(Z, "leaky_relu")
 
 
@@ -161,12 +161,13 @@ def L_model_forward(  # noqa: N802  # the name that this function has in courses
         ShapeError, DataError, DtypeError, BackendError: the arrays do not go together.
     """
     layers, caches = count_layers(parameters), Caches(check_activation(activation), use_batchnorm)
-    ops, W = ops_for(parameters["W1"]), parameters["W1"]
-    A = rows(X, "X", ops, W.shape[1]).T
+    ops = ops_for(parameters["W1"])
+    A = rows(X, "X", ops, weights(parameters["W1"], "W1", ops).shape[0]).T
+    outputs = weights(parameters[f"W{layers}"], f"W{layers}", ops).shape[1]
     for layer in range(1, layers + 1):
         W, b = parameters[f"W{layer}"], parameters[f"b{layer}"]
         last = layer == layers
-        A, cache = linear_activation_forward(A, W, b, output_activation(W.shape[0]) if last else activation)
+        A, cache = linear_activation_forward(A, W, b, output_activation(outputs) if last else activation)
         caches.append(cache)
         if use_batchnorm and not last:
             A = apply_batchnorm(A)

@@ -14,7 +14,7 @@ from nnx.checks import check_count
 from nnx.errors import OptionError, ShapeError
 from nnx.interface import Array
 from nnx.network import DTYPES
-from nnx.stepwise.arrays import ops_for, own_rows, weights
+from nnx.stepwise.arrays import ops_for, own_rows, shape_of, weights
 from nnx.stepwise.backward import L_model_backward
 from nnx.stepwise.costs import compute_cost
 from nnx.stepwise.forward import L_model_forward
@@ -155,8 +155,8 @@ def model(
     Raises:
         OptionError, ShapeError, DataError, DtypeError, BackendError, DivergenceError: as the other three do.
     """
-    features = X_train.shape[0] if getattr(X_train, "ndim", 0) == 2 else 1
-    w, b = initialize_with_zeros(features, dtype)
+    shape = shape_of(X_train, "X_train", ops_for(X_train))
+    w, b = initialize_with_zeros(shape[0] if len(shape) == 2 else 1, dtype)
     line, _, costs = optimize(w, b, X_train, Y_train, num_iterations, learning_rate)
     guesses = [predict(line["w"], line["b"], X) for X in (X_train, X_test)]
     train, test = (_accuracy(guess, Y) for guess, Y in zip(guesses, (Y_train, Y_test), strict=True))
@@ -174,7 +174,8 @@ def model(
 
 def _as_network(w: Any, b: Any) -> Parameters:
     """Return the two as parameters of `nnx.stepwise`."""
-    ops, shape = ops_for(w), tuple(getattr(w, "shape", ()))
+    ops = ops_for(w)
+    shape = shape_of(w, "w", ops)
     if len(shape) != 2 or shape[1] != 1:
         raise ShapeError(f"w must have shape (features, 1), got {shape}; see initialize_with_zeros.")
     if not isinstance(b, Real):

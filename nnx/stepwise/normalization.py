@@ -55,11 +55,12 @@ def batchnorm_backward(dNA: Any, A: Any, epsilon: float = EPSILON) -> Array:
         dA (n, m).
 
     Raises:
+        OptionError: epsilon is not above 0.
         ShapeError, DataError, DtypeError, BackendError: the arrays do not go together.
     """
     ops = ops_for(A)
     a = rows(A, "A", ops)  # (m, n)
-    dna = rows(dNA, "dNA", ops, a.shape[1])
+    dna = rows(dNA, "dNA", ops, a.shape[1], a.shape[0])
     _, mean, rstd = _normalise(ops, a, epsilon)
     unused = ops.empty(a.shape[1]), ops.empty(a.shape[1])  # the gradients of a scale and an offset
     dA = ops.batch_norm_backward(a, _filled(ops, a, 1), mean, rstd, dna, unused, wants_dx=True)  # (m, n)

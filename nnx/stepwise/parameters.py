@@ -14,6 +14,7 @@ from nnx.interface import Array
 from nnx.network import DTYPES
 from nnx.ops import Ops
 from nnx.random import check_seed, stream_of
+from nnx.stepwise.arrays import shape_of
 
 Parameters: TypeAlias = dict[str, Array]
 """W1 (n_1, n_0), b1 (n_1, 1), W2 (n_2, n_1), ..."""
@@ -82,16 +83,17 @@ def count_layers(parameters: Mapping[str, Any]) -> int:
     return layers
 
 
-def gradient_of(name: str, parameters: Mapping[str, Array], grads: Mapping[str, Any]) -> Any:
-    """Return the gradient of one parameter.
+def gradient_of(name: str, shape: tuple[int, ...], grads: Mapping[str, Any], ops: Ops) -> Any:
+    """Return the gradient of one parameter, which has this shape.
 
     Raises:
         OptionError: it is missing.
         ShapeError: it has not the parameter's shape.
     """
-    key, shape = f"d{name}", tuple(parameters[name].shape)
+    key = f"d{name}"
     if key not in grads:
         raise OptionError(f"grads must hold {key}, the gradient of {name}, got {', '.join(grads) or 'none'}.")
-    if tuple(grads[key].shape) != shape:
-        raise ShapeError(f"{key} must have the shape of {name}, {shape}, got {tuple(grads[key].shape)}.")
+    given = shape_of(grads[key], key, ops)
+    if given != shape:
+        raise ShapeError(f"{key} must have the shape of {name}, {shape}, got {given}.")
     return grads[key]

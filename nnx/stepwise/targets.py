@@ -10,7 +10,7 @@ from nnx.border import to_host
 from nnx.errors import DataError, ShapeError
 from nnx.interface import Array
 from nnx.ops import Ops
-from nnx.stepwise.arrays import own_rows, rows
+from nnx.stepwise.arrays import own_rows, rows, shape_of
 
 Shape = tuple[int, ...]
 
@@ -38,7 +38,7 @@ def own_target_rows(Y: Any, outputs: Shape, ops: Ops) -> Array:
 
 
 def _check_shape(Y: Any, outputs: Shape, ops: Ops) -> None:
-    shape = tuple(Y.shape) if ops.backend.owns(Y) else to_host(Y, "Y", ops).shape
+    shape = shape_of(Y, "Y", ops)
     if shape != outputs:
         kind = "one row, one column per example" if outputs[0] == 1 else "one row per class, one column per example"
         raise ShapeError(f"Y must have shape {outputs}, {kind}, got {shape}.{_hint(shape, outputs)}")

@@ -12,7 +12,7 @@ from nnx.checks import check_count, check_number
 from nnx.errors import OptionError
 from nnx.interface import Array
 from nnx.ops import Ops
-from nnx.stepwise.arrays import copy_of, ops_for, weights
+from nnx.stepwise.arrays import copy_of, ops_for, shape_of, weights
 from nnx.stepwise.parameters import Gradients, Parameters, gradient_of
 
 Moments = Gradients
@@ -51,7 +51,8 @@ def initialize_velocity(parameters: Mapping[str, Any]) -> Moments:
     zeros = Moments()
     for name, value in parameters.items():
         ops = ops_for(value)
-        zeros[f"d{name}"] = ops.backend.zeros(tuple(value.shape)[::-1], ops.dtype).T
+        turned = tuple(weights(value, name, ops).shape)  # zeros that lie in memory as the weights do
+        zeros[f"d{name}"] = ops.backend.zeros(turned, ops.dtype).T
     return zeros
 
 
@@ -190,8 +191,9 @@ def _updated(
     for name, value in parameters.items():
         ops, key = ops_for(value), f"d{name}"
         p = copy_of(ops, weights(value, name, ops))
-        g = ops.flat(weights(gradient_of(name, parameters, grads), key, ops))
-        held = [copy_of(ops, weights(_moment(key, value, moment), key, ops)) for moment in moments]
+        shape = tuple(p.T.shape)
+        g = ops.flat(weights(gradient_of(name, shape, grads, ops), key, ops))
+        held = [copy_of(ops, weights(_moment(key, shape, moment, ops), key, ops)) for moment in moments]
         rule(ops, ops.flat(p), g, [ops.flat(array) for array in held])
         new[name] = p.T
         for kept, array in zip(new_moments, held, strict=True):
@@ -199,9 +201,8 @@ def _updated(
     return new, new_moments
 
 
-def _moment(key: str, value: Any, moment: Mapping[str, Any]) -> Any:
-    if key not in moment or tuple(moment[key].shape) != tuple(value.shape):
-        shape = tuple(value.shape)
+def _moment(key: str, shape: tuple[int, ...], moment: Mapping[str, Any], ops: Ops) -> Any:
+    if key not in moment or shape_of(moment[key], key, ops) != shape:
         start = "initialize_velocity, initialize_rmsprop or initialize_adam"
         raise OptionError(f"the moments must hold {key} of shape {shape}; begin with those of {start}.")
     return moment[key]

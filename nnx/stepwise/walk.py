@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import inspect
+import sys
 import textwrap
 import time
 from collections.abc import Callable, Iterator
@@ -18,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nnx import datasets, registry, stepwise
+from nnx.errors import NnxError
 from nnx.interface import Array
 from nnx.stepwise.parameters import Parameters
 
@@ -238,10 +240,15 @@ def blind_guess(task: Task) -> float:
     return float(test[train.argmax()])
 
 
+def percent(share: float) -> str:
+    """Return a share as text, such as "97.5 %"."""
+    return f"{100 * share:.1f} %"
+
+
 def gained(now: Score, before: tuple[int, Score] | None, task: Task) -> str:
     """Say what a part was good for: against the last one that asked the same, or else against a blind guess."""
     if before is None:
-        return f"Always giving the most frequent answer gets {blind_guess(task):.1%} of the test digits right."
+        return f"Always giving the most frequent answer gets {percent(blind_guess(task))} of the test digits right."
     number, then = before
     points = round(100 * (now.test - then.test), 1)
     change = f"{abs(points):.1f} points {'up' if points > 0 else 'down'}" if points else "the same"
@@ -258,8 +265,8 @@ def walk(seed: int) -> Iterator[str]:
         title, _, prose = (inspect.getdoc(part) or "").partition("\n\n")
         told = [
             task.question,
-            f"Cost {now.cost:.4f}; right: {now.train:.1%} of the digits learned from, {now.test:.1%} of the others;"
-            f" {seconds:.2f} s",
+            f"Cost {now.cost:.4f}; right: {percent(now.train)} of the digits learned from, {percent(now.test)} of "
+            f"the others; {seconds:.2f} s",
             gained(now, scores.get(task.question), task),
         ]
         text = textwrap.fill(" ".join(prose.split()), 88)
@@ -273,8 +280,13 @@ def main() -> None:
         prog="python -m nnx.stepwise.walk", description="From one neuron to Adam with batch normalisation."
     )
     parser.add_argument("--seed", type=int, default=1, help="decides initial weights and batches (default: 1)")
-    for words in walk(parser.parse_args().seed):
-        print(words, flush=True)
+    seed = parser.parse_args().seed
+    try:
+        for words in walk(seed):
+            print(words, flush=True)
+    except NnxError as error:  # the seed or the backend asked for cannot be used
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
 
 
 if __name__ == "__main__":

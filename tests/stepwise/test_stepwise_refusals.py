@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import numpy as np
 import pytest
 
 import nnx
-from nnx import stepwise
+from nnx import Backend, stepwise
 from nnx.errors import BackendError, DataError, DtypeError, OptionError, ShapeError
+from nnx.stepwise.forward import ACTIVATIONS
 
 RANDOM = np.random.default_rng(9)
 X, LABELS = RANDOM.normal(size=(5, 7)), RANDOM.integers(0, 3, size=7)
@@ -111,6 +113,26 @@ def test_arrays_of_another_backend_are_refused_by_name() -> None:
         stepwise.L_model_backward(AL, BINARY, caches)
 
 
+@pytest.mark.parametrize("examples", [1, 6, 8])
+def test_gradients_of_another_number_of_examples_are_refused(backend: Backend, examples: int) -> None:
+    """A compiled kernel would read beyond the shorter of the two arrays."""
+    with nnx.use_backend(backend):
+        AL, caches = stepwise.L_model_forward(X, stepwise.initialize_parameters([5, 4, 3]))
+        linear_cache, Z = caches[0]
+        other = np.ones((4, examples))
+        for function in (
+            lambda: stepwise.linear_backward(other, linear_cache),
+            lambda: stepwise.linear_backward(other, linear_cache, m=examples, wants_dA=False),
+            lambda: stepwise.linear_activation_backward(other, caches[0], "relu"),
+            lambda: stepwise.batchnorm_backward(other, Z),
+            *(functools.partial(getattr(stepwise, f"{name}_backward"), other, Z) for name in ACTIVATIONS),
+            lambda: stepwise.L_model_backward(np.ones((3, examples)), ONE_HOT, caches),
+        ):
+            with pytest.raises(ShapeError, match=rf"must have shape \(\d, 7\), .* got \(\d, {examples}\)"):
+                function()
+        stepwise.L_model_backward(AL, ONE_HOT, caches)
+
+
 @pytest.mark.parametrize("dims", [[5], 5, "541", [5, 0, 1], [5, 4.5, 1], []])
 def test_dimensions_that_make_no_network_are_refused(dims: Any) -> None:
     with pytest.raises(OptionError, match="layers_dims"):
@@ -136,3 +158,5 @@ def test_parameters_and_caches_that_are_not_whole_are_refused() -> None:
         stepwise.initialize_parameters([5, 1], dtype="f4")
     with pytest.raises(OptionError, match="epsilon must be a number"):
         stepwise.apply_batchnorm(X, 0.0)
+    with pytest.raises(OptionError, match="epsilon must be a number"):
+        stepwise.batchnorm_backward(X, X, 0.0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -45,6 +46,22 @@ def test_the_walk_is_printed_part_by_part_with_what_was_gained() -> None:
     assert sum("Always giving the most frequent answer" in line for line in lines) == 3
     assert sum(" came to a cost of " in line for line in lines) == len(walk.PARTS) - 3
     assert max(map(len, lines)) <= 100
+    assert re.search(r"\d %", result.stdout)
+    assert not re.search(r"\d%", result.stdout)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "engine", "words"),
+    [(["--seed", "-1"], "numpy", "seed must be"), ([], "nmpy", "Did you mean 'numpy'")],
+)
+def test_what_cannot_be_used_is_told_in_one_line(arguments: list[str], engine: str, words: str) -> None:
+    environment = {**os.environ, "NNX_BACKEND": engine, "PYTHONPATH": os.pathsep.join([str(ROOT), *sys.path])}
+    command = [sys.executable, "-m", "nnx.stepwise.walk", *arguments]
+    result = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert (result.returncode, result.stdout) == (2, "")
+    assert result.stderr.startswith("error: ")
+    assert words in result.stderr
+    assert result.stderr.count("\n") == 1
 
 
 def test_a_gain_is_told_as_it_was() -> None:
