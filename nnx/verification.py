@@ -62,9 +62,9 @@ class CheckedRunner(Runner):
         if not all(map(_same, replayed, self._copies(arrays))):
             parts = "; ".join(foreign_parts(self._model))
             raise BackendError(
-                "Replaying the recorded step gives something else than its code, so that training would go wrong. Only "
-                "operations of self.ops are recorded: not other array code, numbers that change, or random numbers of "
-                f"one's own. Look at {parts}, or train with fit(..., eager=True)."
+                "Replaying the recorded step gives something else than its code, so that training would go wrong. "
+                "Only operations of self.ops are recorded: not other array code, numbers that change, or random "
+                f"numbers of one's own. Look at {parts}, or train with fit(..., eager=True)."
             )
 
     def _copies(self, arrays: Sequence[Array]) -> list[Any]:
