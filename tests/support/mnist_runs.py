@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from nnx.experiments.mnist.common import EPOCHS, HIGHEST, SECONDS, TEST, TRAIN, VALIDATION
+from nnx.experiments.mnist.common import EPOCHS, HIGHEST, VALIDATION
 from nnx.experiments.result import Curve, Result
+from nnx.experiments.training import SECONDS, TEST, TRAIN
 
 
 def made_up(

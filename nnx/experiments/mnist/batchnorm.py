@@ -31,7 +31,7 @@ from nnx.experiments.mnist.norms import (
     Unscaled,
 )
 from nnx.experiments.mnist.report import VALIDATION_ACCURACY, spread
-from nnx.experiments.sentences import in_medians, points
+from nnx.experiments.sentences import in_medians, points, quoted
 from nnx.experiments.training import TEST, TRAIN
 
 PUBLISHED = published(0.66, 0.64, 0.636, 92)
@@ -124,7 +124,11 @@ def what_explains(results: Results) -> Iterator[str]:
     for row in near:
         yield met(results, row, distances[row])
     if near:
-        yield f"What explains the published fall best is the mistake of '{near[0]}', not batch norm."
+        yield (
+            f"So '{near[0]}' is enough to explain the published fall."
+            if len(near) == 1
+            else f"So each of {quoted(near)} is enough to explain the published fall; which it was remains open."
+        )
     else:
         yield (
             f"No mistake gives both published runs, with batch norm and without. The nearest is '{order[0]}': "
