@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
@@ -20,6 +20,7 @@ from nnx.experiments.networks import dense_layers
 from nnx.experiments.result import Curve, Result, thinned
 from nnx.experiments.watching import Watch, steps_done
 from nnx.history import History
+from nnx.layers import Layer
 from nnx.model import Sequential
 from nnx.optimizers import SGD, Optimizer
 
@@ -61,11 +62,13 @@ class Training(Settings):
 
     def network(self, classes: int, shape: Sequence[int], seed: int, backend: str) -> Sequential:
         """Return the model, untrained."""
-        layers = dense_layers(
-            self.hidden, outputs_of(classes), self.activation, self.init, self.batch_norm, self.dropout
-        )
-        model = Sequential(list(layers), seed=seed, backend=backend, input_shape=shape)
+        layers = list(self.layers(outputs_of(classes)))
+        model = Sequential(layers, seed=seed, backend=backend, input_shape=shape)
         return model.compile(loss_of(classes), self.optimizer, l2=self.l2)
+
+    def layers(self, outputs: int) -> Iterator[Layer]:
+        """Yield the layers of the network, with so many outputs."""
+        return dense_layers(self.hidden, outputs, self.activation, self.init, self.batch_norm, self.dropout)
 
     def measure(self, model: Sequential, data: Dataset) -> Result:
         """Train the model on one part of the data, and measure it on all of them.

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
 from nnx.builder import Builder, Shape
+from nnx.errors import OptionError
 from nnx.experiments.mnist.common import Digits
-from nnx.experiments.training import loss_of, outputs_of
 from nnx.interface import Array
-from nnx.layers import BatchNorm, Context, Dense, Flatten, Layer
+from nnx.layers import Activation, BatchNorm, Context, Dense, Layer
 from nnx.layers.base import Backward
-from nnx.model import Sequential
 
 MOMENTUM, EPS = 0.1, 1e-5
 
@@ -66,6 +65,15 @@ class WithoutGradient(Unscaled):
         return y, lambda dy: dy
 
 
+class OwnStatistics(WithoutGradient):
+    """Besides, predictions use the statistics of the examples that are predicted together."""
+
+    def predict(self, x: Array) -> Array:
+        """Normalise as in training, but for the running statistics."""
+        y, _, _ = self.ops.batch_norm(x, self._ones, self._zeros, *self._unused, MOMENTUM, EPS)
+        return y
+
+
 class LeftOutAtPrediction(WithoutGradient):
     """Besides, predictions are made without it, although what follows has only seen normalised values."""
 
@@ -110,15 +118,34 @@ class NormalisedAfter(Digits):
 
     Attributes:
         norm: the layer that does it.
+
+    Raises:
+        OptionError: batch_norm, which would normalise them once more.
     """
 
     norm: type[Layer] = BatchNorm
 
-    def network(self, classes: int, shape: Sequence[int], seed: int, backend: str) -> Sequential:
-        """See `Training.network`."""
-        layers: list[Layer] = [Flatten()]
-        for units in self.hidden:
-            layers += [Dense(units, self.activation, init=self.init), self.norm()]
-        layers.append(Dense(outputs_of(classes), init=self.init))
-        model = Sequential(layers, seed=seed, backend=backend, input_shape=shape)
-        return model.compile(loss_of(classes), self.optimizer, l2=self.l2)
+    def __post_init__(self) -> None:
+        """Check the options."""
+        if self.batch_norm:
+            raise OptionError(f"{type(self).__name__} expects batch_norm=False, got True: norm is what normalises.")
+
+    def layers(self, outputs: int) -> Iterator[Layer]:
+        """See `Training.layers`."""
+        *hidden, last = super().layers(outputs)
+        for layer in hidden:
+            yield from self.normalised(layer) if isinstance(layer, Dense) else (layer,)
+        yield last
+
+    def normalised(self, layer: Dense) -> tuple[Layer, ...]:
+        """Return a hidden layer and its norm."""
+        return layer, self.norm()
+
+
+@dataclass(frozen=True)
+class NormalisedBefore(NormalisedAfter):
+    """A network whose hidden layers are normalised before their activation."""
+
+    def normalised(self, layer: Dense) -> tuple[Layer, ...]:
+        """See `NormalisedAfter.normalised`."""
+        return Dense(layer.units, init=self.init), self.norm(), Activation(self.activation)

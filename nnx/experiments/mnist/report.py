@@ -142,18 +142,3 @@ def ceiling(results: Results, rows: Iterable[str], target: float) -> Iterator[st
         )
     else:
         yield f"The validation accuracy of {quoted(among)} comes to {show(highest)}; {show(target)} was published."
-
-
-def peaks(results: Results, row: str) -> Iterator[str]:
-    """Say how high the validation accuracy of a row was on the way, if it ends lower in some run."""
-    ends = measured(results, row, VALIDATION) if results.get(row) else []
-    highest = measured(results, row, HIGHEST) if ends else []
-    if any(
-        VALIDATION_ACCURACY.rounded(top) > VALIDATION_ACCURACY.rounded(end)
-        for top, end in zip(highest, ends, strict=True)
-    ):
-        show = VALIDATION_ACCURACY.show
-        yield (
-            f"On the way, '{row}' comes to a validation accuracy of {show(min(highest))} to {show(max(highest))}; "
-            f"it ends at {spread(results, row)}."
-        )
