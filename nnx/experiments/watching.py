@@ -11,8 +11,8 @@ import numpy as np
 from nnx.callbacks import Callback, Logs
 from nnx.datasets.dataset import Split
 from nnx.experiments.result import Curve, thinned
+from nnx.measurement import Measurement
 from nnx.model import Sequential
-from nnx.steps import Measurement
 from nnx.training import Run
 
 _BATCH = 1024
