@@ -66,8 +66,8 @@ def _pack(item: Layer | Loss | Optimizer | Schedule, table: Mapping[str, type[An
             return {"type": kind, "options": {key: _plain(value) for key, value in item.config().items()}}
     raise OptionError(
         f"a model with a {type(item).__name__} cannot be saved, because only the classes of nnx itself are read "
-        f"back: {', '.join(sorted(known.__name__ for known in table.values()))}. Save the weights alone, such as "
-        "by numpy.savez(path, **model.get_weights()), and set_weights in a model made by the same code."
+        f"back: {', '.join(sorted(known.__name__ for known in table.values()))}. Save the weights alone "
+        "by model.save_weights(path), and load_weights in a model made by the same code."
     )
 
 

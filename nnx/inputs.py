@@ -167,20 +167,31 @@ class Intake:
             )
         steps = self.output_shape[:-1]
         real = real_steps(lengths, steps) if lengths is not None and self.steps_last else None
-        targets = self._check_targets(y, rows, real, names)
+        targets = self._check_targets(y, x, real, names)
         if class_weight is not None:
             check_classes(class_weight, self.loss, self.output_shape[-1])
         weight = check_weights(sample_weight, class_weight, targets, steps, self.ops, names.y)
         targets, marks = (targets, None) if real is None else mark_padding(self.loss.targets, targets, real)
         return Examples(x, targets, weight, lengths, real, marks, steps)
 
-    def _check_targets(self, y: Any, rows: int, real: Host | None, names: Names) -> Host:
+    def _check_targets(self, y: Any, x: Host, real: Host | None, names: Names) -> Host:
+        rows = x.shape[0]
         given = to_host(y, names.y, self.ops)
         if given.ndim == 0 or given.shape[0] != rows:
             raise ShapeError(
                 f"{names.y} must have one row per example of {names.x} ({rows}), got shape {given.shape}."
+                f"{_hint_at_turned(x, given, names)}"
             )
         if real is not None:
             given = fill_padding(given, real)
         check_finite(given, names.y)
         return check_targets(self.loss.targets, given, self.output_shape, self.ops.dtype, names.y, self.lost_steps)
+
+
+def _hint_at_turned(x: Host, targets: Host, names: Names) -> str:
+    """Return what to do about arrays of features x examples, or an empty text."""
+    if x.ndim != 2 or x.shape[1] not in targets.shape:
+        if targets.ndim == 2 and targets.shape[1] == x.shape[0]:
+            return f" Examples are rows here: give {names.y}.T."
+        return ""
+    return f" Examples are rows here: give {names.x}.T{f' and {names.y}.T' if targets.ndim == 2 else ''}."

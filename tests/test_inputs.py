@@ -286,3 +286,18 @@ def test_arrays_of_another_backend_are_refused_with_the_way_out(argument: str) -
         caught.value
     )
     assert f"Pass nnx.get_backend('generic:array_api_strict').to_numpy({argument})" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("x", "y", "hint"),
+    [
+        (np.zeros((4, 30)), np.zeros(30, int), r"give x\.T\.$"),
+        (np.zeros((4, 30)), np.zeros((3, 30)), r"give x\.T and y\.T\.$"),
+        (np.zeros((30, 4)), np.zeros((3, 30)), r"give y\.T\.$"),
+        (np.zeros((30, 4)), np.zeros(29, int), r"got shape \(29,\)\.$"),
+    ],
+)
+def test_features_times_examples_are_told_to_be_turned(x, y, hint):
+    model = nnx.Sequential([nnx.Dense(3)], backend="numpy").compile("softmax_cross_entropy")
+    with pytest.raises(ShapeError, match=hint):
+        model.fit(x, y)

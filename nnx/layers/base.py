@@ -41,6 +41,23 @@ class Layer:
     shape; `forward` returns the output and the backward pass as a closure, which must write the `grad` of every
     declared parameter each time: gradients are not cleared between steps.
 
+    Both passes run on `self.ops` alone. Training records the operations of one step and replays the recording:
+    other array code would run once, while the step is recorded, and never again. A model with layers of one's own
+    is checked for that at its first replay; `nnx.check_gradients` compares their gradients with differences.
+
+        @dataclass(eq=False, repr=False)
+        class TanhResidual(nnx.Layer):                           # y = x + tanh x; its fields would be options
+            def forward(self, x, context):
+                ops = self.ops
+                t = ops.activate(x, "tanh", 0.0)
+
+                def backward(dy):
+                    return ops.add(dy, ops.activate_backward(x, t, dy, "tanh", 0.0))
+
+                return ops.add(x, t), backward
+
+    A layer with parameters overrides `setup` too; `nnx/layers/dense.py` is a model of one.
+
     Attributes:
         takes: "numbers", or "tokens" where the inputs are int64 numbers of things, as those of `Embedding`.
         streams: whether the steps of a sequence (N, T, ...) may come in several calls: each step is mapped on its

@@ -8,18 +8,19 @@ optional: python -m pip install 'nnx-framework[plot]'.
 
 Training: history, learning_curves, accuracy_bars.
 Weights: weight_histograms, weight_differences.
-Predictions: confusion_matrix, misclassified.
+Predictions: confusion_matrix, of confusion_counts, and misclassified.
 Engines: difference, of what `nnx.diff` found.
 """
 
 from nnx.plots.bars import accuracy_bars
-from nnx.plots.classification import confusion_matrix, misclassified
+from nnx.plots.classification import confusion_counts, confusion_matrix, misclassified
 from nnx.plots.curves import history, learning_curves
 from nnx.plots.differences import difference
 from nnx.plots.weights import weight_differences, weight_histograms
 
 __all__ = [
     "accuracy_bars",
+    "confusion_counts",
     "confusion_matrix",
     "difference",
     "history",

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from nnx.checks import check_count
 from nnx.errors import DataError, ShapeError
@@ -32,6 +33,33 @@ _IMAGE, _GAP = 1.15, 0.2
 
 _TALLEST = 2.0
 """The most that an image may be higher than the column is wide."""
+
+
+def confusion_counts(labels: Any, predictions: Any, classes: Sequence[str]) -> NDArray[np.int64]:
+    """Count how many examples of each class were taken for which, as `confusion_matrix` draws them.
+
+    Args:
+        labels: (N,) the true classes, whole numbers from 0 to C - 1.
+        predictions: (N,) the predicted ones.
+        classes: C names.
+
+    Returns:
+        (C, C): how many of the class of the row were taken for that of the column.
+
+    Raises:
+        ShapeError, DataError: labels and predictions are not N such numbers each.
+        OptionError: classes are not names.
+
+    Examples:
+        >>> nnx.plots.confusion_counts([0, 1, 1], [0, 1, 0], ["no cat", "cat"]).tolist()
+        [[1, 0], [1, 1]]
+    """
+    count = len(class_names(classes))
+    true = labels_of(labels, "labels", count, len(labels))
+    predicted = labels_of(predictions, "predictions", count, len(true))
+    counts = np.zeros((count, count), np.int64)
+    np.add.at(counts, (true, predicted), 1)
+    return counts
 
 
 def confusion_matrix(
@@ -124,7 +152,10 @@ def misclassified(
 def _check_counts(counts: Any, classes: int) -> Host:
     table = whole_numbers(counts, "counts")
     if table.ndim != 2 or table.shape[0] != table.shape[1]:
-        raise ShapeError(f"counts must be square, (C, C), got shape {table.shape}.")
+        raise ShapeError(
+            f"counts must be square, (C, C), got shape {table.shape}; confusion_counts(labels, predictions, "
+            "classes) makes them."
+        )
     if len(table) != classes:
         raise ShapeError(
             f"counts must have one row and one column for each of {classes} classes, got {table.shape}."

@@ -256,7 +256,7 @@ REFUSED: list[tuple[Callable[[], Figure], type[NnxError], str]] = [
     (differences({"a": [[1]]}, {"a": [[1]], "b": [[1]]}), DataError, "got 'b' in second only."),
     (differences({"a": [[1]]}, {"a": [[1, 2]]}), ShapeError, "the shape of first['a'], (1, 1), got (1, 2)."),
     (differences({"bias": [1]}, {"bias": [1]}), ShapeError, "weights (I, O), got shape (1,); leave biases out"),
-    (matrix([[1, 2, 3], [4, 5, 6]]), ShapeError, "counts must be square, (C, C), got shape (2, 3)."),
+    (matrix([[1, 2, 3], [4, 5, 6]]), ShapeError, "counts must be square, (C, C), got shape (2, 3);"),
     (matrix([[1]]), ShapeError, "one row and one column for each of 2 classes, got (1, 1)."),
     (matrix([[1, 2], [-3, 4]]), DataError, "counts must be at least 0, got -3."),
     (matrix([[0.5, 0.5], [1, 0]]), DataError, "counts must hold whole numbers, got others among them."),
@@ -291,3 +291,10 @@ def test_arrays_of_a_backend_are_drawn_as_they_are() -> None:
     assert not isinstance(weights, np.ndarray)
     image = plots.weight_differences({"a": [[0.0, 0.0]]}, {"a": weights}).axes[0].images[0]
     np.testing.assert_array_equal(image.get_array(), [[1.0, 2.0]])
+
+
+def test_confusions_are_counted_as_the_matrix_draws_them():
+    counts = nnx.plots.confusion_counts([2, 0, 2, 2], [2, 1, 0, 2], ["a", "b", "c"])
+    assert counts.tolist() == [[0, 1, 0], [0, 0, 0], [1, 0, 2]]
+    with pytest.raises(ShapeError, match=r"predictions must have shape \(4,\)"):
+        nnx.plots.confusion_counts([2, 0, 2, 2], [2], ["a", "b", "c"])
