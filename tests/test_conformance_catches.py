@@ -66,6 +66,14 @@ class _Greedy(GenericBackend):
         return True
 
 
+class _Elsewhere(GenericBackend):
+    """A backend that says of NumPy's arrays that they lie on a device."""
+
+    def __init__(self, *given: Any) -> None:
+        super().__init__(*given)
+        self.on_host = False
+
+
 @pytest.mark.parametrize(
     ("kind", "subject"),
     [
@@ -74,6 +82,7 @@ class _Greedy(GenericBackend):
         (_Unsteady, "training"),
         (_Sharing, "arrays"),
         (_Greedy, "arrays"),
+        (_Elsewhere, "arrays"),
     ],
 )
 def test_wrong_array_part_or_program_is_caught(kind: type[GenericBackend], subject: str) -> None:

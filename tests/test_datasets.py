@@ -45,6 +45,7 @@ def load_if_here(name: str) -> datasets.Dataset:
 @pytest.mark.parametrize("name", datasets.names("images"))
 def test_every_set_of_images_has_scaled_images_and_labels_that_name_its_classes(name: str) -> None:
     data = load_if_here(name)
+    assert datasets.info(name).inputs == (len(data.train[0]) + len(data.test[0]), *data.train[0].shape[1:])
     for (x, y), shape in zip(data, SHAPES[name], strict=True):
         assert x.shape == shape
         assert y.shape == shape[:1]

@@ -27,6 +27,7 @@ def array_checks() -> Iterator[Check]:
         _owns,
         _describes,
         _named,
+        _on_host,
     ):
         yield Check(f"arrays {check.__name__.strip('_').replace('_', ' ')}", "arrays", check)
 
@@ -166,3 +167,8 @@ def _named(backend: Backend) -> None:
     for dtype in DTYPES:
         shown = backend.dtype_name(backend.empty((1,), dtype))
         _require(shown == dtype, f"dtype_name of a {dtype} array is {shown!r}")
+
+
+def _on_host(backend: Backend) -> None:
+    is_numpy = isinstance(backend.zeros((2,), "float32"), np.ndarray)
+    _require(backend.on_host == is_numpy, f"on_host is {backend.on_host}, but arrays are NumPy's: {is_numpy}")

@@ -9,7 +9,13 @@ from support.experiment_reports import COMMAND, PROVENANCE, sample
 
 from benchmarks import experiments
 from nnx.errors import FileFormatError, StorageError
+from nnx.experiments import EXPERIMENTS
 from nnx.experiments.reporting.writing import write
+
+
+@pytest.fixture(autouse=True)
+def known(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(EXPERIMENTS, "a-or-b", sample().experiment)
 
 
 def run_on(folder: Path, backend: str, **changes: object) -> Path:
@@ -36,7 +42,10 @@ def test_each_experiment_and_backend_has_a_table_with_its_command_machine_and_ve
     ]
     assert text.count(f"```sh\n{COMMAND}\n```") == 3
     assert r"| a \| b | 70 % (66 to 72 %)<br>published 72 %: within the range | 0.06, 2 of 3 seeds<br>" in text
-    assert "2 jobs of 1 thread; Test &lt;CPU&gt;, 2 cores; CPU; Python 3.11.7, nnx 0.1.0, numpy 2.4.6." in text
+    assert (
+        "Made 2026-01-02 03:04 to 05:06 UTC; 3 seeds, 2 at a time, threads for each: 1 to 2; Test &lt;CPU&gt;, "
+        "2 cores; CPU; Python 3.11.7, nnx 0.1.0, numpy 2.4.6."
+    ) in text
     assert "- 2 rows, a &lt; b." in text
 
 
@@ -51,9 +60,9 @@ def test_two_reports_of_the_same_are_not_joined(tmp_path):
     ("content", "complaint"),
     [
         ("{", "cannot be read as JSON"),
-        ("[]", "holds no 'nnx experiment report 1'"),
-        ('{"format": "nnx experiment report 0"}', "holds no 'nnx experiment report 1'"),
-        ('{"format": "nnx experiment report 1", "name": "x"}', "a part missing or broken: KeyError"),
+        ("[]", "holds no 'nnx experiment report 2'"),
+        ('{"format": "nnx experiment report 0"}', "holds no 'nnx experiment report 2'"),
+        ('{"format": "nnx experiment report 2", "name": "x"}', "a part missing or broken: KeyError"),
     ],
 )
 def test_a_file_that_holds_something_else_is_refused_and_nothing_is_written(tmp_path, content, complaint):
@@ -72,6 +81,38 @@ def test_a_report_that_lacks_a_part_is_refused_by_name(tmp_path, part):
     path.write_text(json.dumps(stored), encoding="utf-8")
     with pytest.raises(FileFormatError, match=f"report.json' is a report with a part missing or broken: .*{part}"):
         experiments.read(path)
+
+
+@pytest.mark.parametrize(
+    ("part", "value"),
+    [
+        ("name", ["a-or-b"]),
+        ("name", "[x](http://evil) <script>"),
+        ("name", "toString"),
+        ("title", 5),
+        ("quantities", "cost"),
+        ("notes", {"a": 1}),
+        ("notes", [["a"]]),
+        ("rows", {}),
+        ("provenance", {**PROVENANCE, "backend": ["numpy"]}),
+        ("provenance", {**PROVENANCE, "seeds": "3"}),
+        ("provenance", {**PROVENANCE, "devices": ["CPU"]}),
+    ],
+)
+def test_a_report_with_a_part_of_another_kind_is_refused_by_name(tmp_path, part, value):
+    run_on(tmp_path, "numpy")
+    path = tmp_path / "report.json"
+    stored = json.loads(path.read_text(encoding="utf-8"))
+    path.write_text(json.dumps({**stored, part: value}), encoding="utf-8")
+    with pytest.raises(FileFormatError, match=r"report\.json' is a report"):
+        experiments.gather([tmp_path])
+
+
+def test_names_are_no_markdown(tmp_path, monkeypatch):
+    hostile = "[x](http://evil) <script>"
+    monkeypatch.setitem(EXPERIMENTS, hostile, sample().experiment)
+    run_on(tmp_path, "numpy", name=hostile)
+    assert r"## \[x\](http://evil) &lt;script&gt;" in experiments.markdown(experiments.gather([tmp_path]))
 
 
 def test_a_folder_without_reports_says_how_to_get_one(tmp_path):

@@ -13,7 +13,7 @@ from nnx import datasets
 from nnx.datasets import download
 from nnx.errors import DatasetUnavailableError
 from nnx.experiments import EXPERIMENTS, Row
-from nnx.experiments.execution.locking import LOCK
+from nnx.experiments.execution.locking import LOCK, alone_in
 from nnx.experiments.experiment import Settings
 
 RUN = ("experiment", "run", "toy", "--backend", "generic:numpy", "--jobs", "1")
@@ -113,6 +113,8 @@ def test_a_second_run_goes_on_where_the_first_stopped_and_says_so(run_nnx, offer
     assert "2 of 5 runs were kept from before; to run them again, remove 'runs/toy/runs' first." in second.stderr
     assert len(log.read_text().splitlines()) == 5
     assert "3.0 (1.0 to 5.0)" in second.stdout
+    made_by = json.loads((tmp_path / "runs" / "toy" / "report.json").read_text())["provenance"]
+    assert made_by["jobs"] == "1"
     third = run_nnx(*RUN, "--seeds", "5")
     assert third.stderr.startswith("5 of 5 runs were kept from before")
     assert third.stdout == second.stdout
@@ -128,6 +130,31 @@ def test_a_run_that_diverges_is_told_in_the_report_and_by_the_exit_code(run_nnx,
     assert "2.0 (1.0 to 3.0)" in result.stdout
     assert sentence in result.stdout
     assert sentence in json.loads((tmp_path / "runs" / "toy" / "report.json").read_text())["notes"]
+
+
+def test_a_row_that_wholly_failed_leaves_the_report_of_the_others_and_is_named_in_it(run_nnx, offer, tmp_path):
+    offer({"first": Toy(1.0), "second": Toy(failing=(0, 1, 2))})
+    result = run_nnx(*RUN)
+    sentence = "3 of 6 runs failed and are left out, and with them all of 'second'. second, seed 0: The loss"
+    assert result.exit_code == 1
+    assert result.stderr.splitlines()[-1].startswith(f"error: {sentence}")
+    report = json.loads((tmp_path / "runs" / "toy" / "report.json").read_text())
+    assert [row["name"] for row in report["rows"]] == ["first"]
+    assert report["notes"][-1].startswith(sentence)
+
+
+def test_an_error_in_a_note_is_not_hidden(run_nnx, offer):
+    offer(notes=lambda results: [str(results["third"])])
+    assert isinstance(run_nnx(*RUN).exception, KeyError)
+
+
+def test_a_folder_that_another_run_writes_to_is_told_before_any_work(run_nnx, offer, complaint, tmp_path):
+    offer()
+    folder = tmp_path / "runs" / "toy" / "runs"
+    folder.mkdir(parents=True)
+    with alone_in(folder):
+        assert "Another run is writing to 'runs/toy/runs'" in complaint(run_nnx(*RUN))
+    assert run_nnx(*RUN).exit_code == 0
 
 
 def test_of_many_failures_only_some_are_named(run_nnx, offer):
@@ -197,9 +224,8 @@ def without_matplotlib(monkeypatch):
 def test_a_missing_matplotlib_is_told_before_any_work_and_how_to_get_it(run_nnx, offer, complaint, tmp_path):
     offer()
     result = run_nnx(*RUN)
-    assert "need matplotlib, which is not installed: python -m pip install 'nnx-framework[plot]'" in complaint(
-        result
-    )
+    told = "matplotlib is needed for pictures, and is not installed: python -m pip install 'nnx-framework[plot]'"
+    assert told in complaint(result)
     assert result.exit_code == 1
     assert not (tmp_path / "runs").exists()
     assert run_nnx("experiment", "list").exit_code == 0

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 import nnx
-from nnx.experiments.choosing import best_row, measured, typical
-from nnx.experiments.experiment import Results, Row, Settings
-from nnx.experiments.pictures import accuracies, confusions, cost_curves, curves, mistakes
+from nnx.experiments.choosing import best_row, measured, paired, typical
+from nnx.experiments.experiment import Quantity, Results, Row, Settings
+from nnx.experiments.pictures import accuracies, confusions, cost_curves, curves, lines_said, mistakes
 from nnx.experiments.result import Curve, Result
 from nnx.experiments.training import AFTER, TEST, TRAIN
 from nnx.experiments.training import confusions as counted
@@ -18,13 +18,13 @@ from nnx.experiments.training import confusions as counted
 DIGITS = nnx.datasets.digits().test[1]
 
 
-def _result(test: float, predictions: np.ndarray = DIGITS) -> Result:
+def _result(test: float, predictions: np.ndarray = DIGITS, seed: int = 0) -> Result:
     figures = {TRAIN: 1.0, TEST: test, AFTER: 0.05}
-    return Result(figures, {"cost": Curve([0, 10, 20], [0.7, 0.3, 0.05])}, counted(DIGITS, predictions, 10))
+    return Result(figures, {"cost": Curve([0, 10, 20], [0.7, 0.3, 0.05])}, counted(DIGITS, predictions, 10), seed)
 
 
 def _results(**tests: Sequence[float]) -> Results:
-    return {row: [_result(test) for test in values] for row, values in tests.items()}
+    return {row: [_result(test, seed=seed) for seed, test in enumerate(values)] for row, values in tests.items()}
 
 
 def _words(picture) -> str:
@@ -46,6 +46,49 @@ def test_the_typical_run_is_one_that_was_measured_the_lower_of_two_and_the_first
     assert (typical("He", results).seed, typical("zeros", results).seed) == (1, 0)
     assert typical("He", _results(He=[0.8, 0.6])).seed == 1
     assert typical("He", results).result is results["He"][1]
+
+
+def test_a_run_is_named_by_its_seed_though_others_before_it_failed():
+    run = typical("He", {"He": [_result(0.6, seed=2), _result(0.7, seed=5), _result(0.8, seed=6)]})
+    assert run.seed == 5
+    assert "'He' from seed 5" in confusions(run, "digits").caption
+
+
+def test_runs_are_paired_by_seeds_that_all_rows_have():
+    full, failed = _results(He=[0.1, 0.2, 0.3])["He"], [_result(0.6, seed=2), _result(0.5, seed=0)]
+    assert paired({"He": full, "leaky": failed}, ["He", "leaky"], TEST) == {0: (0.1, 0.5), 2: (0.3, 0.6)}
+    assert not paired({"He": full, "leaky": [_result(0.5, seed=9)]}, ["He", "leaky"], TEST)
+
+
+def test_captions_tell_a_run_at_the_median_from_one_next_to_it():
+    assert (
+        "of the median test accuracy of its row: 70.0 %"
+        in confusions(typical("He", _results(He=[0.7, 0.7])), "digits").caption
+    )
+    beside = confusions(typical("He", _results(He=[0.7, 0.72])), "digits", Quantity(TEST, 0, 100, " %"))
+    assert "its test accuracy, 70 %, is next to the median of its row, 71 %." in beside.caption
+    alone = confusions(typical("He", _results(He=[0.7])), "digits")
+    assert "The only run of 'He' from seed 0: test accuracy 70.0 %." in alone.caption
+
+
+def test_only_some_of_many_mistakes_are_shown_and_the_caption_says_so():
+    sheet = mistakes(typical("He", {"He": [_result(0.0, (DIGITS + 1) % 10)]}), "digits")
+    assert "It told 360 of 360 test images wrong; the first 24 of them are shown" in sheet.caption
+    assert len([axes for axes in sheet.figure.axes if axes.images]) == 24
+
+
+def test_rows_of_different_numbers_of_runs_are_over_so_many_seeds():
+    assert "median over 1 to 3 seeds" in accuracies(ROWS, _results(He=[0.7], leaky=[0.6, 0.7, 0.8])).caption
+
+
+def test_captions_speak_of_bands_only_where_they_are_drawn():
+    runs = [([0, 1], [1.0, 0.5]), ([0, 1], [1.0, 0.4])]
+    assert "the band around it" in lines_said({str(row): runs for row in range(3)})
+    many = lines_said({str(row): runs for row in range(4)}, "splits")
+    assert many == (
+        "Each line is the median over 2 splits. Bands are left out: more than 3 would cover one another."
+    )
+    assert lines_said({str(row): runs[:1] for row in range(9)}) == "Each line is a single run."
 
 
 def test_the_best_row_is_by_its_median_not_by_its_luckiest_seed():
@@ -93,11 +136,11 @@ def test_rows_without_a_curve_are_left_out_of_its_picture():
 def test_confusions_and_mistakes_say_which_run_they_are_of_and_show_its_mistakes():
     wrong = DIGITS.copy()
     wrong[:3] = (DIGITS[:3] + 1) % 10
-    run = typical("He", {"He": [_result(0.9), _result(0.8, wrong), _result(0.7)]})
+    run = typical("He", {"He": [_result(0.9), _result(0.8, wrong, 1), _result(0.7, seed=2)]})
     table, sheet = confusions(run, "digits"), mistakes(run, "digits")
     for picture in (table, sheet):
         assert "'He' from seed 1" in picture.caption
-        assert ": 80 %." in picture.caption
+        assert ": 80.0 %." in picture.caption
     assert "3 of 360 test images" in sheet.caption
     shown = [axes for axes in sheet.figure.axes if axes.images]
     assert len(shown) == 3

@@ -6,13 +6,16 @@ import platform
 import re
 import struct
 from dataclasses import replace
+from datetime import UTC, datetime
 from html.parser import HTMLParser
 
 import numpy
 import pytest
-from support.experiment_reports import COMMAND, COST, PROVENANCE, experiment, pictures, results, sample
+from support.experiment_reports import COMMAND, COST, PROVENANCE, Still, experiment, pictures, results, sample
 
 import nnx
+from nnx.experiments import Quantity, Row
+from nnx.experiments.execution.keeping import Done
 from nnx.experiments.reporting import provenance as made
 from nnx.experiments.reporting.html import page
 from nnx.experiments.reporting.markdown import code, paragraph, text
@@ -78,7 +81,13 @@ def test_the_page_is_well_formed_and_shows_words_as_they_are():
 def test_the_page_holds_command_versions_machine_and_seeds():
     reader = Reader(page(sample()))
     assert COMMAND in reader.text
-    for words in ("Python 3.11.7, nnx 0.1.0, numpy 2.4.6", "3 (0 to 2)", "16 GiB", "2026-01-02 03:04 UTC", "numpy"):
+    for words in (
+        "Python 3.11.7, nnx 0.1.0, numpy 2.4.6",
+        "3 (0 to 2)",
+        "16 GiB",
+        "2026-01-02 03:04 to 05:06 UTC",
+        "1 to 2",
+    ):
         assert words in reader.text
 
 
@@ -94,9 +103,13 @@ def test_pictures_have_two_dots_for_each_pixel_and_words_for_those_who_cannot_se
     pytest.importorskip("matplotlib", reason=NO_DRAWING)
     report = sample(pictures=pictures)
     width, height = struct.unpack(">II", report.images["first-picture.png"][16:24])
-    given = next(given for tag, given in Reader(page(report)).tags if tag == "img")
+    tags = Reader(page(report)).tags
+    given = next(given for tag, given in tags if tag == "img")
     assert (int(given["width"]), int(given["height"])) == (width // 2, height // 2) == (192, 96)
-    assert given["alt"] == 'The "first-picture": a | b.'
+    assert given["alt"] == "Cost <now>"  # the caption, which stands below, is not said twice
+    captions = [given["id"] for tag, given in tags if tag == "figcaption"]
+    assert captions == [given["aria-describedby"] for tag, given in tags if tag == "img"]
+    assert len(set(captions)) == 2
 
 
 def test_markdown_shows_words_as_they_are():
@@ -139,7 +152,7 @@ def test_a_command_with_backticks_does_not_end_its_block():
 def test_markdown_names_pictures_beside_it():
     pytest.importorskip("matplotlib", reason=NO_DRAWING)
     written = text(sample(pictures=pictures))
-    assert r'![The "first-picture": a \| b.](first-picture.png)' in written
+    assert "![Cost &lt;now&gt;](first-picture.png)" in written
 
 
 def test_json_holds_what_was_measured_and_no_nan():
@@ -156,9 +169,9 @@ def test_json_holds_what_was_measured_and_no_nan():
 def test_the_legend_speaks_only_of_verdicts_in_the_table():
     several = sample().legend
     assert several.startswith("Median over 3 seeds, in brackets the lowest to the highest. Within the range: ")
-    assert "exceeded" not in several
+    assert "etter here" not in several
     one = make(experiment(quantities=(COST,)), {"a | b": [Result({"cost": 0.04})]}, PROVENANCE).legend
-    assert one == "One seed, no range. Exceeded: every seed is better than the published value."
+    assert one == "One seed, no range. Better here: every seed is better than the published value."
     assert make(experiment(rows=()), {}, PROVENANCE).legend == ""
 
 
@@ -171,23 +184,52 @@ def test_notes_are_made_of_the_results():
     assert make(experiment(), {"a | b": results()["a | b"]}, PROVENANCE).notes == ("1 rows, a < b.",)
 
 
-def test_provenance_says_what_made_a_report(backend_name):
-    found = made.provenance("nnx experiment run a-or-b", backend_name, 10, 2)
+def test_a_published_value_that_cannot_be_judged_is_shown_without_a_verdict():
+    seconds = Quantity("seconds", 1, unit=" s", better="low", comparable=False)
+    row = Row("a | b", Still(), {"seconds": 45.0})
+    report = make(experiment(rows=(row,), quantities=(seconds,)), {"a | b": [Result({"seconds": 2.0})]}, PROVENANCE)
+    assert compared(report.lines[0].cells[0]) == "published 45.0 s"
+    assert "<small>published 45.0 s</small>" in page(report)
+    assert "2.0 s<br>published 45.0 s |" in text(report)
+    assert report.legend == "One seed, no range."
+
+
+DONE = [
+    Done(Result({}), jobs, threads, datetime(2026, 1, 2, hour, 4, tzinfo=UTC))
+    for jobs, threads, hour in ((2, 1, 5), (1, 2, 3), (1, 2, 4))
+]
+
+
+def test_provenance_says_what_made_a_report():
+    devices = {"numpy": "CPU, OpenBLAS", "numba": "CPU, Numba"}
+    found = made.provenance("nnx experiment run a-or-b", devices, 10, DONE)
     assert json.loads(json.dumps(found, allow_nan=False)) == found
-    assert found["backend"] == backend_name
+    assert found["backend"] == "numpy, numba"
     assert found["versions"]["nnx"] == nnx.__version__
     assert found["versions"]["numpy"] == numpy.__version__
-    assert found["jobs"] * found["threads per job"] <= max(found["cores"], found["jobs"])
-    assert "thread" not in found["device"]
-    assert found["date"].endswith(" UTC")
+    shown = dict(made.shown(found))
+    assert shown["device"] == "numpy: CPU, OpenBLAS; numba: CPU, Numba"
+    assert "command" not in shown
+
+
+def test_provenance_tells_of_every_result_and_not_of_the_last_call_alone():
+    found = made.provenance("nnx", {"numpy": "CPU"}, 3, DONE)
+    assert (found["jobs"], found["threads per job"]) == ("1 to 2", "1 to 2")
+    assert found["made"] == "2026-01-02 03:04 to 05:04 UTC"
+    one = made.provenance("nnx", {"numpy": "CPU"}, 1, DONE[:1])
+    assert (one["jobs"], one["threads per job"], one["made"]) == ("2", "1", "2026-01-02 05:04 UTC")
+    later = [*DONE, replace(DONE[0], date=datetime(2026, 1, 3, 3, 4, tzinfo=UTC))]
+    assert made.provenance("nnx", {"numpy": "CPU"}, 3, later)["made"] == "2026-01-02 03:04 to 2026-01-03 03:04 UTC"
 
 
 def test_provenance_does_not_say_whose_machine_it_is(tmp_path):
     command = f"nnx experiment run a-or-b --out {tmp_path} --log={tmp_path}"
-    told = json.dumps(made.provenance(command, "numpy", 1, 1))
+    found = made.provenance(command, {"numpy": "CPU"}, 1, DONE)
+    told = json.dumps(found)
     assert f"--out {tmp_path.name} --log={tmp_path.name}" in told
     assert str(tmp_path.parent) not in told
     assert {platform.node(), getpass.getuser()}.isdisjoint(re.findall(r"[\w.-]+", told))
+    assert dict(made.shown(found))["command"].startswith("shortened")
 
 
 @pytest.mark.parametrize(
@@ -198,6 +240,11 @@ def test_provenance_does_not_say_whose_machine_it_is(tmp_path):
         ("nnx experiment run x '--out=C:\\Users\\me\\runs'", "nnx experiment run x --out=runs"),
         ("/opt/me/bin/nnx experiment run x", "nnx experiment run x"),
         ("nnx experiment run x --out /", "nnx experiment run x --out ."),
+        ("nnx experiment run x --out ../../me/secret/runs", "nnx experiment run x --out runs"),
+        ("nnx experiment run x --out a/b/../runs", "nnx experiment run x --out runs"),
+        ("nnx experiment run x --out=..\\\\me\\\\runs", "nnx experiment run x --out=runs"),
+        ("nnx experiment run x --out ..", "nnx experiment run x --out ."),
+        ("nnx experiment run x --out a/b", "nnx experiment run x --out a/b"),
         ("nnx experiment run it's --out /home/me/runs", "nnx experiment run 'it'\"'\"'s' --out runs"),
     ],
 )

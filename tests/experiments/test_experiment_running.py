@@ -4,17 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import math
-import os
 import signal
-import subprocess
-import sys
 import time
-import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from support.small_experiments import Killed, Refused, Threads, Toy, experiment
+from support.small_experiments import Killed, Refused, Toy, experiment
 
 import nnx
 from nnx.errors import OptionError, StorageError
@@ -25,12 +21,10 @@ from nnx.experiments.execution.running import (
     Outcome,
     Plan,
     carry_out,
-    default_jobs,
     make_plan,
     rows_on,
 )
 from nnx.experiments.execution.workers import WorkerError
-from nnx.machine import cores
 
 ENGINE = "generic:numpy"
 
@@ -120,19 +114,26 @@ def test_a_run_that_diverges_is_named_and_the_others_count(plan: Callable, jobs:
         assert seeds == {"good": [0, 1, 2], "bad": [0, 2]}
 
 
-def test_a_row_of_which_nothing_is_left_is_an_error_but_the_rest_is_kept(plan: Callable) -> None:
+def test_a_row_of_which_nothing_is_left_is_named_and_the_others_count(plan: Callable) -> None:
     toy = experiment({"good": Toy(), "bad": Toy(failing=(0, 1, 2))})
-    with pytest.raises(
-        ExperimentError, match=r"Every run of 'bad' failed.* is kept. bad, seed 0: The loss became nan"
-    ):
-        carry_out(plan(toy), 1)
+    outcome = carry_out(plan(toy), 1)
+    assert list(outcome.results) == ["good"]
+    assert outcome.lost == ("bad",)
     assert plan(toy).missing == 3
+
+
+def test_a_result_without_what_the_row_is_compared_by_is_run_again(plan: Callable) -> None:
+    carry_out(plan(experiment({"first": Toy()})), 1)
+    assert plan(experiment([Row("first", Toy(), {"score": 1.0})])).missing == 0
+    assert plan(experiment([Row("first", Toy(), {"score": 1.0, "height": 1.0})])).missing == 3
 
 
 def test_an_error_that_cannot_be_sent_between_processes_is_still_a_sentence(plan: Callable) -> None:
     outcome = carry_out(plan(experiment({"a": Toy()})), 2)
     assert len(outcome.results["a"]) == 3
-    with pytest.raises(ExperimentError, match=r"a, seed 0: Unknown activation 'rely'. Did you mean 'relu'"):
+    with pytest.raises(
+        ExperimentError, match=r"Every run failed.* a, seed 0: Unknown activation 'rely'. Did you mean 'relu'"
+    ):
         carry_out(plan(experiment({"a": Refused()})), 2)
 
 
@@ -158,44 +159,6 @@ def test_a_full_disk_ends_the_runs_with_one_sentence(
     assert time.monotonic() - before < 25  # the slow runs were ended, not waited for
 
 
-@pytest.mark.parametrize("engine", ["numpy", "numba"])
-def test_processes_share_the_cores_among_their_threads(tmp_path: Path, engine: str) -> None:
-    if not nnx.registry.describe(engine).available:
-        pytest.skip(f"{engine} is not available here")
-    toy = experiment({"threads": Threads()})
-    jobs = max(cores(), 2)
-    plan = make_plan(toy, toy.rows, engine, jobs, Kept(tmp_path))
-    outcome = carry_out(plan, jobs)
-    assert [dict(result.figures) for result in outcome.results["threads"]] == [{"score": 1, "alone": True}] * jobs
-
-
-def test_one_job_runs_here_and_leaves_the_threads_alone(plan: Callable, tmp_path: Path) -> None:
-    before = nnx.get_backend("numpy").device()
-    carry_out(plan(experiment({"here": Toy(log=str(tmp_path / "log"))})), 1)
-    assert set((tmp_path / "log").read_text().splitlines()) == {str(os.getpid())}
-    assert nnx.get_backend("numpy").device() == before
-
-
-def test_several_jobs_run_elsewhere_but_one_run_needs_no_process(plan: Callable, tmp_path: Path) -> None:
-    log = tmp_path / "log"
-    toy = experiment({"there": Toy(log=str(log), seconds=0.05)})
-    carry_out(plan(toy, 1), 8)
-    assert log.read_text().splitlines() == [str(os.getpid())]
-    carry_out(plan(toy, 3), 8)
-    assert str(os.getpid()) not in log.read_text().splitlines()[1:]
-
-
-def test_default_jobs_are_one_for_each_core_unless_times_are_measured_or_arrays_lie_elsewhere() -> None:
-    class Elsewhere(type(nnx.get_backend("numpy"))):  # type: ignore[misc]  # whichever class numpy's is
-        def zeros(self, _shape: tuple[int, ...], _dtype: str) -> object:
-            return object()
-
-    toy = experiment({"a": Toy()})
-    assert default_jobs(toy, nnx.get_backend("numpy")) == cores()
-    assert default_jobs(dataclasses.replace(toy, alone=True), nnx.get_backend("numpy")) == 1
-    assert default_jobs(toy, Elsewhere()) == 1
-
-
 def test_rows_about_engines_run_where_those_are_asked_for_or_here() -> None:
     rows = [Row("loop", Toy()), Row("numpy", Toy(), backend="numpy"), Row("cupy", Toy(), backend="cupy")]
     mixed = experiment(rows)
@@ -205,95 +168,3 @@ def test_rows_about_engines_run_where_those_are_asked_for_or_here() -> None:
     assert [row.name for row in rows_on(mixed, "numba")] == ["loop"]
     with pytest.raises(OptionError, match=r"--backend must be one of cupy, numpy for toy, .* got 'numba'"):
         rows_on(experiment(rows[1:]), "numba")
-
-
-SCRIPT = """
-from support.small_experiments import Toy, experiment
-from nnx.cli import main
-from nnx.experiments import EXPERIMENTS
-
-EXPERIMENTS["toy"] = experiment({"quick": Toy(1.0), "slow": Toy(2.0, seconds=60.0)})
-main()
-"""
-
-
-class Started:
-    """A command line in a process group of its own, and all processes that descend from it."""
-
-    def __init__(self, folder: Path, *arguments: str) -> None:
-        self.mark, self.folder = uuid.uuid4().hex, folder
-        tests = Path(__file__).parent.parent
-        path = os.pathsep.join(map(str, (tests, tests.parent, tests.parent / "backends")))
-        self.process = subprocess.Popen(
-            [sys.executable, "-c", SCRIPT, "experiment", "run", "toy", "--backend", ENGINE, *arguments],
-            cwd=folder,
-            env={**os.environ, "PYTHONPATH": path, "DESCENDS_FROM": self.mark},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            start_new_session=True,
-        )
-
-    def family(self) -> set[int]:
-        """Return the processes that carry the mark in their environment, whoever their parent is by now."""
-        found = set()
-        for entry in Path("/proc").glob("[0-9]*/environ"):
-            try:
-                marked = self.mark.encode() in entry.read_bytes()
-            except OSError:
-                continue  # it has ended, or is another user's
-            if marked:
-                found.add(int(entry.parent.name))
-        return found
-
-    def wait_for_a_result(self) -> None:
-        kept = self.folder / "runs" / "toy" / "runs"
-        wait_until(lambda: kept.is_dir() and any(kept.glob("quick*.json")), "a first result")
-
-
-def wait_until(happened: Callable[[], bool], what: str) -> None:
-    end = time.monotonic() + 60
-    while not happened():
-        assert time.monotonic() < end, f"waited for {what} in vain"
-        time.sleep(0.05)
-
-
-@pytest.fixture
-def started(tmp_path: Path) -> Iterator[Callable[..., Started]]:
-    if not Path("/proc/self/environ").exists():
-        pytest.skip("this system does not tell in /proc which processes descend from which")
-    all_started: list[Started] = []
-
-    def start(*arguments: str) -> Started:
-        all_started.append(Started(tmp_path, *arguments))
-        return all_started[-1]
-
-    yield start
-    for one in all_started:
-        for process in one.family():
-            os.kill(process, signal.SIGKILL)
-        one.process.communicate()
-
-
-@pytest.mark.parametrize(("jobs", "whole_group"), [("2", True), ("2", False), ("1", True)])
-def test_an_interrupt_ends_every_process_with_one_line_and_keeps_what_was_finished(
-    started: Callable[..., Started], whole_group: bool, jobs: str
-) -> None:
-    command = started("--jobs", jobs)
-    command.wait_for_a_result()
-    assert len(command.family()) > (2 if jobs == "2" else 0)
-    (os.killpg if whole_group else os.kill)(command.process.pid, signal.SIGINT)
-    stdout, stderr = command.process.communicate(timeout=30)
-    assert command.process.returncode == 130
-    assert stdout == ""
-    assert [line for line in stderr.splitlines() if " left" not in line] == ["interrupted"]
-    wait_until(lambda: not command.family(), "the processes to end")
-    assert list((command.folder / "runs" / "toy").iterdir()) == [command.folder / "runs" / "toy" / "runs"]
-
-
-def test_processes_end_by_themselves_when_the_command_is_killed(started: Callable[..., Started]) -> None:
-    command = started("--jobs", "2")
-    command.wait_for_a_result()
-    command.process.kill()
-    command.process.communicate()
-    wait_until(lambda: not command.family(), "the processes to end")

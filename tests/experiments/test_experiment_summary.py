@@ -33,6 +33,7 @@ def cell_of(quantity: Quantity, *values: float, published: float | None = None) 
         (FREE, 0.2, 0.3, 0.1, "outside"),
         (FREE, 0.2, 0.3, 0.4, "outside"),
         (COST, 0.04, 0.05, None, ""),
+        (Quantity("seconds", 1, better="low", comparable=False), 2.0, 3.0, 45.0, ""),
     ],
 )
 def test_a_published_value_is_judged_by_the_direction_that_is_better(quantity, low, high, published, verdict):

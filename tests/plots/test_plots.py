@@ -24,6 +24,7 @@ from nnx.errors import DataError, DtypeError, NnxError, OptionError, ShapeError,
 
 ROOT = Path(nnx.__file__).resolve().parent.parent
 IMAGES = np.random.default_rng(1).random((4, 8, 8, 1))
+MODEL = nnx.Sequential([nnx.Dense(3, "tanh"), nnx.Dense(1)]).compile("mean_squared_error")
 RUN = ([0, 1, 2], [0.7, 0.4, 0.01])
 
 DRAWERS: dict[str, Callable[..., Figure]] = {
@@ -34,6 +35,9 @@ DRAWERS: dict[str, Callable[..., Figure]] = {
     "weight_differences": lambda path: plots.weight_differences({"1": IMAGES[0, 0]}, {"1": IMAGES[1, 1]}, path),
     "confusion_matrix": lambda path: plots.confusion_matrix([[1, 2], [3, 4]], ["a", "b"], path),
     "misclassified": lambda path: plots.misclassified(IMAGES, [0] * 4, [1] * 4, ["a", "b"], path),
+    "difference": lambda path: plots.difference(
+        nnx.diff(MODEL, ([[0.0, 1.0]], [[2.0]]), "numpy", "generic:numpy"), path
+    ),
 }
 
 
@@ -59,7 +63,10 @@ for draw in (lambda: nnx.History({"loss": [1.0]}).plot(), lambda: nnx.plots.conf
         told.append(str(error))
 print(json.dumps([loaded, told]))
 """)
-    sentence = "Pictures need matplotlib, which is not installed: python -m pip install 'nnx-framework[plot]'"
+    sentence = (
+        "matplotlib is needed for pictures, and is not installed: python -m pip install 'nnx-framework[plot]', or "
+        "'.[plot]' in a checkout."
+    )
     assert json.loads(told) == [False, [sentence, sentence]]
 
 

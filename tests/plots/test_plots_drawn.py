@@ -58,6 +58,22 @@ def test_a_band_covers_what_the_runs_cover_at_each_step() -> None:
     assert {step: pytest.approx(ends) for step, ends in expected.items()} == band_of(figure)
 
 
+def test_bands_are_left_out_where_more_than_three_would_cover_one_another() -> None:
+    runs = [([0, 1], [1.0, 0.9]), ([0, 1], [1.0, 0.5]), ([0, 1], [1.0, 0.8])]
+    figure = plots.learning_curves({str(index): runs for index in range(4)})
+    assert not figure.axes[0].collections
+    assert [list(line.get_ydata()) for line in figure.axes[0].get_lines()] == [[1.0, 0.8]] * 4
+    assert legend_of(figure) == ["0", "1", "2", "3", "median"]
+    few = plots.learning_curves({**{str(index): runs for index in range(3)}, "single": runs[:1]})
+    assert len(few.axes[0].collections) == 3
+
+
+def test_whiskers_show_on_bars_of_any_colour() -> None:
+    figure = plots.accuracy_bars({"a": {name: [0.4, 0.6] for name in "xyz"}})
+    behind = [found for found in figure.axes[0].collections if to_hex(found.get_color()[0]) == "#ffffff"]
+    assert len(behind) == 6  # of each whisker, its line and its ends
+
+
 def test_a_single_run_has_no_band_and_no_word_of_one() -> None:
     figure = plots.learning_curves({"row": [([0, 1], [1.0, 0.5])]})
     assert not figure.axes[0].collections

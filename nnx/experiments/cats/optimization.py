@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import math
 import statistics
-import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -13,15 +12,16 @@ from typing import Any
 import numpy as np
 
 from nnx import plots
-from nnx.datasets import Dataset, info
+from nnx.datasets import info
+from nnx.datasets.dataset import Split
 from nnx.experiments import sentences
 from nnx.experiments.cats.common import LEARNING_RATE, QUANTITIES, SETTINGS, training
 from nnx.experiments.cats.report import TEST_ACCURACY, outcomes
 from nnx.experiments.experiment import Experiment, Picture, Quantity, Results, Row
 from nnx.experiments.pictures import lines_said
-from nnx.experiments.result import Curve, Result, thinned
+from nnx.experiments.result import Curve, Result
 from nnx.experiments.training import AFTER, SECONDS, TEST, TRAIN, Training
-from nnx.experiments.training import confusions as confused
+from nnx.experiments.watching import Watch
 from nnx.model import Sequential
 from nnx.optimizers import Adam, Momentum, RMSprop
 
@@ -36,29 +36,20 @@ class TimedTraining(Training):
     """Training whose cost is measured after every epoch, over all training examples, as of a finished network.
 
     `Result.figures` holds besides: the epochs and the steps after which the cost was first at most 0.1 nats, if it
-    ever was. The seconds are with measuring.
+    ever was.
     """
 
-    def measure(self, model: Sequential, data: Dataset) -> Result:
-        """See `Training.measure`."""
-        (x, y), (x_test, y_test) = data
-        before = model.evaluate(x, y)["loss"]
-        start = time.perf_counter()
-        history = model.fit(
-            x, y, epochs=self.epochs, batch_size=self.batch_size, validation_data=(x, y), progress=False
-        )
-        seconds = time.perf_counter() - start
-        costs = [before, *history["val_loss"]]
-        figures = {
-            TRAIN: history["val_accuracy"][-1],
-            TEST: model.evaluate(x_test, y_test)["accuracy"],
-            AFTER: costs[-1],
-            SECONDS: seconds,
-            **time_to(TARGET, costs, steps_per_epoch(self, len(x))),
-        }
-        predictions = model.predict_classes(x_test)
-        counts = confused(y_test, predictions, len(data.classes))
-        return Result(figures, {"cost": thinned(range(len(costs)), costs)}, counts)
+    def watch(self, parts: Mapping[str, Split]) -> Watch:
+        """See `Training.watch`."""
+        steps = self.steps_per_epoch(parts)
+        return Watch({TRAIN: parts[TRAIN]}, steps, steps)
+
+    def found(self, model: Sequential, watch: Watch) -> Result:
+        """See `Training.found`."""
+        del model
+        costs = watch.values(TRAIN, "loss")
+        figures = {AFTER: costs[-1], **time_to(TARGET, costs, watch.steps_per_epoch)}
+        return Result(figures, {"cost": watch.curve(TRAIN, "loss")})
 
 
 def time_to(target: float, costs: Sequence[float], steps: int) -> dict[str, float]:
@@ -226,7 +217,7 @@ EXPERIMENT = Experiment(
         "iterations": f"{STEPS} steps: as many epochs of all photographs at once, {STEPS // 4} of mini-batches",
         "L2": "lambda 3 for each mini-batch of 64, as strong as about 10 for all 209 photographs at once",
         "dropout": "a tenth of each hidden layer",
-        "cost": "after each epoch, on all training photographs, without penalty and dropout; seconds include it",
+        "cost": "after each epoch, on all training photographs, without penalty and dropout",
     },
     rows=ROWS,
     quantities=(

@@ -1,7 +1,7 @@
 """Results kept on disk, one JSON file for each run, so that a killed experiment goes on where it stopped.
 
 A file holds a key, the result, how it was made, and a checksum. It is used only if its key is the one that is
-looked for and all else is what a run can have left; any other file is as good as none. Nothing in a file is ever run
+looked for and all else is what a run can have left; any other file is as good as none. Nothing in it is run
 as code.
 """
 

@@ -139,7 +139,13 @@ def make_plan(experiment: Experiment, rows: Sequence[Row], backend: str, seeds: 
         kept: where results are.
     """
     runs = tuple(_run(experiment, row, seed, row.backend or backend) for seed in range(seeds) for row in rows)
-    return Plan(tuple(rows), runs, tuple(kept.find(run.key) for run in runs), kept)
+    return Plan(tuple(rows), runs, tuple(_found(run, kept) for run in runs), kept)
+
+
+def _found(run: Run, kept: Kept) -> Done | None:
+    """Return what was kept of a run, unless it lacks what the row is compared by."""
+    done = kept.find(run.key)
+    return done if done and run.row.published.keys() <= done.result.figures.keys() else None
 
 
 def _run(experiment: Experiment, row: Row, seed: int, backend: str) -> Run:
