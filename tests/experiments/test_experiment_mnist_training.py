@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pickle
+import time
 from dataclasses import fields, replace
 
 import pytest
@@ -36,6 +37,7 @@ from nnx.experiments.mnist.norms import (
     Unscaled,
     WithoutGradient,
 )
+from nnx.steps import Measurement
 
 EXPERIMENTS = [module.EXPERIMENT for module in (mnist_baseline, mnist_batchnorm, mnist_l2)]
 FAST = "numba" if nnx.registry.describe("numba").available else "numpy"
@@ -181,6 +183,21 @@ def test_a_stopped_network_is_measured_as_it_was_when_stopped(backend_name):
     assert result.figures[VALIDATION] == values[-1]
     assert result.figures[HIGHEST] == max(values)
     assert max(values) > values[-1]  # the best before was not put back
+
+
+@pytest.mark.usefixtures("digits")
+def test_seconds_leave_out_the_looks_of_a_rule(monkeypatch):
+    measure = Measurement.measure
+
+    def slow(measurement):
+        time.sleep(0.2)
+        return measure(measurement)
+
+    monkeypatch.setattr(Measurement, "measure", slow)
+    settings = Digits(optimizer=nnx.SGD(0.0), stopping=Stopping(every=1, patience=10))
+    start = time.perf_counter()
+    figures = settings.run(0, "numpy").figures  # 11 steps, a look after each
+    assert figures[SECONDS] < time.perf_counter() - start - 12 * 0.2
 
 
 def test_no_rule_could_stop_at_a_value_that_no_moment_reached():
