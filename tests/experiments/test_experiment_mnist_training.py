@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pickle
+import time
 from dataclasses import fields, replace
 
 import pytest
@@ -36,6 +37,7 @@ from nnx.experiments.mnist.norms import (
     Unscaled,
     WithoutGradient,
 )
+from nnx.steps import Measurement
 
 EXPERIMENTS = [module.EXPERIMENT for module in (mnist_baseline, mnist_batchnorm, mnist_l2)]
 FAST = "numba" if nnx.registry.describe("numba").available else "numpy"
@@ -87,6 +89,13 @@ def test_rows_are_trained_as_published_but_for_what_their_name_says():
     alike = {name for name, options in changed.items() if not options}  # the norm is an option of its own
     narrow = {row for row, without in mnist_batchnorm.MISTAKES.items() if without == mnist_batchnorm.WITHOUT}
     assert alike == {"all 200 epochs", "lambda 0", "after", "without", *narrow}
+    faster = mnist_batchnorm.FASTER
+    assert changed[f"without, {faster}"] == changed[f"left out at prediction, {faster}"]
+    assert (
+        changed[f"without, {faster}"]
+        == changed[mnist_baseline.WIDER_AND_FASTER]
+        == ["hidden", "optimizer", "epochs"]
+    )
     assert {name for name, options in changed.items() if options == ["hidden"]} == {
         *("20-20-20 units", "128-20-10 units"),
         *("without, 128-20-10 units", "after, 128-20-10 units", "left out at prediction, 128-20-10 units"),
@@ -113,8 +122,9 @@ def test_every_row_runs_on_every_backend_and_its_report_is_drawn_and_written(exp
     shown = {quantity.name for quantity in experiment.quantities}
     assert all(shown <= run.figures.keys() for runs in results.values() for run in runs)
     names = [picture.name for picture in experiment.pictures(results)]
+    right_and_wrong = ["validation-error-right", "validation-error-mistakes"]
     assert names == [
-        "validation-error",
+        *(right_and_wrong if experiment.name == "mnist-batchnorm" else ["validation-error"]),
         "validation-accuracy-until-ended",
         "accuracies",
         "confusions",
@@ -175,6 +185,21 @@ def test_a_stopped_network_is_measured_as_it_was_when_stopped(backend_name):
     assert max(values) > values[-1]  # the best before was not put back
 
 
+@pytest.mark.usefixtures("digits")
+def test_seconds_leave_out_the_looks_of_a_rule(monkeypatch):
+    measure = Measurement.measure
+
+    def slow(measurement):
+        time.sleep(0.2)
+        return measure(measurement)
+
+    monkeypatch.setattr(Measurement, "measure", slow)
+    settings = Digits(optimizer=nnx.SGD(0.0), stopping=Stopping(every=1, patience=10))
+    start = time.perf_counter()
+    figures = settings.run(0, "numpy").figures  # 11 steps, a look after each
+    assert figures[SECONDS] < time.perf_counter() - start - 12 * 0.2
+
+
 def test_no_rule_could_stop_at_a_value_that_no_moment_reached():
     results = {"a": [made_up(0.90, highest=0.95)], "b": [made_up(0.93)]}
     (said,) = mnist_report.ceiling(results, ("a", "b", "not run"), 0.975)
@@ -202,7 +227,8 @@ def test_runs_that_a_rule_ends_are_drawn_to_their_ends_and_no_median_of_them():
     pytest.importorskip("matplotlib", reason="matplotlib is not installed: pictures cannot be drawn")
     rows = [row for row in mnist_baseline.ROWS if row.name == mnist_baseline.ONE_PER_CENT_RULE]
     results = {rows[0].name: [made_up(0.5, epochs=2.0), made_up(0.7, epochs=4.0)]}
-    axes = mnist_report.until_ended(rows, results).figure.axes[0]
+    (picture,) = mnist_report.until_ended(rows, results)
+    axes = picture.figure.axes[0]
     lines = [line for line in axes.get_lines() if len(line.get_xdata()) > 1]
     assert [line.get_xdata()[-1] for line in lines] == [2.0, 4.0]
 
@@ -210,7 +236,8 @@ def test_runs_that_a_rule_ends_are_drawn_to_their_ends_and_no_median_of_them():
 def test_errors_are_drawn_beside_the_published_ones_so_that_the_best_are_told_apart():
     pytest.importorskip("matplotlib", reason="matplotlib is not installed: pictures cannot be drawn")
     rows = [row for row in mnist_batchnorm.ROWS if row.name == "before"]
-    axes = mnist_report.errors(rows, {"before": runs(0.94, 0.95)}).figure.axes[0]
+    (picture,) = mnist_report.errors(rows, {"before": runs(0.94, 0.95)})
+    axes = picture.figure.axes[0]
     assert axes.get_yscale() == "log"
     drawn = [value for line in axes.get_lines() for value in line.get_ydata()]
     assert pytest.approx(0.36) in drawn  # 64 % were published

@@ -30,40 +30,53 @@ def pictures(rows: Sequence[Row], results: Results, looked_into: str = "") -> It
         results: what was measured.
         looked_into: the row whose typical run it is; by default, or if it was not run, the best.
     """
-    whole, ended = ([row for row in rows if results.get(row.name) and ends_early(row) == early] for early in (0, 1))
-    if whole:
-        yield errors(whole, results)
-    if ended:
-        yield until_ended(ended, results)
+    yield from errors([row for row in rows if not ends_early(row)], results)
+    yield from until_ended(rows, results)
+    yield from outcomes(rows, results, looked_into)
+
+
+def outcomes(rows: Sequence[Row], results: Results, looked_into: str = "") -> Iterator[Picture]:
+    """Draw what came of training, as `pictures` does."""
     yield accuracies(rows, results, (TRAIN, VALIDATION, TEST))
     run = typical(looked_into if results.get(looked_into) else best_row(results), results)
     yield confusions(run, "mnist")
     yield mistakes(run, "mnist")
 
 
-def errors(rows: Sequence[Row], results: Results) -> Picture:
-    """Draw the validation error of rows over the epochs: accuracies near 1 would lie on one another."""
-    lines = {row.name: [_error(run.curves[VALIDATION]) for run in results[row.name]] for row in rows}
-    published = {row.name: 1 - row.published[VALIDATION] for row in rows if VALIDATION in row.published}
+def errors(
+    rows: Iterable[Row],
+    results: Results,
+    title: str = "Validation error while training",
+    name: str = "validation-error",
+) -> Iterator[Picture]:
+    """Draw the validation error of rows over the epochs, if any was run: accuracies near 1 lie on one another."""
+    shown = [row for row in rows if results.get(row.name)]
+    lines = {row.name: [_error(run.curves[VALIDATION]) for run in results[row.name]] for row in shown}
+    if not lines:
+        return
+    published = {row.name: 1 - row.published[VALIDATION] for row in shown if VALIDATION in row.published}
     figure = plots.learning_curves(
         lines, quantity="validation error", published=published or None, logarithmic=_positive(lines)
     )
     caption = f"The share of the validation part that is told wrong, over the epochs. {lines_said(lines)}"
     if published:
         caption += " The marks at the right end are the published values."
-    return Picture("validation-error", "Validation error while training", caption, figure)
+    yield Picture(name, title, caption, figure)
 
 
-def until_ended(rows: Sequence[Row], results: Results) -> Picture:
-    """Draw the validation accuracy of each run that a rule ends: they are too unlike in length for medians."""
-    lines = {row.name: [run.curves[VALIDATION] for run in results[row.name]] for row in rows}
-    published = {row.name: row.published[VALIDATION] for row in rows if VALIDATION in row.published}
+def until_ended(rows: Iterable[Row], results: Results) -> Iterator[Picture]:
+    """Draw the validation accuracy of each run of rows that a rule ends: medians of unlike lengths would jump."""
+    shown = [row for row in rows if results.get(row.name) and ends_early(row)]
+    lines = {row.name: [run.curves[VALIDATION] for run in results[row.name]] for row in shown}
+    if not lines:
+        return
+    published = {row.name: row.published[VALIDATION] for row in shown if VALIDATION in row.published}
     title = "Validation accuracy until a rule ends training"
     caption = "The validation accuracy over the epochs, each run a line. A mark is where the run ended."
     if published:
         caption += " The hollow marks at the right end are the published values."
     figure = drawn_until_ended(lines, published, VALIDATION)
-    return Picture("validation-accuracy-until-ended", title, caption, figure)
+    yield Picture("validation-accuracy-until-ended", title, caption, figure)
 
 
 def _error(accuracy: Curve) -> tuple[Sequence[float], list[float]]:

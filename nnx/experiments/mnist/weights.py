@@ -111,8 +111,9 @@ def notes(results: Results) -> Iterator[str]:
 
 def _on_weights(row: str, both: Sequence[tuple[Result, Result]]) -> str:
     changed, shrunk = (statistics.median(compare(*pair) for pair in both) for compare in (difference, nearer))
+    usual = "in the median, " if len(both) > 1 else ""
     return (
-        f"{row}: in the median, the weights differ from those without L2 by {percent(changed)} of the norm of "
+        f"'{row}': {usual}the weights differ from those without L2 by {percent(changed)} of the norm of "
         f"these, and {percent(shrunk)} of them are nearer to 0, where chance alone would make it {percent(0.5)}."
     )
 
@@ -121,7 +122,7 @@ def _on_accuracy(row: str, both: Sequence[tuple[Result, Result]]) -> str:
     """Compare from seed to seed: the effect is subtle if seeds alone make a larger difference."""
     change = statistics.median(ours.figures[TEST] - theirs.figures[TEST] for ours, theirs in both)
     without = [theirs.figures[TEST] for _, theirs in both]
-    changed = f"{row}: the {TEST} changes by {100 * change:+.1f} points"
+    changed = f"'{row}': the {TEST} changes by {100 * change:+.1f} points"
     if len(both) == 1:
         return f"{changed}; one seed does not say how much of it is chance."
     spread = max(without) - min(without)
