@@ -120,7 +120,7 @@ def test_a_figure_that_is_written_later_looks_like_the_file_written_at_once(name
 
 
 def test_every_function_of_the_module_is_tested_here() -> None:
-    assert set(DRAWERS) == set(plots.__all__)
+    assert set(DRAWERS) == set(plots.__all__) - {"confusion_counts"}  # which draws nothing
 
 
 @pytest.mark.parametrize(
