@@ -37,7 +37,7 @@ from nnx.experiments.mnist.norms import (
     Unscaled,
     WithoutGradient,
 )
-from nnx.steps import Measurement
+from nnx.measurement import Measurement
 
 EXPERIMENTS = [module.EXPERIMENT for module in (mnist_baseline, mnist_batchnorm, mnist_l2)]
 FAST = "numba" if nnx.registry.describe("numba").available else "numpy"

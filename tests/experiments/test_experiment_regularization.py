@@ -16,7 +16,7 @@ from nnx.experiments.result import Result
 from nnx.experiments.summary import summarise
 from nnx.experiments.tracking import COST, GAP, TEST_COST, TrackedTraining
 from nnx.experiments.training import AFTER, BEFORE, SECONDS, TEST, TRAIN, Training
-from nnx.steps import Measurement
+from nnx.measurement import Measurement
 
 OPTIONS = {"hidden": (5, 3), "batch_norm": True, "dropout": 0.3, "l2": 1.0, "epochs": 7, "batch_size": 5}
 
