@@ -63,7 +63,7 @@ class CheckedRunner(Runner):
             parts = "; ".join(foreign_parts(self._model))
             raise BackendError(
                 "Replaying the recorded step gives something else than its code, so that training would go wrong. "
-                "Only operations of self.ops are recorded: not other array code, numbers that change, or random numbers "
+                "Only operations of self.ops are recorded: other array code, numbers that change, and random numbers "
                 f"of one's own are not. Look at {parts}, or train with fit(..., eager=True)."
             )
 
