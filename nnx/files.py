@@ -36,14 +36,24 @@ def replacing(target: Path) -> Iterator[Path]:
 
 @contextmanager
 def storing(target: Path) -> Iterator[Path]:
-    """Yield a temporary path as `replacing` does; what goes wrong on the disk is said in one sentence.
+    """Yield a temporary path as `replacing` does.
+
+    Raises:
+        StorageError: as `told_in_a_sentence`.
+    """
+    with told_in_a_sentence(target), replacing(target) as part:
+        yield part
+
+
+@contextmanager
+def told_in_a_sentence(target: Path) -> Iterator[None]:
+    """Say what goes wrong on the disk while the block writes to a file.
 
     Raises:
         StorageError: the file cannot be written, because the disk is full, for example.
     """
     try:
-        with replacing(target) as part:
-            yield part
+        yield
     except (OSError, RuntimeError) as error:  # the latter is h5py's, when a full disk is noticed on closing
         reason = getattr(error, "strerror", None) or error  # the text of an OSError would name the temporary file
         raise StorageError(f"path {str(target)!r} cannot be written: {reason}.") from error

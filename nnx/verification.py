@@ -63,8 +63,8 @@ class CheckedRunner(Runner):
             parts = "; ".join(foreign_parts(self._model))
             raise BackendError(
                 "Replaying the recorded step gives something else than its code, so that training would go wrong. "
-                "Only operations of self.ops are recorded: other array code, numbers that change, and random numbers "
-                f"of one's own are not. Look at {parts}, or train with fit(..., eager=True)."
+                "Only operations of self.ops are recorded: other array code, numbers that change, and random "
+                f"numbers of one's own are not. Look at {parts}, or train with fit(..., eager=True)."
             )
 
     def _copies(self, arrays: Sequence[Array]) -> list[Any]:

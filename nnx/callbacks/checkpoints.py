@@ -19,9 +19,10 @@ class Checkpoint(Callback):
     """Keep the whole run in a file, from which `fit(..., resume=path)` goes on as if nothing had happened.
 
     The file is written after every epoch, and replaced as a whole. While a run is kept, Ctrl-C and SIGTERM first
-    let the step end and the file be written; then the program's own handler is called, if it has one, or the program
-    ends. A second signal ends at once; signals that are ignored stay ignored. The file is a model too: `nnx.load`
-    reads it, with the weights of the last step, also where `EarlyStopping` puts the best ones back in the end.
+    let the step end and the file be written; then the program's own handler is called, if it has one, or the
+    program ends. A second signal ends at once; signals that are ignored stay ignored. The file is a model too:
+    `nnx.load` reads it, with the weights of the last step, also where `EarlyStopping` puts the best ones back in
+    the end.
 
     Args:
         path: the file.

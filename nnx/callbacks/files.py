@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 from nnx.callbacks.base import Callback, Logs, Monitor
-from nnx.files import check_target, storing
+from nnx.files import check_target, storing, told_in_a_sentence
 
 if TYPE_CHECKING:
     from nnx.training import Run
@@ -91,14 +91,23 @@ class CSVLogger(Callback):
             return list(islice(file, epochs + 1))
 
     def on_epoch_end(self, run: Run, epoch: int, logs: Logs) -> None:
-        """See `Callback`."""
+        """See `Callback`.
+
+        Raises:
+            StorageError: the row cannot be written, because the disk is full, for example.
+        """
         del run
         if self._file is not None:
-            writer = csv.writer(self._file)
-            if self._file.tell() == 0:
-                writer.writerow(["epoch", *logs])
-            writer.writerow([epoch + 1, *logs.values()])
-            self._file.flush()
+            with told_in_a_sentence(self.path):
+                self._write_row(self._file, epoch, logs)
+
+    @staticmethod
+    def _write_row(file: TextIO, epoch: int, logs: Logs) -> None:
+        writer = csv.writer(file)
+        if file.tell() == 0:
+            writer.writerow(["epoch", *logs])
+        writer.writerow([epoch + 1, *logs.values()])
+        file.flush()
 
     def on_train_end(self, run: Run) -> None:
         """See `Callback`."""
