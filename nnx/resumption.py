@@ -151,6 +151,10 @@ class Keeper:
         step, done = state.position.step, state.history.epochs
         if step > steps:
             raise FileFormatError(f"{kept.path}: there is no step {step} in an epoch of {steps} steps.")
+        if not len(state.callbacks) == len(state.kept) == len(self._callbacks):
+            raise FileFormatError(
+                f"{kept.path}: it does not hold what each of {len(self._callbacks)} callbacks keeps."
+            )
         if epochs < done + (step > 0):
             where = f"has done {done} epochs" + (f" and {step} steps of the next" if step else "")
             raise OptionError(
