@@ -54,8 +54,8 @@ def told_in_a_sentence(target: Path) -> Iterator[None]:
     """
     try:
         yield
-    except (OSError, RuntimeError) as error:  # the latter is h5py's, when a full disk is noticed on closing
-        reason = getattr(error, "strerror", None) or error  # the text of an OSError would name the temporary file
+    except OSError as error:
+        reason = error.strerror or error  # the text of an OSError would name the temporary file
         raise StorageError(f"path {str(target)!r} cannot be written: {reason}.") from error
 
 

@@ -68,19 +68,28 @@ def save(
         DivergenceError: the model holds NaN or infinity, which `load` would refuse; nothing is written.
         StorageError: the file cannot be written, because the disk is full, for example.
     """
-    import h5py
-
     target = check_target(path)
     config = encode(model, metadata, run)
     named = {name: model.backend.to_numpy(array) for name, array in _named_arrays(model).items()}
     _check_finite(named)
     if run is not None:
         named |= run_files.arrays(run, list(named))
-    with storing(target) as part, h5py.File(part, "w") as file:
+    contents = _file_image({"config": np.frombuffer(config, np.uint8), **named})
+    with storing(target) as part:
+        part.write_bytes(contents)
+
+
+def _file_image(named: Mapping[str, Host]) -> bytes:
+    """Return the contents of a file with these datasets, made in memory: HDF5 may crash when a disk is full."""
+    import h5py
+
+    with h5py.File("image", "w", driver="core", backing_store=False) as file:
         file.attrs["format"], file.attrs["version"] = FORMAT, VERSION
-        for name, array in {"config": np.frombuffer(config, np.uint8), **named}.items():
+        for name, array in named.items():
             dataset = file.create_dataset(name, data=array, track_times=False)
             dataset.attrs[CHECKSUM] = checksum(array)
+        file.flush()
+        return bytes(file.id.get_file_image())
 
 
 def encode(model: Sequential, metadata: Mapping[str, Any] | None, run: RunState | None) -> bytes:

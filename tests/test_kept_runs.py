@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
 
@@ -251,6 +252,23 @@ def test_a_full_disk_leaves_the_files_that_were_kept(tmp_path, monkeypatch):
         nnx.load(file, backend="numpy").epoch for file in (path, tmp_path / "run.1.h5", tmp_path / "run.2.h5")
     ]
     assert epochs == [3, 2, 1]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no limit on the size of files")
+@pytest.mark.parametrize("limit", [1000, 4000])
+def test_a_file_that_cannot_grow_leaves_the_former_one(tmp_path, limit):
+    import resource
+
+    path, before = good_file(tmp_path)
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, hard))
+    try:
+        with pytest.raises(StorageError, match=r"run\.h5' cannot be written: File too large\.$"):
+            fit(make(), Checkpoint(path))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert path.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [path]
 
 
 def test_only_the_newest_of_many_files_is_copied(tmp_path, monkeypatch):
