@@ -1,9 +1,12 @@
-"""Checks of layer options; each raises one sentence that names the option, what was expected and what was given."""
+"""Checks of options; each raises one sentence that names the option, what was expected and what was given."""
 
 from __future__ import annotations
 
+import json
 import math
+from collections.abc import Mapping
 from numbers import Integral, Real
+from typing import Any
 
 import numpy as np
 
@@ -48,6 +51,27 @@ def check_flag(option: str, value: object) -> bool:
     if not isinstance(value, bool | np.bool_):
         raise OptionError(f"{option} must be True or False, got {value!r}.")
     return bool(value)
+
+
+def check_json(what: str, values: object) -> dict[str, Any]:
+    """Return a dictionary that comes back from JSON as it is; `what` begins the error's sentence."""
+    if not isinstance(values, Mapping):
+        raise OptionError(f"{what} must be a dictionary of JSON values, got {values!r}.")
+    for key, value in values.items():
+        if json.loads(to_json(what, {key: value})) != {key: value}:
+            raise OptionError(
+                f"{what} must come back from JSON as it was, but what stands under {key!r} would be changed; use "
+                "lists instead of tuples, and texts as keys."
+            )
+    return dict(values)
+
+
+def to_json(what: str, values: Mapping[str, Any]) -> str:
+    """Return values as JSON; `what` begins the error's sentence."""
+    try:
+        return json.dumps(values, allow_nan=False)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise OptionError(f"{what} is not JSON: {error}.") from error
 
 
 def check_activation(activation: object) -> str:

@@ -20,7 +20,7 @@ from nnx.interface import Array, Backend, Tape
 from nnx.interface.losses import Losses
 from nnx.interface.updates import Updates
 from nnx.layers import Observer
-from nnx.network import Weights
+from nnx.network import Network, Weights
 from nnx.registry import resolve
 from nnx.schedules import check_schedule
 from nnx.steps import Batches, TrainingStep
@@ -177,7 +177,7 @@ def diff(
     Raises:
         OptionError: data are no such tuple, or an option is out of its range.
         DataError, DtypeError, ShapeError: the data are not what the model takes.
-        BackendError: a layer calls other kernels on one engine than on the other.
+        BackendError: a layer calls other kernels on one engine than on the other, or the model is being trained.
 
     Examples:
         >>> model = nnx.Sequential([nnx.Dense(3, "tanh"), nnx.Dense(1)]).compile("mean_squared_error")
@@ -190,30 +190,34 @@ def diff(
     engines = resolve(first), resolve(second)
     count, size = check_count("steps", steps), check_count("batch_size", batch_size)
     limit = check_number("tolerance", tolerance, 0)
-    with model.unbuilt_if_refused():
-        examples = model.take(x, y, lengths=lengths)
-    home, weights = model.backend, model.to_host()
-    try:
-        runs = [_watched_steps(model, engine, weights, examples, count, size) for engine in engines]
-    finally:
-        model.to(home)
-        model.from_host(weights)
+    with model.exclusively():
+        with model.unbuilt_if_refused():
+            examples = model.take(x, y, lengths=lengths)
+        home, weights = model.backend, model.to_host()
+        try:
+            runs = [_watched_steps(model, engine, weights, examples, count, size) for engine in engines]
+        finally:
+            _move(model, home, weights)
     unit = np.dtype(model.dtype)
     parts = [part for step in range(count) for part in _compare(step, runs[0][step], runs[1][step], unit)]
     return Difference((engines[0].name, engines[1].name), tuple(parts), limit)
+
+
+def _move(model: Sequential, engine: Backend, weights: Weights) -> None:
+    Network.to(model, engine)  # Sequential.to refuses a model that is held exclusively
+    model.from_host(weights)
 
 
 def _watched_steps(
     model: Sequential, engine: Backend, weights: Weights, examples: Examples, steps: int, size: int
 ) -> list[list[_Seen]]:
     """Return the kernel calls of each step on one engine."""
-    model.to(engine)
-    model.from_host(weights)
+    _move(model, engine, weights)
     batches = Batches(model.ops, examples, size)
     step = TrainingStep(model, batches)
     step.rates[...] = check_schedule(model.optimizer.learning_rate)(float(model.epoch))
     watched = []
-    with model.exclusively(), np.errstate(all="ignore"):
+    with np.errstate(all="ignore"):
         for number in range(steps):
             batches.restart(number % batches.steps)
             watch = _Watch(engine)

@@ -45,19 +45,20 @@ class Guard:
             step = start + int(bad[0])
             self._raise(f"loss became {losses[step]}", step)
 
-    def check_weights(self, stop: int) -> None:
-        """Raise if the last of `stop` steps left weights that are not finite; no loss has told of that yet.
+    def check_state(self, stop: int) -> None:
+        """Raise if one of the first `stop` steps left what is not finite in the weights, statistics or moments.
 
-        Called at the end of every epoch, so that no callback ever sees such weights.
+        No loss has told of that yet. Called at the end of every epoch, and before a callback saves.
 
         Raises:
             DivergenceError: as `check_losses` does.
         """
-        if not self._finite_weights():
-            self._raise("weights stopped being finite", stop - 1, epoch=self._model.epoch)
+        name = self._infinite()
+        if name:
+            self._raise(f"{name} stopped being finite", self._first_overflow(stop))
 
-    def _raise(self, what: str, step: int, epoch: int | None = None) -> None:
-        moment = f"epoch {epoch or self._model.epoch + 1}, step {step + 1} of {self._batches.steps}"
+    def _raise(self, what: str, step: int) -> None:
+        moment = f"epoch {self._model.epoch + 1}, step {step + 1} of {self._batches.steps}"
         good = self._rewind(step)
         rewound = self._model.snapshot()
         where = self._first_infinite_output(int(self._batches.rows[good]))
@@ -68,17 +69,34 @@ class Guard:
 
     def _rewind(self, step: int) -> int:
         """Go back to before `step`, or before an earlier one whose update made the weights overflow; return it."""
-        while True:
-            self._model.restore(self._before)
-            self._batches.restart(self._first)
-            self._runner.run_range(self._batches, self._first, step)
-            if step == self._first or self._finite_weights():
-                return step
-            step -= 1
+        self._repeat(step)
+        if self._infinite():
+            step = self._first_overflow(step)
+            self._repeat(step)
+        return step
 
-    def _finite_weights(self) -> bool:
-        xp = self._model.backend.xp
-        return bool(xp.all(xp.isfinite(self._model.store.values)))
+    def _first_overflow(self, stop: int) -> int:
+        """Return the first step before `stop` that leaves what is not finite, or the last of them."""
+        self._repeat(self._first)
+        for step in range(self._first, stop):
+            self._runner.run_range(self._batches, step, step + 1)
+            if self._infinite():
+                return step
+        return max(stop - 1, self._first)
+
+    def _repeat(self, stop: int) -> None:
+        """Go back to where the epoch began and do its steps up to `stop` again."""
+        self._model.restore(self._before)
+        self._batches.restart(self._first)
+        self._runner.run_range(self._batches, self._first, stop)
+
+    def _infinite(self) -> str:
+        """Return which part of what training changes is not finite, or an empty text."""
+        xp, model = self._model.backend.xp, self._model
+        names = ["weights", "running statistics", *(f"optimizer's {name}" for name in model.moment_names)]
+        arrays = [model.store.values, model.store.state, *model.moments]
+        found = (name for name, held in zip(names, arrays, strict=True) if not xp.all(xp.isfinite(held)))
+        return next(found, "")
 
     def _first_infinite_output(self, rows: int) -> str:
         model, batch = self._model, self._batches.gather(rows)

@@ -61,7 +61,7 @@ class NotBuiltError(NnxError, RuntimeError):
 
 
 class DivergenceError(NnxError, ArithmeticError):
-    """The loss became NaN or infinite during training."""
+    """The loss, or the model itself, became NaN or infinite during training."""
 
 
 class MissingLibraryError(NnxError, ImportError):

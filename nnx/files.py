@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from nnx.errors import OptionError
+from nnx.errors import OptionError, StorageError
 
 
 @contextmanager
@@ -34,6 +34,31 @@ def replacing(target: Path) -> Iterator[Path]:
     _flush(target.parent)
 
 
+@contextmanager
+def storing(target: Path) -> Iterator[Path]:
+    """Yield a temporary path as `replacing` does.
+
+    Raises:
+        StorageError: as `told_in_a_sentence`.
+    """
+    with told_in_a_sentence(target), replacing(target) as part:
+        yield part
+
+
+@contextmanager
+def told_in_a_sentence(target: Path) -> Iterator[None]:
+    """Say what goes wrong on the disk while the block writes to a file.
+
+    Raises:
+        StorageError: the file cannot be written, because the disk is full, for example.
+    """
+    try:
+        yield
+    except OSError as error:
+        reason = error.strerror or error  # the text of an OSError would name the temporary file
+        raise StorageError(f"path {str(target)!r} cannot be written: {reason}.") from error
+
+
 def check_path(path: object) -> Path:
     """Return a path that was given as a text or a path.
 
@@ -49,9 +74,11 @@ def check_target(path: object) -> Path:
     """Return the path of a file to write.
 
     Raises:
-        OptionError: it is no path, or its folder does not exist.
+        OptionError: it is no path, it is a folder, or its folder does not exist.
     """
     target = check_path(path)
+    if target.is_dir():
+        raise OptionError(f"path must name a file, got the folder {str(target)!r}.")
     if not target.parent.is_dir():
         raise OptionError(
             f"path must lie in a folder that exists, got {str(target)!r}; make {str(target.parent)!r} first."

@@ -14,35 +14,53 @@ class Interrupts:
     """Remembers the first signal that came.
 
     Attributes:
-        number: which signal came, or None.
+        number: which signal came and has not been handed on, or None.
     """
 
     def __init__(self) -> None:
         """Begin without one."""
         self.number: int | None = None
         self._former: dict[int, Any] = {}
+        self._handler: Any = None
 
     def install(self) -> None:
-        """Take the signals over from whatever they did before."""
+        """Take over the signals that do something; those that are ignored, or not Python's, stay so."""
         for number in (signal.SIGINT, signal.SIGTERM):
-            self._former[number] = signal.signal(number, self._notice)
+            former = signal.getsignal(number)
+            if former is not None and former != signal.SIG_IGN:
+                self._former[number] = signal.signal(number, self._notice)
 
     def remove(self) -> None:
-        """Let the signals do again what they did before."""
+        """Let the signals do again what they did before; handlers that others have put there since stay."""
         for number, handler in self._former.items():
-            signal.signal(number, handler)
+            if signal.getsignal(number) == self._notice:
+                signal.signal(number, handler)
         self._former.clear()
 
     def _notice(self, number: int, frame: FrameType | None) -> None:
         del frame
-        self.number = number
+        self.number, self._handler = number, self._former.get(number)
         self.remove()  # so that a second one ends at once
 
-    def error(self) -> BaseException:
-        """Return what to raise once all is saved: what the signal stands for."""
-        if self.number == signal.SIGTERM:
-            return SystemExit(128 + signal.SIGTERM)
-        return KeyboardInterrupt("training was interrupted, and saved between two steps")
+    def hand_on(self, text: str) -> None:
+        """Do, once all is saved, what the signal stands for: call the handler that was there before, or end.
+
+        A handler of the user's own, or of a `fit` around this one, may return: then training goes on.
+
+        Raises:
+            KeyboardInterrupt: with this text.
+            SystemExit: at SIGTERM.
+        """
+        number, handler = self.number, self._handler
+        self.number = None
+        if number is None:
+            return
+        if callable(handler) and handler is not signal.default_int_handler:
+            handler(number, None)
+        elif number == signal.SIGTERM:
+            raise SystemExit(128 + signal.SIGTERM)
+        else:
+            raise KeyboardInterrupt(text)
 
 
 @contextmanager
@@ -55,3 +73,12 @@ def put_off(wanted: bool) -> Iterator[Interrupts]:
         yield interrupts
     finally:
         interrupts.remove()
+
+
+@contextmanager
+def before_training() -> Iterator[None]:
+    """Let a Ctrl-C in the block say that there is nothing yet to be lost."""
+    try:
+        yield
+    except KeyboardInterrupt as error:
+        raise KeyboardInterrupt("interrupted before training began") from error

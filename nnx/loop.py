@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,10 +15,9 @@ from nnx.errors import OptionError
 from nnx.inputs import Examples
 from nnx.interrupts import put_off
 from nnx.measurement import Measurement
-from nnx.network import Snapshot, Weights
 from nnx.pace import Pace
 from nnx.progress import Bar, open_bar
-from nnx.resumption import Checkpoint, RunState, check_position, check_same, describe, digest, restore_callbacks
+from nnx.resumption import Keeper
 from nnx.schedules import Constant, check_schedule
 from nnx.steps import Batches, TrainingStep, summarise
 from nnx.verification import make_runner
@@ -49,79 +48,32 @@ class Loop:
         self.validation: Measurement | None = None
         if validation is not None:
             self.validation = Measurement(self.model, validation, max(size, 1024), options.eager)
-        self._steps_before = 0  # steps of the epochs finished so far
-        self._done = 0  # steps done in the epoch after them
         self._rates = np.zeros(self.batches.steps)
         self._guard = Guard(self.model, self.batches, self.runner, self.step.trace)
         self._savers = [callback for callback in callbacks if callback.saves]
-        self._remembering = [callback for callback in callbacks if not callback.saves]
         self._pace = Pace()
-        self._terms: dict[str, Any] = {}
-        self._examples = {"examples": examples, "validation examples": validation}
-        run.take_down = self.take_down
-
-    def take_down(self) -> RunState:
-        """Return where the run stands."""
-        run, (losses, correct) = self.run, self.step.trace.read()
-        return RunState(
-            self._describe_terms(),
-            run.history,
-            self._done,
-            self._steps_before,
-            run.rate_factor,
-            run.rate_override,
-            [callback.state() for callback in self._remembering],
-            [None if callback.kept is None else self._to_host(callback.kept) for callback in self._remembering],
-            losses[: self._done],
-            correct[: self._done],
-        )
-
-    def go_back_to(self, checkpoint: Checkpoint) -> None:
-        """Put model and run where a checkpoint stands; the callbacks are reminded later, once they have begun.
-
-        Raises:
-            OptionError: it was made on other terms.
-            FileFormatError: its parts do not fit together.
-        """
-        state, trace = checkpoint.run, self.step.trace
-        check_same(checkpoint.path, state.options, self._describe_terms())
-        check_position(checkpoint, self.batches.steps)
-        self.model.from_host(checkpoint.weights)
-        self.run.history = state.history
-        self._done, self._steps_before = state.step, state.steps_before
-        for held, values in ((trace.losses, state.losses), (trace.correct, state.correct)):
-            held[: state.step] = self.model.backend.asarray(values, self.model.backend.dtype_name(held))
-
-    def remind_callbacks(self, checkpoint: Checkpoint) -> None:
-        """Give callbacks, and the learning rates that they change, what they had at the checkpoint.
-
-        Raises:
-            FileFormatError: a callback does not know its own memory again.
-        """
-        state = checkpoint.run
-        self.run.rate_factor, self.run.rate_override = state.rate_factor, state.rate_override
-        for callback, kept in zip(self._remembering, state.kept, strict=True):
-            callback.kept = None if kept is None else self.model.snapshot_of(kept)
-        restore_callbacks(checkpoint.path, self._remembering, state.callbacks)
-
-    def _describe_terms(self) -> dict[str, Any]:
-        """Return what must be the same for this run to go on; reading through all examples takes a while."""
-        if not self._terms:
-            digests = {name: digest(examples) for name, examples in self._examples.items()}
-            self._terms = describe(self.batches.size, self.options.shuffle, self._remembering, digests)
-        return self._terms
+        terms = {"shuffle": options.shuffle, "examples": examples, "validation examples": validation}
+        self.keeper = Keeper(run, self.batches, self.step.trace, callbacks, terms)
+        run.take_down = self.keeper.take_down
 
     def run_epochs(self) -> None:
-        """Train until the last epoch, or until a callback stops it."""
+        """Train until the last epoch, or until a callback stops it.
+
+        Raises:
+            KeyboardInterrupt, SystemExit: a signal came while callbacks were to save the run.
+        """
         options, done = self.options, self.run.history.epochs
+        if self._savers:
+            self.run.check_savable()
         with (
             open_bar(options.progress, options.epochs, self.batches.steps, done) as bar,
             put_off(bool(self._savers)) as self._interrupts,
         ):
             for number in range(done, options.epochs):
                 if self.run.stopped:
-                    return
+                    break
                 self._finish_epoch(number, bar)
+            self._hand_on()
 
     def _finish_epoch(self, number: int, bar: Bar) -> None:
         began = time.perf_counter()
@@ -138,27 +90,27 @@ class Loop:
         start, measured = self._begin_epoch(), {}
         for stop in self._stops(start):
             self._run_steps(start, stop, bar)
-            measured = self._measure_validation()
-            self._report_steps(stop, measured)
+            measured = self._report_steps(stop)
             start = stop
             if self.run.stopped:
                 break
-        self._steps_before += start
-        self._done = 0
+        self._guard.check_state(start)
+        position = self.keeper.position
+        position.steps_before, position.step = position.steps_before + start, 0
         self.model.epoch += 1
-        self._guard.check_weights(start)
         logs = summarise(self.model, self.batches, self.step.trace, 0, start)
+        measured = measured or self._measure_validation()
         return {**logs, **measured, "learning_rate": float(self._rates[start - 1])}
 
     def _run_steps(self, start: int, stop: int, bar: Bar) -> None:
         for first, last in self._pieces(bar, start, stop):
             self.runner.run_range(self.batches, first, last)
+            self.keeper.position.step = last
             if last < stop and self._interrupts.number is not None:
                 self._guard.check_losses(start, last)
-                self._done = last
+                self._guard.check_state(last)
                 self._save(())
         self._guard.check_losses(start, stop)
-        self._done = stop
 
     def _pieces(self, bar: Bar, start: int, stop: int) -> Iterator[tuple[int, int]]:
         """Cut steps into ranges: short ones where signals are put off, so that they need not wait for long."""
@@ -166,48 +118,58 @@ class Loop:
             yield from self._pace.pieces(first, last) if self._savers else ((first, last),)
 
     def _save(self, due: Sequence[Callback]) -> None:
-        """Let callbacks save; all of them, and then end, if a signal has come.
-
-        Raises:
-            KeyboardInterrupt, SystemExit: what the signal stands for.
-        """
-        interrupted = self._interrupts.number is not None
-        self.run.ending = self.run.ending or interrupted
-        for callback in self._savers if interrupted else due:
+        """Let callbacks save; all of them, and then do what the signal stands for, if one has come."""
+        if self._interrupts.number is None:
+            for callback in due:
+                callback.save(self.run)
+            return
+        ending, self.run.ending = self.run.ending, True
+        for callback in self._savers:
             callback.save(self.run)
-        if interrupted:
-            raise self._interrupts.error()
+        self._hand_on()
+        self.run.ending = ending
+
+    def _hand_on(self) -> None:
+        """Do what a signal that has come stands for; see `Interrupts.hand_on`."""
+        run, begun = self.run, self.keeper.position.step > 0
+        saved = (
+            f"saved at epoch {run.history.epochs + begun} of {run.epochs} in {run.saved}; the same command goes on"
+        )
+        self._interrupts.hand_on("interrupted" if run.saved is None else saved)
 
     def _begin_epoch(self) -> int:
         """Send the order of the examples and the learning rates to the device; return the step to begin with."""
-        model, batches = self.model, self.batches
-        self._guard.begin_epoch(self._done)
+        model, batches, position = self.model, self.batches, self.keeper.position
+        self._guard.begin_epoch(position.step)
         if self.options.shuffle and batches.steps > 1:
             stream = random.stream_of("shuffle")
             batches.reorder(random.permutation(batches.count, model.seed, stream, model.epoch))
-        batches.restart(self._done)
+        batches.restart(position.step)
+        if position.step == 0:  # what callbacks change within an epoch is for the next one
+            position.epoch_factor, position.epoch_override = self.run.rate_factor, self.run.rate_override
         rates = self._epoch_rates()
         if not np.array_equal(rates, self._rates):
             self._rates = rates
             self.step.rates[...] = model.ops.asarray(rates)
-        return self._done
+        return position.step
 
     def _epoch_rates(self) -> NDArray[np.float64]:
-        steps, run = self.batches.steps, self.run
-        if run.rate_override is not None:
-            return np.full(steps, run.rate_factor * run.rate_override)
+        steps, position = self.batches.steps, self.keeper.position
+        factor, override = position.epoch_factor, position.epoch_override
+        if override is not None:
+            return np.full(steps, factor * override)
         schedule = check_schedule(self.model.optimizer.learning_rate)
         if isinstance(schedule, Constant):
-            return np.full(steps, run.rate_factor * schedule.rate)
+            return np.full(steps, factor * schedule.rate)
         rates = np.array([schedule(self.model.epoch + batch / steps) for batch in range(steps)], np.float64)
         if not (np.isfinite(rates) & (rates >= 0)).all():
             worst = rates[~(np.isfinite(rates) & (rates >= 0))][0]
             raise OptionError(f"learning_rate must give finite rates of at least 0, got {worst:g} of {schedule!r}.")
-        return run.rate_factor * rates
+        return factor * rates
 
     def _stops(self, start: int) -> Iterator[int]:
         """Yield the steps of this epoch after `start` at which callbacks are asked, and the last step."""
-        steps, before = self.batches.steps, self._steps_before
+        steps, before = self.batches.steps, self.keeper.position.steps_before
         intervals = {callback.every for callback in self.callbacks if callback.every}
         due = (range(interval - before % interval, steps, interval) for interval in intervals)
         yield from (step for step in sorted(set().union(*due)) if step > start)
@@ -218,15 +180,20 @@ class Loop:
             return {}
         return {f"val_{name}": value for name, value in self.validation.measure().items()}
 
-    def _report_steps(self, stop: int, measured: dict[str, float]) -> None:
-        done = self._steps_before + stop
+    def _report_steps(self, stop: int) -> dict[str, float]:
+        """Ask the callbacks that are due after a step; return what was measured for them."""
+        done = self.keeper.position.steps_before + stop
         due = [callback for callback in self.callbacks if callback.every and done % callback.every == 0]
+        savers = [callback for callback in due if callback.saves]
+        if savers:
+            self._guard.check_state(stop)
+        measured: dict[str, float] = {}
         for callback in due:
-            start = max(stop - (callback.every or 0), 0)  # the trace goes back to the beginning of the epoch
-            logs = summarise(self.model, self.batches, self.step.trace, start, stop)
-            callback.on_steps(self.run, done, {**logs, **measured})
+            if callback.watches_steps:
+                measured = measured or self._measure_validation()
+                start = max(stop - (callback.every or 0), 0)  # the trace goes back to the beginning of the epoch
+                logs = summarise(self.model, self.batches, self.step.trace, start, stop)
+                callback.on_steps(self.run, done, {**logs, **measured})
         if stop < self.batches.steps and not self.run.stopped:
-            self._save([callback for callback in due if callback.saves])
-
-    def _to_host(self, kept: Snapshot) -> Weights:
-        return Weights(tuple(self.model.backend.to_numpy(array) for array in kept.arrays), kept.epoch)
+            self._save(savers)
+        return measured

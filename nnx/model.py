@@ -11,10 +11,11 @@ from numpy.typing import NDArray
 
 from nnx import training
 from nnx.callbacks import Callback, check_callbacks
-from nnx.checks import check_count, check_number
+from nnx.checks import check_count, check_flag, check_number
 from nnx.errors import OptionError
 from nnx.inputs import send
 from nnx.interface import Array, Backend
+from nnx.interrupts import before_training
 from nnx.layers import Context, Layer
 from nnx.measurement import Measurement
 from nnx.streaming import Stream
@@ -22,7 +23,7 @@ from nnx.trainable import Trainable
 
 if TYPE_CHECKING:
     from nnx.history import History
-    from nnx.resumption import Checkpoint
+    from nnx.resumption import KeptRun
 
 
 class Sequential(Trainable):
@@ -88,7 +89,7 @@ class Sequential(Trainable):
                 whole numbers of 0 to V - 1 if the first layer takes tokens.
             y: targets as the loss takes them: (M,) labels, (M, C) distributions, or (M, O) values; for outputs
                 with more axes, such as (M, T, O), one per step: (M, T), (M, T, C) or (M, T, O).
-            epochs: how many times to go through the examples.
+            epochs: how many times to go through the examples; with resume, those done before are counted too.
             batch_size: examples per step, or "full" for all at once. A last, smaller batch is trained on too.
             validation_data: (x, y), or (x, y, lengths) where lengths are given, to measure after each epoch.
             validation_split: share of the examples, drawn by the seed, to set aside for that instead, in [0, 1).
@@ -103,16 +104,20 @@ class Sequential(Trainable):
             shuffle: new order in every epoch; otherwise the order given.
             eager: run the layers' code in every step instead of replaying a recording; the same numbers.
             progress: show a progress bar; by default only on a terminal.
-            resume: a file of `nnx.callbacks.Checkpoint` to go on from: the model becomes the one that was kept, and
-                the run ends as it would have without the interruption, bit for bit on the same backend. The model
-                must be made, and fit called, as before; only epochs may differ.
+            resume: a file of `nnx.callbacks.Checkpoint` to go on from: the model becomes the one that was kept,
+                with its metadata, and the run ends as it would have without the interruption, bit for bit on the
+                same backend. The model must be made, and fit called, as before, callbacks with the same options
+                too; only epochs may grow, and callbacks that have no bearing on training (`Callback.lasting`) may
+                come and go. A run that a callback ended early stays ended.
 
         Raises:
             DataError, ShapeError, DtypeError, BackendError: the data are not what the model takes.
-            OptionError: an option is out of its range, lengths do not go with the layers or the validation_data, or
-                resume is a run on other terms.
+            OptionError: an option is out of its range, lengths do not go with the layers or the validation_data,
+                resume is a run on other terms or of more epochs, or a callback is to save what cannot be saved.
             FileFormatError: resume is no such file, or damaged.
-            DivergenceError: the loss became NaN or infinite; the model is left as it was before that step.
+            StorageError: a callback cannot write its file.
+            DivergenceError: the loss, a weight, a statistic or a moment became NaN or infinite; the model is left
+                as it was before that step.
             NotBuiltError: `compile` was not called.
             BackendError: this model is being trained already.
         """
@@ -120,19 +125,20 @@ class Sequential(Trainable):
         options = training.Options(
             epochs=check_count("epochs", epochs, 0),
             batch_size=batch_size if batch_size == "full" else _check_batch_size(batch_size),
-            shuffle=shuffle,
+            shuffle=check_flag("shuffle", shuffle),
             eager=eager,
             progress=progress,
         )
         # losses are checked for NaN and infinity instead of every operation
         with self.exclusively(), np.errstate(all="ignore"):
-            with self.unbuilt_if_refused():
+            with before_training(), self.unbuilt_if_refused():
                 examples = self.take(x, y, sample_weight, class_weight, lengths)
                 examples, validation = self.set_aside(examples, validation_data, share)
-            checkpoint = None if resume is None else self._read_run(resume)
-            return training.fit(self, examples, validation, options, watchers, checkpoint)
+                kept = None if resume is None else self._read_run(resume)
+                loop = training.prepare(self, examples, validation, options, watchers, kept)
+            return training.fit(loop, kept)
 
-    def _read_run(self, path: str | Path) -> Checkpoint:
+    def _read_run(self, path: str | Path) -> KeptRun:
         from nnx.serialization import read_run
 
         return read_run(path, self)
@@ -214,7 +220,9 @@ class Sequential(Trainable):
 
         Raises:
             NotBuiltError: the model has no weights yet.
-            OptionError: the configuration holds a function, or the path cannot be written to.
+            OptionError: the configuration holds a function, or path is a folder, or in none that exists.
+            DivergenceError: the model holds NaN or infinity; an existing file stays as it is.
+            StorageError: the file cannot be written, because the disk is full, for example.
         """
         from nnx.serialization import save
 
@@ -226,7 +234,8 @@ class Sequential(Trainable):
 
         Raises:
             NotBuiltError: the model has no weights yet.
-            OptionError: the path cannot be written to.
+            OptionError: path is a folder, or in none that exists.
+            StorageError: the file cannot be written, because the disk is full, for example.
             MissingLibraryError: safetensors is not installed.
         """
         from nnx.weight_files import write_weights

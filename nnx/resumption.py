@@ -7,22 +7,44 @@ position, its history, the losses of the epoch it stands in, and what callbacks 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from nnx.checks import check_json
 from nnx.errors import FileFormatError, OptionError
 from nnx.history import History
 from nnx.inputs import Examples
-from nnx.network import Weights
+from nnx.network import Snapshot, Weights
 
 if TYPE_CHECKING:
     from nnx.callbacks import Callback
+    from nnx.steps import Batches, Trace
+    from nnx.training import Run
 
 Host = NDArray[Any]
+
+
+@dataclass
+class Position:
+    """Where a run stands between two steps.
+
+    Attributes:
+        step: steps done in the unfinished epoch.
+        steps_before: steps done in the epochs before it.
+        epoch_factor, epoch_override: the run's `rate_factor` and `rate_override` as that epoch began, which its
+            learning rates are made of.
+    """
+
+    step: int = 0
+    steps_before: int = 0
+    epoch_factor: float = 1.0
+    epoch_override: float | None = None
 
 
 @dataclass(frozen=True)
@@ -32,8 +54,7 @@ class RunState:
     Attributes:
         options: what it was started with and must be started with again, as JSON values, by name.
         history: the epochs done so far.
-        step: steps done in the epoch after them.
-        steps_before: steps done in the epochs of `history`.
+        position: where it stands after them.
         rate_factor, rate_override: see `nnx.training.Run`.
         callbacks: what each callback remembers, as JSON values.
         kept: the weights that each callback keeps, or None.
@@ -42,8 +63,7 @@ class RunState:
 
     options: Mapping[str, Any]
     history: History
-    step: int = 0
-    steps_before: int = 0
+    position: Position = field(default_factory=Position)
     rate_factor: float = 1.0
     rate_override: float | None = None
     callbacks: Sequence[Mapping[str, Any]] = ()
@@ -53,22 +73,128 @@ class RunState:
 
 
 @dataclass(frozen=True)
-class Checkpoint:
+class KeptRun:
     """What a file of `Run.save` holds besides the configuration of the model."""
 
     path: str
     weights: Weights
-    run: RunState
+    metadata: dict[str, Any]
+    state: RunState
 
 
-def describe(batch_size: int, shuffle: bool, callbacks: Sequence[Callback], digests: Mapping[str, str]) -> Any:
-    """Return what must be the same for a run to go on, as JSON values."""
-    return {
-        "batch_size": batch_size,
-        "shuffle": shuffle,
-        "callbacks": [type(callback).__name__ for callback in callbacks],
-        **digests,
-    }
+class Keeper:
+    """Takes a run down as it stands, and puts it where a kept one stands.
+
+    Attributes:
+        position: where the run stands.
+    """
+
+    def __init__(
+        self, run: Run, batches: Batches, trace: Trace, callbacks: Sequence[Callback], terms: Mapping[str, Any]
+    ) -> None:
+        """Keep a run through `batches` whose losses stand in `trace`.
+
+        Args:
+            run: the run, at its beginning.
+            batches: of one epoch.
+            trace: of one epoch.
+            callbacks: all of them; those that are not `lasting` are passed over.
+            terms: what else must be the same for the run to go on: JSON values, and `Examples` or None.
+        """
+        self._run, self._batches, self._trace = run, batches, trace
+        self._callbacks = [callback for callback in callbacks if callback.lasting]
+        self._given = terms
+        self.position = Position()
+
+    @cached_property
+    def _terms(self) -> dict[str, Any]:
+        """What must be the same for this run to go on; reading through all examples takes a while."""
+        callbacks = [
+            [_name(item), check_json(f"config() of {_name(item)}", item.config() or {})] for item in self._callbacks
+        ]
+        given = {
+            name: digest(value) if isinstance(value, Examples) else value for name, value in self._given.items()
+        }
+        return {"batch_size": self._batches.size, "callbacks": callbacks, **given}
+
+    def take_down(self) -> RunState:
+        """Return where the run stands.
+
+        Raises:
+            OptionError: what a callback remembers is not JSON values.
+        """
+        run, step, (losses, correct) = self._run, self.position.step, self._trace.read()
+        return RunState(
+            self._terms,
+            run.history,
+            replace(self.position),
+            run.rate_factor,
+            run.rate_override,
+            [check_json(f"state() of {_name(callback)}", callback.state()) for callback in self._callbacks],
+            [None if callback.kept is None else self._to_host(callback.kept) for callback in self._callbacks],
+            losses[:step],
+            correct[:step],
+        )
+
+    def _to_host(self, kept: Snapshot) -> Weights:
+        return Weights(tuple(self._run.model.backend.to_numpy(array) for array in kept.arrays), kept.epoch)
+
+    def check(self, kept: KeptRun) -> None:
+        """Make sure that this run can go on from a kept one; nothing is changed.
+
+        Raises:
+            OptionError: it was begun on other terms, or is beyond the epochs asked for.
+            FileFormatError: its parts do not fit together.
+        """
+        state, steps, epochs = kept.state, self._batches.steps, self._run.epochs
+        check_same(kept.path, state.options, self._terms)
+        step, done = state.position.step, state.history.epochs
+        if step > steps:
+            raise FileFormatError(f"{kept.path}: there is no step {step} in an epoch of {steps} steps.")
+        if not len(state.callbacks) == len(state.kept) == len(self._callbacks):
+            raise FileFormatError(
+                f"{kept.path}: it does not hold what each of {len(self._callbacks)} callbacks keeps."
+            )
+        if epochs < done + (step > 0):
+            where = f"has done {done} epochs" + (f" and {step} steps of the next" if step else "")
+            raise OptionError(
+                f"epochs counts those done before: {kept.path!r} {where}, got epochs={epochs}; ask for at least "
+                f"{done + (step > 0)}."
+            )
+
+    @contextmanager
+    def going_on(self, kept: KeptRun) -> Iterator[None]:
+        """Put model and run where a kept one stands, before callbacks begin in the block, and remind them after.
+
+        Raises:
+            FileFormatError: a callback does not know its own memory again. The model is left as it was before,
+                whatever is raised.
+        """
+        model, metadata = self._run.model, self._run.model.metadata
+        before = model.snapshot()
+        try:
+            self._go_back(kept)
+            yield
+            for callback, weights in zip(self._callbacks, kept.state.kept, strict=True):
+                callback.kept = None if weights is None else model.snapshot_of(weights)
+            restore_callbacks(kept.path, self._callbacks, kept.state.callbacks)
+        except BaseException:
+            model.restore(before)
+            model.metadata = metadata
+            raise
+
+    def _go_back(self, kept: KeptRun) -> None:
+        state, run, backend = kept.state, self._run, self._run.model.backend
+        run.model.from_host(kept.weights)
+        run.model.metadata = kept.metadata
+        run.history, self.position = state.history, state.position
+        run.rate_factor, run.rate_override = state.rate_factor, state.rate_override
+        for held, values in ((self._trace.losses, state.losses), (self._trace.correct, state.correct)):
+            held[: state.position.step] = backend.asarray(values, backend.dtype_name(held))
+
+
+def _name(callback: Callback) -> str:
+    return type(callback).__name__
 
 
 def check_same(path: str, before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
@@ -91,21 +217,8 @@ def check_same(path: str, before: Mapping[str, Any], now: Mapping[str, Any]) -> 
         )
 
 
-def check_position(checkpoint: Checkpoint, steps: int) -> None:
-    """Make sure that a checkpoint stands within an epoch of so many steps.
-
-    Raises:
-        FileFormatError: it does not.
-    """
-    step = checkpoint.run.step
-    if step > steps:
-        raise FileFormatError(f"{checkpoint.path}: there is no step {step} in an epoch of {steps} steps.")
-
-
-def digest(examples: Examples | None) -> str:
-    """Return a checksum of examples that tells these from any others; of none, an empty text."""
-    if examples is None:
-        return ""
+def digest(examples: Examples) -> str:
+    """Return a checksum of examples that tells these from any others."""
     found = hashlib.blake2b(digest_size=16)
     for part in (examples.x, examples.targets, examples.weight, examples.lengths):
         if part is None:
@@ -126,5 +239,5 @@ def restore_callbacks(path: str, callbacks: Sequence[Callback], states: Sequence
         try:
             callback.restore(state)
         except (KeyError, TypeError, ValueError) as error:
-            name = type(callback).__name__
+            name = _name(callback)
             raise FileFormatError(f"{path}: what {name} remembered does not fit it: {error!r}.") from error

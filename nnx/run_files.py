@@ -1,8 +1,8 @@
 """The part of a model's file that holds a run of `fit`: `RunState` as JSON values and named arrays, and back.
 
-In `config`, under "run": options, step, steps_before, rate_factor, rate_override, stopped, measurements (the length
-of each list of the history, by name), callbacks (what each remembers) and kept (the epoch of the weights that each
-keeps, or null). Datasets:
+In `config`, under "run": options, step, steps_before, epoch_factor, epoch_override, rate_factor, rate_override,
+stopped, measurements (the length of each list of the history, by name), callbacks (what each remembers) and kept
+(the epoch of the weights that each keeps, or null). Datasets:
 
 ==========================  =================  ===================================================================
 dataset                     type               contents
@@ -16,6 +16,7 @@ callback.K.NAME             as NAME            NAME (values, state, step, moment
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -24,7 +25,7 @@ from numpy.typing import NDArray
 from nnx.checks import check_count
 from nnx.history import History
 from nnx.network import Weights
-from nnx.resumption import RunState
+from nnx.resumption import Position, RunState
 
 Host: TypeAlias = NDArray[Any]
 Read: TypeAlias = Callable[[str, str, tuple[int, ...]], Host]
@@ -35,8 +36,7 @@ def facts(run: RunState) -> dict[str, Any]:
     """Return what stands in `config`."""
     return {
         "options": dict(run.options),
-        "step": run.step,
-        "steps_before": run.steps_before,
+        **asdict(run.position),
         "rate_factor": run.rate_factor,
         "rate_override": run.rate_override,
         "stopped": run.history.stopped,
@@ -76,6 +76,10 @@ def read(stored: Mapping[str, Any], layout: Mapping[str, tuple[str, tuple[int, .
         held = (fetch(f"callback.{number}.{name}", *wanted) for name, wanted in layout.items())
         return Weights(tuple(held), check_count("epoch", epoch, 0))
 
+    def rates(kind: str) -> tuple[float, float | None]:
+        override = stored[f"{kind}_override"]
+        return float(stored[f"{kind}_factor"]), None if override is None else float(override)
+
     step = check_count("step", stored["step"], 0)
     lengths = {name: check_count("epochs", length, 0) for name, length in stored["measurements"].items()}
     measured = {
@@ -85,10 +89,8 @@ def read(stored: Mapping[str, Any], layout: Mapping[str, tuple[str, tuple[int, .
     return RunState(
         dict(stored["options"]),
         History(measured, str(stored["stopped"])),
-        step,
-        check_count("steps_before", stored["steps_before"], 0),
-        float(stored["rate_factor"]),
-        None if stored["rate_override"] is None else float(stored["rate_override"]),
+        Position(step, check_count("steps_before", stored["steps_before"], 0), *rates("epoch")),
+        *rates("rate"),
         [dict(state) for state in stored["callbacks"]],
         [weights(number, epoch) for number, epoch in enumerate(stored["kept"])],
         fetch("losses", "float64", (step,)),

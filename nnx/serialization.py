@@ -27,15 +27,16 @@ from typing import Any
 import numpy as np
 
 from nnx import run_files
+from nnx.checks import check_json, to_json
 from nnx.configuration import from_config, to_config
-from nnx.errors import FileFormatError, OptionError
-from nnx.files import check_path, check_target, replacing
+from nnx.errors import DivergenceError, FileFormatError, OptionError
+from nnx.files import check_path, check_target, storing
 from nnx.hdf5 import CHECKSUM, StrictFile, checksum, open_hdf5
 from nnx.interface import Backend
 from nnx.model import Sequential
 from nnx.network import DTYPES, Weights
 from nnx.registry import resolve
-from nnx.resumption import Checkpoint, RunState
+from nnx.resumption import KeptRun, RunState
 from nnx.run_files import Host
 from nnx.version import __version__
 
@@ -43,7 +44,9 @@ FORMAT, VERSION = "nnx model", 2
 CONFIG_LIMIT = 1 << 20
 """Largest configuration that is read, in bytes."""
 
-_REMEDY = "Give a file written by model.save()."
+_MODELS = "Give a file written by model.save()."
+_RUNS = "Give a file written by nnx.callbacks.Checkpoint."
+_ANEW = "Give a file written by nnx.callbacks.Checkpoint; remove the file to begin anew."
 
 
 def save(
@@ -61,58 +64,61 @@ def save(
         NotBuiltError: the model has no weights yet.
         OptionError: the configuration cannot be written down (an initialiser that is a function, a layer, loss,
             optimizer or schedule of a class of one's own), metadata would come back changed (tuples, keys that
-            are not text), or the folder does not exist or cannot be written to.
+            are not text), or path is a folder, or in none that exists.
+        DivergenceError: the model holds NaN or infinity, which `load` would refuse; nothing is written.
+        StorageError: the file cannot be written, because the disk is full, for example.
     """
-    import h5py
-
     target = check_target(path)
-    kept = _check_metadata(model.metadata if metadata is None else metadata)
-    facts = {} if run is None else {"run": run_files.facts(run)}
-    config = _encode({**to_config(model), "metadata": kept, "versions": _versions(model), **facts})
+    config = encode(model, metadata, run)
     named = {name: model.backend.to_numpy(array) for name, array in _named_arrays(model).items()}
+    _check_finite(named)
     if run is not None:
         named |= run_files.arrays(run, list(named))
-    try:
-        with replacing(target) as part, h5py.File(part, "w") as file:
-            file.attrs["format"], file.attrs["version"] = FORMAT, VERSION
-            for name, array in {"config": np.frombuffer(config, np.uint8), **named}.items():
-                dataset = file.create_dataset(name, data=array, track_times=False)
-                dataset.attrs[CHECKSUM] = checksum(array)
-    except OSError as error:
-        reason = error.strerror or error  # the text of an OSError would name the temporary file
-        raise OptionError(f"path {str(target)!r} cannot be written: {reason}.") from error
+    contents = _file_image({"config": np.frombuffer(config, np.uint8), **named})
+    with storing(target) as part:
+        part.write_bytes(contents)
+
+
+def _file_image(named: Mapping[str, Host]) -> bytes:
+    """Return the contents of a file with these datasets, made in memory: HDF5 may crash when a disk is full."""
+    import h5py
+
+    with h5py.File("image", "w", driver="core", backing_store=False) as file:
+        file.attrs["format"], file.attrs["version"] = FORMAT, VERSION
+        for name, array in named.items():
+            dataset = file.create_dataset(name, data=array, track_times=False)
+            dataset.attrs[CHECKSUM] = checksum(array)
+        file.flush()
+        return bytes(file.id.get_file_image())
+
+
+def encode(model: Sequential, metadata: Mapping[str, Any] | None, run: RunState | None) -> bytes:
+    """Return what `save` writes as `config`; the arguments are those of `save`.
+
+    Raises:
+        OptionError: as `save`.
+    """
+    kept = check_json("metadata", model.metadata if metadata is None else metadata)
+    facts = {} if run is None else {"run": run_files.facts(run)}
+    config = {**to_config(model), "metadata": kept, "versions": _versions(model), **facts}
+    text = to_json("the model's configuration", config).encode()
+    if len(text) > CONFIG_LIMIT:
+        raise OptionError(f"configuration and metadata may take {CONFIG_LIMIT} bytes, got {len(text)}.")
+    return text
+
+
+def _check_finite(named: Mapping[str, Host]) -> None:
+    for name, values in named.items():
+        if not np.isfinite(values).all():
+            raise DivergenceError(
+                f"The model cannot be saved: {name} holds NaN or infinity. No file was changed; go back to weights "
+                "that are finite, and lower the learning rate."
+            )
 
 
 def _versions(model: Sequential) -> dict[str, str]:
     """Return what wrote the file, for people to read."""
     return {"nnx": __version__, "numpy": np.__version__, "backend": model.backend.name}
-
-
-def _check_metadata(metadata: object) -> dict[str, Any]:
-    if not isinstance(metadata, Mapping):
-        raise OptionError(f"metadata must be a dictionary of JSON values, got {metadata!r}.")
-    kept = dict(metadata)
-    for key, value in kept.items():
-        if json.loads(_to_json({key: value})) != {key: value}:
-            raise OptionError(
-                f"metadata must come back from JSON as it was, but what stands under {key!r} would be changed; use "
-                "lists instead of tuples, and texts as keys."
-            )
-    return kept
-
-
-def _to_json(values: Mapping[str, Any]) -> str:
-    try:
-        return json.dumps(values, allow_nan=False)
-    except (TypeError, ValueError, RecursionError) as error:
-        raise OptionError(f"the model's configuration or metadata is not JSON: {error}.") from error
-
-
-def _encode(config: Mapping[str, Any]) -> bytes:
-    text = _to_json(config).encode()
-    if len(text) > CONFIG_LIMIT:
-        raise OptionError(f"configuration and metadata may take {CONFIG_LIMIT} bytes, got {len(text)}.")
-    return text
 
 
 def _named_arrays(model: Sequential) -> dict[str, Any]:
@@ -133,11 +139,11 @@ def load(path: str | Path, backend: str | Backend | None = None) -> Sequential:
         FileFormatError: the file is missing, truncated, foreign, of another version, or does not fit together.
     """
     source, engine = check_path(path), resolve(backend)
-    with _open(source) as file:
+    with _open(source, _MODELS, _MODELS) as file:
         return _read_model(file, _decode(file), engine)
 
 
-def read_run(path: str | Path, model: Sequential) -> Checkpoint:
+def read_run(path: str | Path, model: Sequential) -> KeptRun:
     """Read the run that a file holds of this model; the model is left as it is.
 
     Args:
@@ -149,7 +155,7 @@ def read_run(path: str | Path, model: Sequential) -> Checkpoint:
         FileFormatError: as `load`, or the file holds no run.
     """
     source = check_path(path)
-    with _open(source) as file:
+    with _open(source, _RUNS, _ANEW) as file:
         config = _decode(file)
         if "run" not in config:
             raise file.error("it holds a model, but no run to go on with")
@@ -158,7 +164,8 @@ def read_run(path: str | Path, model: Sequential) -> Checkpoint:
         held = _read_arrays(file, layout)
         try:
             run = run_files.read(config["run"], layout, file.read_checked)
-            return Checkpoint(str(source), Weights(tuple(held.values()), int(config["epoch"])), run)
+            weights = Weights(tuple(held.values()), int(config["epoch"]))
+            return KeptRun(str(source), weights, dict(config["metadata"]), run)
         except (KeyError, TypeError, AttributeError, ValueError) as error:
             if isinstance(error, FileFormatError):
                 raise
@@ -190,10 +197,10 @@ def _first_difference(name: str, theirs: object, ours: object) -> tuple[str, obj
 
 
 @contextmanager
-def _open(source: Path) -> Iterator[StrictFile]:
+def _open(source: Path, missing: str, damaged: str) -> Iterator[StrictFile]:
     if not source.is_file():
-        raise FileFormatError(f"{source}: there is no such file. {_REMEDY}")
-    with open_hdf5(source, _REMEDY) as file:
+        raise FileFormatError(f"{source}: there is no such file. {missing}")
+    with open_hdf5(source, damaged) as file:
         found = file.attribute("format"), file.attribute("version")
         if found[0] != FORMAT:
             raise file.error(f"expected a file of format {FORMAT!r}, got {found[0]!r}")

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nnx.history import History
 from nnx.inputs import Examples
+from nnx.interrupts import before_training
 from nnx.loop import Loop
-from nnx.resumption import Checkpoint, RunState
+from nnx.resumption import KeptRun, RunState
 
 if TYPE_CHECKING:
     from nnx.callbacks import Callback
@@ -35,11 +36,12 @@ class Run:
     Attributes:
         model: the model in training.
         history: what has been measured.
-        epochs: how many epochs were asked for.
+        epochs: how many epochs were asked for, those before an interruption included.
         rate_factor: what the schedule's learning rates are multiplied by; callbacks may change it.
         rate_override: a learning rate in place of the schedule's, or None; callbacks may change it.
         completed: whether training came to its end, be it an early one, without an error.
         ending: whether nothing more will be trained: what is not saved now is lost.
+        saved: the file that `save` wrote last, or None.
     """
 
     take_down: Callable[[], RunState]
@@ -52,6 +54,7 @@ class Run:
         self.rate_override: float | None = None
         self.completed = False
         self.ending = False
+        self.saved: Path | None = None
 
     def save(self, path: str | Path) -> None:
         """Write the model and the state of this run to a file that `fit(..., resume=path)` goes on from.
@@ -60,11 +63,23 @@ class Run:
         run stands.
 
         Raises:
-            OptionError: the model cannot be saved, or the path cannot be written to.
+            OptionError, DivergenceError, StorageError: as `Sequential.save`.
+            OptionError: what a callback remembers, or its options, are not JSON values.
         """
         from nnx.serialization import save
 
         save(self.model, path, run=self.take_down())
+        self.saved = Path(path)
+
+    def check_savable(self) -> None:
+        """Make sure, before any work is done, that the configuration and what callbacks remember can be saved.
+
+        Raises:
+            OptionError: they cannot.
+        """
+        from nnx.serialization import encode
+
+        encode(self.model, None, self.take_down())
 
     def stop(self, reason: str) -> None:
         """End training after the step or epoch that is being reported."""
@@ -76,26 +91,34 @@ class Run:
         return bool(self.history.stopped)
 
 
-def fit(
+def prepare(
     model: Sequential,
     examples: Examples,
     validation: Examples | None,
     options: Options,
     callbacks: list[Callback],
-    checkpoint: Checkpoint | None = None,
-) -> History:
-    """Train a built and compiled model, from where a checkpoint stands if one is given; see `Sequential.fit`."""
-    run = Run(model, options.epochs)
-    loop = Loop(run, examples, validation, options, callbacks)
-    if checkpoint is not None:
-        loop.go_back_to(checkpoint)
+    kept: KeptRun | None,
+) -> Loop:
+    """Return what trains a built and compiled model; the weights are left as they are.
+
+    Raises:
+        OptionError, FileFormatError: the run cannot go on from the kept one.
+    """
+    loop = Loop(Run(model, options.epochs), examples, validation, options, callbacks)
+    if kept is not None:
+        loop.keeper.check(kept)
+    return loop
+
+
+def fit(loop: Loop, kept: KeptRun | None) -> History:
+    """Train, from where a kept run stands if one is given; see `Sequential.fit`."""
+    run = loop.run
     with ExitStack() as endings:  # every callback is told of the end, whatever another one raises
-        for callback in reversed(callbacks):
+        for callback in reversed(loop.callbacks):
             endings.callback(callback.on_train_end, run)
-        for callback in callbacks:
-            callback.on_train_begin(run)
-        if checkpoint is not None:
-            loop.remind_callbacks(checkpoint)
+        with before_training(), nullcontext() if kept is None else loop.keeper.going_on(kept):
+            for callback in loop.callbacks:
+                callback.on_train_begin(run)
         loop.run_epochs()
         run.completed = True
     return run.history

@@ -9,8 +9,8 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from nnx.errors import FileFormatError, MissingLibraryError, OptionError, UnknownNameError
-from nnx.files import check_path, check_target, replacing
+from nnx.errors import FileFormatError, MissingLibraryError, UnknownNameError
+from nnx.files import check_path, check_target, storing
 
 Weights = Mapping[str, NDArray[Any]]
 
@@ -19,16 +19,14 @@ def write_weights(weights: Weights, path: str | Path) -> None:
     """Write weights to a file, whole or not at all.
 
     Raises:
-        OptionError: the path cannot be written to.
+        OptionError: path is a folder, or in none that exists.
+        StorageError: the file cannot be written, because the disk is full, for example.
         MissingLibraryError: safetensors is not installed.
     """
     library, target = _library(), check_target(path)
     contents = library.save(dict(weights), {"format": "np"})
-    try:
-        with replacing(target) as part:
-            part.write_bytes(contents)
-    except OSError as error:
-        raise OptionError(f"path {str(target)!r} cannot be written: {error.strerror or error}.") from error
+    with storing(target) as part:
+        part.write_bytes(contents)
 
 
 def read_weights(path: str | Path, expected: Weights) -> dict[str, NDArray[Any]]:

@@ -16,6 +16,28 @@ RNG = np.random.default_rng(4)
 X, Y = RNG.normal(size=(70, 6)).astype("float32"), RNG.integers(0, 3, 70)
 
 
+class Retrains(NumpyBackend):
+    """Tries to train the model while it is compared."""
+
+    name = "retrains"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.model: nnx.Sequential | None = None
+
+    def linear(self, *arguments):
+        assert self.model is not None
+        with pytest.raises(BackendError, match="is being trained already"):
+            self.model.fit(X, Y)
+        super().linear(*arguments)
+
+    def zeros(self, *arguments):
+        if self.model is not None:  # while the model is moved here
+            with pytest.raises(BackendError, match="is being trained already"):
+                self.model.to("numba")
+        return super().zeros(*arguments)
+
+
 def make(dtype: str = "float32", optimizer: nnx.optimizers.Optimizer | None = None) -> nnx.Sequential:
     layers = [
         nnx.Dense(8, bias=False),
@@ -173,3 +195,10 @@ def test_the_picture_shows_every_call_once_and_the_tolerance():
     assert sum(len(line.get_xdata()) for line in points) == len({(part.step, part.call) for part in found.parts})
     assert any(set(line.get_ydata()) == {found.tolerance} for line in axes.lines)
     assert max(np.max(line.get_ydata()) for line in points) < axes.get_ylim()[1]  # what is infinite too
+
+
+def test_nobody_trains_or_moves_a_model_while_it_is_compared():
+    model, engine = make(), Retrains()
+    engine.model = model
+    nnx.diff(model, (X, Y), "numpy", engine)
+    assert model.backend.name == "numpy"

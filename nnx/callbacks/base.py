@@ -34,21 +34,36 @@ class Callback:
     kept: Snapshot | None = None
 
     def on_train_begin(self, run: Run) -> None:
-        """Called before the first epoch; in a run that goes on, `run.history` holds the epochs before."""
+        """Called before the first epoch; in a run that goes on, `run.history` holds the epochs before.
+
+        The run's learning rates are then those that were kept; what is set here takes their place.
+        """
 
     def on_steps(self, run: Run, step: int, logs: Logs) -> None:
-        """Called every `every` steps, with the number of steps done in this `fit`, and the measurements of
-        those since the last call that belong to this epoch.
+        """Called every `every` steps, with the number of steps done in this run, those before an interruption
+        included, and the measurements of those since the last call that belong to this epoch.
         """
 
     def on_epoch_end(self, run: Run, epoch: int, logs: Logs) -> None:
-        """Called after each epoch, counted from 0 in this `fit`, with its measurements."""
+        """Called after each epoch, counted from 0 in this run, with its measurements."""
 
     def on_train_end(self, run: Run) -> None:
         """Called after the last epoch, and also when training ends by an error."""
 
     def save(self, run: Run) -> None:
-        """Called, if `saves`, when training is interrupted, for `run.save` to be called with a path."""
+        """Called, if `saves`, for `run.save` to be called with a path.
+
+        That is after every epoch, after every `every` steps, and when training is interrupted; `run.ending` tells
+        whether nothing comes after.
+        """
+
+    def config(self) -> dict[str, Any] | None:
+        """Return the options on which training depends, as JSON values.
+
+        A run goes on with callbacks of the same classes and options only. None is for a callback that has no
+        bearing on training: it may come, go and change.
+        """
+        return {}
 
     def state(self) -> dict[str, Any]:
         """Return what the callback remembers, as JSON values; `kept` goes by itself."""
@@ -60,6 +75,16 @@ class Callback:
         Raises:
             KeyError, TypeError, ValueError: it is not what `state` gives.
         """
+
+    @property
+    def lasting(self) -> bool:
+        """Whether a run that goes on must have it again: training depends on it, or it remembers something."""
+        return self.config() is not None or type(self).state is not Callback.state
+
+    @property
+    def watches_steps(self) -> bool:
+        """Whether `on_steps` does something, so that its measurements are worth making."""
+        return type(self).on_steps is not Callback.on_steps
 
 
 class Monitor:
@@ -76,6 +101,10 @@ class Monitor:
             raise OptionError(f"monitor must be the name of a measurement such as 'val_loss', got {name!r}.")
         self.name, self.min_delta = name, check_number("min_delta", min_delta, 0)
         self.reset()
+
+    def config(self) -> dict[str, Any]:
+        """Return the options, as JSON values."""
+        return {"monitor": self.name, "min_delta": self.min_delta}
 
     def reset(self) -> None:
         """Forget the best value."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from nnx.callbacks.base import Callback
 from nnx.checks import check_count, check_number
-from nnx.files import check_target, replacing
+from nnx.files import check_target, storing
 
 if TYPE_CHECKING:
     from nnx.training import Run
@@ -19,8 +19,10 @@ class Checkpoint(Callback):
     """Keep the whole run in a file, from which `fit(..., resume=path)` goes on as if nothing had happened.
 
     The file is written after every epoch, and replaced as a whole. While a run is kept, Ctrl-C and SIGTERM first
-    let the step end and the file be written; a second signal ends at once. The file is a model too: `nnx.load`
-    reads it.
+    let the step end and the file be written; then the program's own handler is called, if it has one, or the
+    program ends. A second signal ends at once; signals that are ignored stay ignored. The file is a model too:
+    `nnx.load` reads it, with the weights of the last step, also where `EarlyStopping` puts the best ones back in
+    the end.
 
     Args:
         path: the file.
@@ -30,7 +32,7 @@ class Checkpoint(Callback):
         keep_last: how many files to keep: before it is replaced, `run.h5` becomes `run.1.h5`, that `run.2.h5`.
 
     Raises:
-        OptionError: the folder does not exist, or an option is out of its range.
+        OptionError: path is a folder, or in none that exists, or an option is out of its range.
 
     In a script that may be started again and again:
 
@@ -56,20 +58,29 @@ class Checkpoint(Callback):
         del run
         self._saved = time.monotonic()
 
+    def config(self) -> None:
+        """See `Callback`; training does not depend on it."""
+
     def save(self, run: Run) -> None:
-        """See `Callback`."""
+        """See `Callback`.
+
+        Raises:
+            StorageError: a file cannot be written; the newest that there was stays.
+        """
         if run.ending or time.monotonic() - self._saved >= self.interval:
             self._keep_former()
             run.save(self.path)
             self._saved = time.monotonic()
 
     def _keep_former(self) -> None:
-        """Copy the files there are to the numbers they will have; the newest keeps its own name until replaced."""
-        for number in range(self.keep_last - 1, 0, -1):
-            former = self._numbered(number - 1)
-            if former.exists():
-                with replacing(self._numbered(number)) as part:
-                    shutil.copyfile(former, part)
+        """Give former files their next numbers; the newest is copied, as it keeps its own name until replaced."""
+        if self.keep_last == 1 or not self.path.exists():
+            return
+        with storing(self._numbered(1)) as part:
+            shutil.copyfile(self.path, part)
+            for number in range(self.keep_last - 1, 1, -1):
+                if self._numbered(number - 1).exists():
+                    self._numbered(number - 1).replace(self._numbered(number))
 
     def _numbered(self, number: int) -> Path:
         return self.path.with_suffix(f".{number}{self.path.suffix}") if number else self.path

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 from nnx.callbacks.base import Callback, Logs, Monitor
-from nnx.files import check_target, replacing
+from nnx.files import check_target, storing, told_in_a_sentence
 
 if TYPE_CHECKING:
     from nnx.training import Run
@@ -27,10 +27,14 @@ class ModelCheckpoint(Callback):
         """Check that the folder is there, before any work is done.
 
         Raises:
-            OptionError: the folder does not exist.
+            OptionError: path is a folder, or in none that exists.
         """
         self.path = check_target(path)
         self.monitor = None if monitor is None else Monitor(monitor)
+
+    def config(self) -> dict[str, Any]:
+        """See `Callback`."""
+        return {} if self.monitor is None else self.monitor.config()
 
     def on_train_begin(self, run: Run) -> None:
         """See `Callback`."""
@@ -65,14 +69,17 @@ class CSVLogger(Callback):
         """Check that the folder is there, before any work is done.
 
         Raises:
-            OptionError: the folder does not exist.
+            OptionError: path is a folder, or in none that exists.
         """
         self.path = check_target(path)
         self._file: TextIO | None = None
 
+    def config(self) -> None:
+        """See `Callback`; training does not depend on it."""
+
     def on_train_begin(self, run: Run) -> None:
         """See `Callback`; of a run that goes on, the rows of the epochs before stay, and no others."""
-        with replacing(self.path) as part, part.open("w", newline="", encoding="utf-8") as begun:
+        with storing(self.path) as part, part.open("w", newline="", encoding="utf-8") as begun:
             begun.writelines(self._rows(run.history.epochs))
         self._file = self.path.open("a", newline="", encoding="utf-8")
 
@@ -84,14 +91,23 @@ class CSVLogger(Callback):
             return list(islice(file, epochs + 1))
 
     def on_epoch_end(self, run: Run, epoch: int, logs: Logs) -> None:
-        """See `Callback`."""
+        """See `Callback`.
+
+        Raises:
+            StorageError: the row cannot be written, because the disk is full, for example.
+        """
         del run
         if self._file is not None:
-            writer = csv.writer(self._file)
-            if self._file.tell() == 0:
-                writer.writerow(["epoch", *logs])
-            writer.writerow([epoch + 1, *logs.values()])
-            self._file.flush()
+            with told_in_a_sentence(self.path):
+                self._write_row(self._file, epoch, logs)
+
+    @staticmethod
+    def _write_row(file: TextIO, epoch: int, logs: Logs) -> None:
+        writer = csv.writer(file)
+        if file.tell() == 0:
+            writer.writerow(["epoch", *logs])
+        writer.writerow([epoch + 1, *logs.values()])
+        file.flush()
 
     def on_train_end(self, run: Run) -> None:
         """See `Callback`."""

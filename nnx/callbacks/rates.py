@@ -16,7 +16,8 @@ class LearningRateScheduler(Callback):
     """Take the learning rate of each epoch from a function of its number, instead of the optimizer's.
 
     Args:
-        function: maps the number of the epoch, from 0 in this `fit`, to a learning rate >= 0.
+        function: maps the number of the epoch, from 0 in this run, to a learning rate >= 0. A run that goes on
+            must be given the same; it cannot be compared.
     """
 
     def __init__(self, function: Callable[[int], float]) -> None:
@@ -25,13 +26,16 @@ class LearningRateScheduler(Callback):
 
     def on_train_begin(self, run: Run) -> None:
         """See `Callback`."""
-        run.rate_override = check_number("learning rate", self.function(run.history.epochs), 0)
+        self._set_rate(run, run.history.epochs)
 
     def on_epoch_end(self, run: Run, epoch: int, logs: Logs) -> None:
         """See `Callback`."""
         del logs
-        if epoch + 1 < run.epochs:  # the function may know no more epochs than there are
-            run.rate_override = check_number("learning rate", self.function(epoch + 1), 0)
+        self._set_rate(run, epoch + 1)
+
+    def _set_rate(self, run: Run, epoch: int) -> None:
+        if epoch < run.epochs:  # the function may know no more epochs than there are
+            run.rate_override = check_number("learning rate", self.function(epoch), 0)
 
 
 class ReduceLROnPlateau(Callback):
@@ -58,6 +62,11 @@ class ReduceLROnPlateau(Callback):
         self.monitor, self.patience = Monitor(monitor, min_delta), check_count("patience", patience)
         self.factor = check_number("factor", factor, 0, 1, open_low=True)
         self.min_factor = check_number("min_factor", min_factor, 0, 1)
+
+    def config(self) -> dict[str, Any]:
+        """See `Callback`."""
+        options = {"factor": self.factor, "patience": self.patience, "min_factor": self.min_factor}
+        return {**self.monitor.config(), **options}
 
     def on_train_begin(self, run: Run) -> None:
         """See `Callback`."""

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from nnx.callbacks.base import Callback, Logs, Monitor
-from nnx.checks import check_count
+from nnx.checks import check_count, check_flag
 
 if TYPE_CHECKING:
     from nnx.training import Run
@@ -39,7 +39,16 @@ class EarlyStopping(Callback):
         """Check the options."""
         self.monitor, self.patience = Monitor(monitor, min_delta), check_count("patience", patience)
         self.every = None if every is None else check_count("every", every)
-        self.restore_best_weights = restore_best_weights
+        self.restore_best_weights = check_flag("restore_best_weights", restore_best_weights)
+
+    def config(self) -> dict[str, Any]:
+        """See `Callback`."""
+        options = {
+            "patience": self.patience,
+            "every": self.every,
+            "restore_best_weights": self.restore_best_weights,
+        }
+        return {**self.monitor.config(), **options}
 
     def on_train_begin(self, run: Run) -> None:
         """See `Callback`."""

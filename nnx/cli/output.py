@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import tempfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -94,6 +94,22 @@ def check_writable(option: str, path: Path | None) -> None:
             f"{option} must lie in a folder that exists, got {str(path)!r}; make {str(path.parent)!r} first."
         )
     _try_folder(option, path.parent)
+
+
+def check_targets(targets: Mapping[str, Path | None]) -> None:
+    """Make sure, before any work is done, that the files of these options can be written, each to its own.
+
+    Raises:
+        OptionError: as `check_writable`, or two options name the same file.
+    """
+    taken: dict[Path, str] = {}
+    for option, path in targets.items():
+        check_writable(option, path)
+        if path is None:
+            continue
+        other = taken.setdefault(path.resolve(), option)
+        if other != option:
+            raise OptionError(f"{other} and {option} must name different files, got {str(path)!r} for both.")
 
 
 def make_folder(option: str, folder: Path) -> None:

@@ -14,13 +14,14 @@ from nnx import datasets
 from nnx.checks import ACTIVATIONS
 from nnx.cli.configuration import read_configuration, resolve_length
 from nnx.cli.options import BackendName, Json, Seed, examples, find_backend
-from nnx.cli.output import check_writable, note, print_json, print_table, say, write_text
+from nnx.cli.output import check_targets, note, print_json, print_table, say, write_text
 from nnx.cli.training import DEFAULT_EPOCHS, Result, Task, parse_batch_size, parse_layers
 from nnx.cli.usage import count, number
 from nnx.datasets.catalogue import images
 from nnx.errors import OptionError
 from nnx.history import History
 from nnx.initializers import INITIALIZERS
+from nnx.interrupts import before_training
 from nnx.learning_curve import Curve, draw_learning_curves
 from nnx.network import DTYPES
 from nnx.optimizers import OPTIMIZERS
@@ -178,13 +179,7 @@ def train(
     del config  # read before all other options, which it gives their defaults
     if curve is not None and curve.suffix != ".svg":
         raise OptionError(f"--curve draws SVG; name a file that ends in .svg, got {str(curve)!r}.")
-    for option, path in (
-        ("--save", save),
-        ("--csv", csv),
-        ("--curve", curve),
-        ("--checkpoint", checkpoint),
-    ):
-        check_writable(option, path)
+    check_targets({"--save": save, "--csv": csv, "--curve": curve, "--checkpoint": checkpoint})
     task = Task(
         layers=parse_layers(layers),
         activation=activation,
@@ -203,7 +198,9 @@ def train(
     )
     known = dataset.replace("-", "_")
     model = task.network(len(images(known).classes), find_backend(backend))
-    result = task.run(model, datasets.load(known), checkpoint)
+    with before_training():
+        loaded = datasets.load(known)
+    result = task.run(model, loaded, checkpoint)
     _write(known, result, save, csv, curve)
     _report(known, result, json, {"Model": save, "Measurements": csv, "Learning curve": curve})
 

@@ -8,15 +8,18 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from nnx.callbacks import Callback, Checkpoint, EarlyStopping
+from nnx.cli.output import note
 from nnx.datasets import Dataset
 from nnx.errors import OptionError
 from nnx.experiments.networks import dense_layers
 from nnx.history import History
 from nnx.inputs import Examples, split
 from nnx.interface import Backend
+from nnx.interrupts import before_training
 from nnx.model import Sequential
 from nnx.network import DTYPES
 from nnx.optimizers import Optimizer, check_optimizer
+from nnx.training import Run
 
 DEFAULT_EPOCHS = 20
 _SECONDS_BETWEEN_CHECKPOINTS = 2.0
@@ -45,6 +48,20 @@ def parse_batch_size(text: str) -> int | str:
     if not (text.isascii() and text.isdigit() and int(text) > 0):
         raise OptionError(f"--batch-size must be a whole number of at least 1, or full, got {text!r}.")
     return int(text)
+
+
+class _Beginning(Callback):
+    """Tells where a run goes on, if it does."""
+
+    def config(self) -> None:
+        """See `Callback`; training does not depend on it."""
+
+    def on_train_begin(self, run: Run) -> None:
+        """See `Callback`."""
+        done = run.history.epochs
+        if done:
+            finished = done == run.epochs or run.stopped
+            note(f"went on at epoch {done} of {run.epochs}{': nothing left to train' if finished else ''}.")
 
 
 @dataclass(frozen=True)
@@ -120,14 +137,16 @@ class Task:
 
         Raises:
             OptionError, FileFormatError: the checkpoint is one of another run, or damaged.
+            StorageError: the checkpoint cannot be written.
             DataError: the validation split leaves nothing to train or to validate on.
             DivergenceError: the loss became NaN or infinite.
         """
-        training, validation = self._split(dataset)
-        model.build(training.x.shape[1:])
-        steps = self._steps(training.x.shape[0])
-        epochs = self.epochs if self.iterations is None else -(-self.iterations // steps)
-        before = model.evaluate(training.x, training.targets)
+        with before_training():
+            training, validation = self._split(dataset)
+            model.build(training.x.shape[1:])
+            steps = self._steps(training.x.shape[0])
+            epochs = self.epochs if self.iterations is None else -(-self.iterations // steps)
+            before = model.evaluate(training.x, training.targets)
         start = time.perf_counter()
         history = model.fit(
             training.x,
@@ -149,6 +168,7 @@ class Task:
             yield EarlyStopping(patience=self.patience)
         if checkpoint is not None:
             yield Checkpoint(checkpoint, interval=_SECONDS_BETWEEN_CHECKPOINTS)
+            yield _Beginning()
 
     def _split(self, dataset: Dataset) -> tuple[Examples, tuple[object, object] | None]:
         examples = Examples(*dataset.train, weight=None)

@@ -161,6 +161,29 @@ def test_a_kept_run_goes_on_and_ends_as_the_whole_one(run_nnx):
     assert second["epochs"] == 4
 
 
+def test_a_finished_run_that_is_started_again_says_so(run_nnx):
+    command = ("train", "digits", *SMALL, "--epochs", "2", "--checkpoint", "run.h5")
+    assert run_nnx(*command).stderr == ""
+    assert run_nnx(*command).stderr == "went on at epoch 2 of 2: nothing left to train.\n"
+    assert run_nnx(*command[:-3], "3", *command[-2:]).stderr == "went on at epoch 2 of 3.\n"
+
+
+def test_an_interruption_before_training_says_so(run_nnx, monkeypatch):
+    def interrupt(*_arguments, **_options):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(nnx.Sequential, "evaluate", interrupt)
+    result = run_nnx("train", "digits", *SMALL)
+    assert (result.exit_code, result.stderr) == (130, "interrupted before training began\n")
+
+
+def test_two_outputs_in_one_file_are_refused(run_nnx, complaint, tmp_path):
+    result = run_nnx("train", "digits", *SMALL, "--save", "r.h5", "--checkpoint", tmp_path / "r.h5")
+    assert result.exit_code == 2
+    assert "--save and --checkpoint must name different files" in complaint(result)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_run_of_another_network_is_refused_in_a_sentence(run_nnx, complaint):
     options = ("--epochs", "1", "--backend", "generic:numpy", "--checkpoint", "run.h5")
     run_nnx("train", "digits", "--layers", "8", *options)
