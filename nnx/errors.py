@@ -82,6 +82,14 @@ class FileFormatError(NnxError, ValueError):
     """A file is not what it claims to be: truncated, foreign, of another version, or missing a dataset."""
 
 
+class ChecksumError(FileFormatError):
+    """The contents of a file are not those that were written: take another copy, or the file before it."""
+
+
+class VersionError(FileFormatError):
+    """A file is of a version of its format that this nnx does not read: take the nnx that wrote it."""
+
+
 class DatasetUnavailableError(NnxError, RuntimeError):
     """A data set is neither in NNX_DATA nor in the cache, and could not be downloaded."""
 

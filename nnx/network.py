@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Self
 
 from numpy.typing import NDArray
@@ -26,7 +28,7 @@ from nnx.interface import Array, Backend
 from nnx.layers import Chain, Layer
 from nnx.ops import Ops
 from nnx.optimizers import Optimizer
-from nnx.parameters import Parameter, Store
+from nnx.parameters import Parameter, State, Store
 from nnx.random import check_seed
 from nnx.registry import resolve
 
@@ -49,8 +51,15 @@ class Weights:
     epoch: int
 
 
-class _Mover(Builder):
-    """Collects what layers declare and draws nothing: the values are those of the backend left behind."""
+@dataclass
+class _Blank(Builder):
+    """Collects what layers declare and draws nothing, since the values come from elsewhere.
+
+    Attributes:
+        room: how many values there may be.
+    """
+
+    room: float = math.inf
 
     def parameter(
         self,
@@ -62,7 +71,18 @@ class _Mover(Builder):
     ) -> Parameter:
         """See `Builder.parameter`."""
         del initializer
+        self._make_room(shape)
         return super().parameter(name, shape, "zeros", decayed, l2)
+
+    def state(self, name: str, shape: Shape, fill: float) -> State:
+        """See `Builder.state`."""
+        self._make_room(shape)
+        return super().state(name, shape, fill)
+
+    def _make_room(self, shape: Shape) -> None:
+        self.room -= math.prod(shape)
+        if self.room < 0:
+            raise ShapeError("its layers have more values than there is room for.")
 
 
 class Network:
@@ -116,15 +136,30 @@ class Network:
             ShapeError: the layers do not fit together, or the model was built for another shape.
             OptionError: input_shape is not a shape, or a layer belongs to another model.
         """
+        self._build(input_shape, Builder)
+
+    def lay_out(self, input_shape: Sequence[int], room: int) -> None:
+        """Do as `build` does, but draw no weights: all are zero until `from_host` sets them.
+
+        Args:
+            input_shape: the shape of one example, without the batch axis.
+            room: how many values the layers may have together; nothing is allocated for more.
+
+        Raises:
+            ShapeError, OptionError: as `build`, or there are more values.
+        """
+        self._build(input_shape, partial(_Blank, room=room))
+
+    def _build(self, input_shape: Sequence[int], maker: Callable[..., Builder]) -> None:
         shape = _check_input_shape(input_shape)
         if self.built:
             if shape != self.input_shape:
                 raise ShapeError(f"The model was built for examples of shape {self.input_shape}, got {shape}.")
             return
-        self._bind(self.backend, shape, Builder)
+        self._bind(self.backend, shape, maker)
         self.built = True
 
-    def _bind(self, backend: Backend, shape: Shape, maker: type[Builder]) -> None:
+    def _bind(self, backend: Backend, shape: Shape, maker: Callable[..., Builder]) -> None:
         ops, step = Ops(backend, self.dtype), backend.zeros((), "int64")
         steps = has_time_axis(shape, self.vocabulary)
         builder = maker(ops, self.seed, step, owner=self.chain, steps=steps)
@@ -228,7 +263,7 @@ class Network:
 
     def _move(self, target: Backend) -> None:
         host = self.to_host()
-        self._bind(target, self.input_shape, _Mover)
+        self._bind(target, self.input_shape, _Blank)
         self.from_host(host)
 
     def to_host(self) -> Weights:

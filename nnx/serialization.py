@@ -28,7 +28,7 @@ import numpy as np
 
 from nnx import run_files
 from nnx.configuration import from_config, to_config
-from nnx.errors import FileFormatError, OptionError
+from nnx.errors import FileFormatError, OptionError, VersionError
 from nnx.files import check_path, check_target, replacing
 from nnx.hdf5 import CHECKSUM, StrictFile, checksum, open_hdf5
 from nnx.interface import Backend
@@ -44,6 +44,8 @@ CONFIG_LIMIT = 1 << 20
 """Largest configuration that is read, in bytes."""
 
 _REMEDY = "Give a file written by model.save()."
+_SENSELESS = (KeyError, TypeError, AttributeError, ValueError, OverflowError, RecursionError)
+"""What a configuration that nobody wrote down can lead to."""
 
 
 def save(
@@ -73,7 +75,7 @@ def save(
     if run is not None:
         named |= run_files.arrays(run, list(named))
     try:
-        with replacing(target) as part, h5py.File(part, "w") as file:
+        with replacing(target) as part, h5py.File(part, "w", libver="earliest") as file:
             file.attrs["format"], file.attrs["version"] = FORMAT, VERSION
             for name, array in {"config": np.frombuffer(config, np.uint8), **named}.items():
                 dataset = file.create_dataset(name, data=array, track_times=False)
@@ -159,7 +161,7 @@ def read_run(path: str | Path, model: Sequential) -> Checkpoint:
         try:
             run = run_files.read(config["run"], layout, file.read_checked)
             return Checkpoint(str(source), Weights(tuple(held.values()), int(config["epoch"])), run)
-        except (KeyError, TypeError, AttributeError, ValueError) as error:
+        except _SENSELESS as error:
             if isinstance(error, FileFormatError):
                 raise
             raise file.error(f"config does not describe a run: {error}") from error
@@ -198,14 +200,15 @@ def _open(source: Path) -> Iterator[StrictFile]:
         if found[0] != FORMAT:
             raise file.error(f"expected a file of format {FORMAT!r}, got {found[0]!r}")
         if found[1] != VERSION:
-            raise file.error(f"expected version {VERSION}, got {found[1]!r}")
+            raise file.error(f"expected version {VERSION}, got {found[1]!r}", VersionError)
         yield file
 
 
 def _decode(file: StrictFile) -> dict[str, Any]:
+    text = file.read_text("config", CONFIG_LIMIT)
     try:
-        config = json.loads(file.read_text("config", CONFIG_LIMIT))
-    except (json.JSONDecodeError, RecursionError) as error:
+        config = json.loads(text)
+    except (ValueError, RecursionError) as error:  # ValueError: not JSON, or a number of thousands of digits
         raise file.error(f"config is not JSON: {error}") from error
     if not isinstance(config, dict) or config.get("dtype") not in DTYPES:
         raise file.error("config does not describe a model")
@@ -214,8 +217,8 @@ def _decode(file: StrictFile) -> dict[str, Any]:
 
 def _read_model(file: StrictFile, config: dict[str, Any], backend: Backend) -> Sequential:
     try:
-        model = from_config(config, backend)
-    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        model = from_config(config, backend, file.size // np.dtype(config["dtype"]).itemsize)
+    except _SENSELESS as error:
         raise file.error(f"config does not describe a model: {error}") from error
     model.from_host(Weights(tuple(_read_arrays(file, _layout(model)).values()), model.epoch))
     return model
