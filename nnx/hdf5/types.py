@@ -18,9 +18,8 @@ _KINDS = (
     *("integer", "float", "time", "text", "bits", "opaque bytes", "compound", "reference"),
     *("enumeration", "variable length", "array"),
 )
-_IEEE: dict[
-    tuple[int, int, bytes], np.dtype[Any]
-] = {  # size; place of the sign; places and sizes of exponent and mantissa, and the exponent's bias
+# By size, place of the sign, and how exponent and mantissa lie, with the exponent's bias.
+_IEEE: dict[tuple[int, int, bytes], np.dtype[Any]] = {
     (2, 15, bytes.fromhex("00001000 0a05000a 0f000000")): np.dtype("<f2"),
     (4, 31, bytes.fromhex("00002000 17080017 7f000000")): np.dtype("<f4"),
     (8, 63, bytes.fromhex("00004000 340b0034 ff030000")): np.dtype("<f8"),
