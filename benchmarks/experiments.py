@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from nnx.errors import FileFormatError, NnxError, StorageError
+from nnx.errors import FileFormatError, NnxError, StorageError, excerpt
 from nnx.experiments import EXPERIMENTS
 from nnx.experiments.reporting.markdown import code, escape, paragraph, table
 from nnx.experiments.reporting.provenance import versions
@@ -88,14 +88,15 @@ def read(path: Path) -> Stored:
     """
     try:
         stored = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise FileFormatError(f"{str(path)!r} cannot be read as JSON: {error}.") from error
     if not isinstance(stored, dict) or stored.get("format") != FORMAT:
         raise FileFormatError(f"{str(path)!r} holds no {FORMAT!r}; write it anew with `nnx experiment run`.")
     try:
         markdown([stored])
-    except (KeyError, TypeError, AttributeError) as error:
-        raise FileFormatError(f"{str(path)!r} is a report with a part missing or broken: {error!r}.") from error
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        reason = excerpt(repr(error))
+        raise FileFormatError(f"{str(path)!r} is a report with a part missing or broken: {reason}.") from error
     return stored
 
 
@@ -104,7 +105,7 @@ def markdown(reports: Sequence[Stored]) -> str:
     parts, last = [_HEAD], ""
     for stored in reports:
         if stored["name"] != last:
-            parts += [f"## {stored['name']}", paragraph(stored["title"])]
+            parts += [f"## {escape(stored['name'])}", paragraph(stored["title"])]
             last = stored["name"]
         parts += _section(stored)
     return "\n\n".join(parts) + "\n"

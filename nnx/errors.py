@@ -5,6 +5,14 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
+_LONGEST = 300
+
+
+def excerpt(text: str, most: int = _LONGEST) -> str:
+    """Return a text from a file as part of a sentence: not too long, and without signs that move a cursor."""
+    plain = "".join(sign if sign.isprintable() else ascii(sign)[1:-1] for sign in text[:most])
+    return plain if len(text) <= most else f"{plain}..."
+
 
 class NnxError(Exception):
     """Base of all errors raised by nnx; catch it to catch them all."""
@@ -32,9 +40,10 @@ class UnknownNameError(NnxError, ValueError):
     def __init__(self, kind: str, name: object, known: Iterable[str]) -> None:
         """Build the sentence for `kind` ("activation", "backend", ...), the `name` given and all `known` ones."""
         names = {word.lower(): word for word in sorted(known)}
-        nearest = difflib.get_close_matches(str(name).lower(), names, n=1)
+        given = excerpt(repr(name))
+        nearest = difflib.get_close_matches(str(name)[:_LONGEST].lower(), names, n=1)
         hint = f" Did you mean {names[nearest[0]]!r}?" if nearest else ""
-        super().__init__(f"Unknown {kind} {name!r}.{hint} Known: {', '.join(map(repr, sorted(known)))}.")
+        super().__init__(f"Unknown {kind} {given}.{hint} Known: {', '.join(map(repr, sorted(known)))}.")
 
 
 class BackendError(NnxError, RuntimeError):

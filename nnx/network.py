@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -20,15 +19,14 @@ from nnx.border import (
     check_x,
     has_time_axis,
 )
-from nnx.builder import Builder, Claimable, Shape
+from nnx.builder import Blank, Builder, Claimable, Shape
 from nnx.checks import check_count
 from nnx.errors import NotBuiltError, OptionError, ShapeError
-from nnx.initializers import InitializerLike
 from nnx.interface import Array, Backend
 from nnx.layers import Chain, Layer
 from nnx.ops import Ops
 from nnx.optimizers import Optimizer
-from nnx.parameters import Parameter, State, Store
+from nnx.parameters import Store
 from nnx.random import check_seed
 from nnx.registry import resolve
 
@@ -49,40 +47,6 @@ class Weights:
 
     arrays: tuple[NDArray[Any], ...]
     epoch: int
-
-
-@dataclass
-class _Blank(Builder):
-    """Collects what layers declare and draws nothing, since the values come from elsewhere.
-
-    Attributes:
-        room: how many values there may be.
-    """
-
-    room: float = math.inf
-
-    def parameter(
-        self,
-        name: str,
-        shape: Shape,
-        initializer: InitializerLike,
-        decayed: bool = False,
-        l2: float | None = None,
-    ) -> Parameter:
-        """See `Builder.parameter`."""
-        del initializer
-        self._make_room(shape)
-        return super().parameter(name, shape, "zeros", decayed, l2)
-
-    def state(self, name: str, shape: Shape, fill: float) -> State:
-        """See `Builder.state`."""
-        self._make_room(shape)
-        return super().state(name, shape, fill)
-
-    def _make_room(self, shape: Shape) -> None:
-        self.room -= math.prod(shape)
-        if self.room < 0:
-            raise ShapeError("its layers have more values than there is room for.")
 
 
 class Network:
@@ -148,7 +112,7 @@ class Network:
         Raises:
             ShapeError, OptionError: as `build`, or there are more values.
         """
-        self._build(input_shape, partial(_Blank, room=room))
+        self._build(input_shape, partial(Blank, room=room))
 
     def _build(self, input_shape: Sequence[int], maker: Callable[..., Builder]) -> None:
         shape = _check_input_shape(input_shape)
@@ -263,7 +227,7 @@ class Network:
 
     def _move(self, target: Backend) -> None:
         host = self.to_host()
-        self._bind(target, self.input_shape, _Blank)
+        self._bind(target, self.input_shape, Blank)
         self.from_host(host)
 
     def to_host(self) -> Weights:

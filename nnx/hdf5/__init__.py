@@ -19,7 +19,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from nnx.errors import ChecksumError, FileFormatError
+from nnx.errors import ChecksumError, FileFormatError, excerpt
 from nnx.hdf5.attributes import attribute
 from nnx.hdf5.groups import LINK_INFO, SYMBOL_TABLE, members
 from nnx.hdf5.headers import Message, messages, only, root_address
@@ -99,7 +99,7 @@ class StrictFile:
 
     def error(self, why: str, kind: type[FileFormatError] = FileFormatError) -> FileFormatError:
         """Return the error that says why this file is refused."""
-        return kind(f"{self._path}: {why.rstrip('.')}. {self._remedy}")
+        return kind(f"{self._path}: {excerpt(why.rstrip('.'))}. {self._remedy}")
 
     @contextmanager
     def _refusing(self, what: str) -> Iterator[None]:
@@ -135,7 +135,7 @@ class StrictFile:
         if name not in self._members:
             known = sorted(self._members)
             more = f" and {len(known) - _MOST_NAMED} more" if len(known) > _MOST_NAMED else ""
-            found = ", ".join(repr(other[:80]) for other in known[:_MOST_NAMED]) or "nothing"
+            found = ", ".join(map(repr, known[:_MOST_NAMED])) or "nothing"
             raise self.error(f"expected a dataset {name!r}, found {found}{more}")
         address = self._members[name]
         if address is None:

@@ -12,7 +12,22 @@ Corpus: TypeAlias = Sequence[bytes]
 Mutation: TypeAlias = Callable[[Random, Corpus], bytes]
 """Makes one file from whole ones."""
 
-_EDGES = (0, 1, 0x7F, 0x80, 0xFF, 0x7FFF, 0xFFFF, 0x7FFFFFFF, 0xFFFFFFFF, 2**63 - 1, 2**63, 2**64 - 1, 10**9, 10**12)
+_EDGES = (
+    0,
+    1,
+    0x7F,
+    0x80,
+    0xFF,
+    0x7FFF,
+    0xFFFF,
+    0x7FFFFFFF,
+    0xFFFFFFFF,
+    2**63 - 1,
+    2**63,
+    2**64 - 1,
+    10**9,
+    10**12,
+)
 """Numbers at which sizes and addresses overflow."""
 
 

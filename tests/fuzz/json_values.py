@@ -10,9 +10,44 @@ from tests.fuzz.damage import Corpus, Random, pick
 ODD: tuple[Any, ...] = (
     *(None, True, False, 0, 1, -1, 2, 0.5, -0.0, 1e308, 5e-324, float("nan"), float("inf"), float("-inf")),
     *(2**31, 2**53 + 1, 2**63, 2**64, -(2**63) - 1, 10**30, 10**400, 3.0000001, 10**6, 10**9, 10**12),
-    *("", "nan", "inf", "0", "1", "relu", "sgd", "os.system", "../../x", "\0", "\x1b[2J", "é" * 3, "x" * 5000, "\ud800"),
-    *([], {}, [[]], [None], [1, "a", None], {"": None}, {"type": "dense", "options": {}}, [10**9, 10**9], [-1], [0]),
-    *([0] * 3000, {"__class__": "os"}, {"type": ["dense"], "options": 3}, "float64", "O", "V999999999", "U99999999", "M8"),
+    *(
+        "",
+        "nan",
+        "inf",
+        "0",
+        "1",
+        "relu",
+        "sgd",
+        "os.system",
+        "../../x",
+        "\0",
+        "\x1b[2J",
+        "é" * 3,
+        "x" * 5000,
+        "\ud800",
+    ),
+    *(
+        [],
+        {},
+        [[]],
+        [None],
+        [1, "a", None],
+        {"": None},
+        {"type": "Dense", "options": {"units": 10**9}},
+        [10**9, 10**9],
+        [-1],
+        [0],
+    ),
+    *(
+        [0] * 3000,
+        {"__class__": "os"},
+        {"type": ["dense"], "options": 3},
+        "float64",
+        "O",
+        "V999999999",
+        "U99999999",
+        "M8",
+    ),
 )
 """Values that stand where others are expected."""
 
@@ -80,9 +115,15 @@ def _twice(random: Random, text: str) -> str:
 
 
 def _bare(random: Random, text: str) -> str:
-    return ("\ufeff" + text, nested(int(random.integers(1, 300_000))), '{"a":' * 100_000, "[" * 900_000, "3", '"', "")[
-        int(random.integers(7))
-    ]
+    return (
+        "\ufeff" + text,
+        nested(int(random.integers(1, 300_000))),
+        '{"a":' * 100_000,
+        "[" * 900_000,
+        "3",
+        '"',
+        "",
+    )[int(random.integers(7))]
 
 
 _LIKE_JSON = (*[lambda _, text: text] * 8, _deep, _digits, _twice, _bare)

@@ -26,13 +26,10 @@ _COMPRESSIONS = ("raw", "tiff_lzw", "tiff_adobe_deflate", "packbits", "group4", 
 def samples() -> list[bytes]:
     """Return small pictures: each format in each mode that it can be saved in."""
     pixels = np.arange(24 * 20 * 3, dtype=np.uint8).reshape(24, 20, 3)
-    found = []
-    for kind, modes in _SAVED.items():
-        for mode in modes:
-            found.append(encode(_in_mode(pixels, mode), kind))
+    found = [encode(_in_mode(pixels, mode), kind) for kind, modes in _SAVED.items() for mode in modes]
     frames = [Image.fromarray(np.roll(pixels, step, 0)) for step in range(3)]
-    for kind in ("GIF", "WEBP", "TIFF", "PNG"):
-        found.append(encode(frames[0], kind, save_all=True, append_images=frames[1:]))
+    moving = {"save_all": True, "append_images": frames[1:]}
+    found += [encode(frames[0], kind, **moving) for kind in ("GIF", "WEBP", "TIFF", "PNG")]
     turned = Image.Exif()
     turned[0x0112] = 6
     found += [encode(frames[0], kind, exif=turned) for kind in ("JPEG", "PNG", "WEBP", "TIFF")]

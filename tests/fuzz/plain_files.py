@@ -46,7 +46,14 @@ _TOML = (
     *('layers = "{long}"', "layers = {deep}", "epochs = {digits}", "l2 = {digits}.0", "l2 = nan", "epochs = 1e999"),
     *("{long} = 1", '"{long}" = 1', "{dotted} = 1", "[{dotted}]", "[[layers]]", "layers.a = 1", "a = {{{{}}}}"),
     *("dropout = true", "batch_norm = 1", "batch_norm = [true]", "layers = [1, [2, [3]]]", "seed = -1"),
-    *("layers = 1979-05-27", "layers = 07:32:00", 'backend = "\\u0000"', 'save = "../../x"', "layers = '''", "é = 1"),
+    *(
+        "layers = 1979-05-27",
+        "layers = 07:32:00",
+        'backend = "\\u0000"',
+        'save = "../../x"',
+        "layers = '''",
+        "é = 1",
+    ),
     *("{wide}", "layers = {inline}", 'curve = "{escapes}"', "config = 'self.toml'", "help = true", "json = 'yes'"),
 )
 
@@ -69,7 +76,22 @@ def toml_lines(random: Random, corpus: Corpus) -> bytes:
 
 
 _CELLS = (
-    *("1949-13", "0000-01", "9999-12", "١٩٤٩-01", "1e400", "nan", "inf", "-inf", "0x10", "1_000", "", " 1", "1,2", "٣"),
+    *(
+        "1949-13",
+        "0000-01",
+        "9999-12",
+        "١٩٤٩-01",
+        "1e400",
+        "nan",
+        "inf",
+        "-inf",
+        "0x10",
+        "1_000",
+        "",
+        " 1",
+        "1,2",
+        "٣",
+    ),
     *('"', '"1949-01', "\0", "\r", "\n", "1e5", "5e-324", "1949-01", "-.5", "+1.", ".", "\x1b[31m", "\u2028"),
 )
 

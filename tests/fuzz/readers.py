@@ -77,7 +77,9 @@ def _models() -> list[bytes]:
     inner = nnx.Residual([nnx.Dense(6, activation="leaky_relu", alpha=0.2, l2=0.1), nnx.Dropout(0.5)])
     images = [nnx.Conv2D(2, 3), nnx.MaxPool2D(2), nnx.Flatten(), inner, nnx.Dense(1)]
     tokens = [nnx.Embedding(7, 3), nnx.Bidirectional(nnx.LSTM(2)), nnx.Dense(2)]
-    second = nnx.Sequential(images[:3] + [nnx.Dense(6), inner, nnx.Dense(1)], seed=2, input_shape=(6, 6, 1), backend="numpy")
+    second = nnx.Sequential(
+        [*images[:3], nnx.Dense(6), inner, nnx.Dense(1)], seed=2, input_shape=(6, 6, 1), backend="numpy"
+    )
     third = nnx.Sequential(tokens, seed=3, input_shape=(5,), dtype="float64", backend="numpy")
     models = [
         dense_model(),
@@ -123,7 +125,7 @@ def _idx() -> list[bytes]:
 def _csv() -> list[bytes]:
     months = [f"{1949 + number // 12}-{number % 12 + 1:02}" for number in range(36)]
     lines = [",".join(HEADER), *(f"{month},{100 + number}" for number, month in enumerate(months))]
-    return ["\n".join(lines).encode(), '"Month","Passengers"\r\n1949-01,1.5e2\r\n'.encode()]
+    return ["\n".join(lines).encode(), b'"Month","Passengers"\r\n1949-01,1.5e2\r\n']
 
 
 def _text() -> list[bytes]:
@@ -216,7 +218,9 @@ def _read_picture(path: Path) -> None:
 
 def _read_kept(path: Path) -> object:
     result = Kept(path.parent).find(KEY)
-    return None if result is None else json.dumps(result.to_json())
+    if result is None:
+        raise FileFormatError("found none")
+    return json.dumps(result.to_json())
 
 
 def _read_report(path: Path) -> None:
@@ -247,7 +251,7 @@ READERS = {
     "text": Reader("text.txt", _text, read_text),
     "toml": Reader("run.toml", _toml, _read_toml, (plain_files.toml_lines,) * 8, (OptionError, UnknownNameError)),
     "picture": Reader("picture", pictures.samples, _read_picture, _PICTURES),
-    "kept result": Reader(Kept(Path()).path(KEY).name, _kept, _read_kept, _JSON * 10, ()),
+    "kept result": Reader(Kept(Path()).path(KEY).name, _kept, _read_kept, _JSON * 10, checked=True),
     "report": Reader("report.json", _reports, _read_report, _JSON * 10),
     "benchmark results": Reader("cpu.json", _benchmarks, results.read, _JSON * 4),
 }
