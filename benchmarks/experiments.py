@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from nnx.errors import FileFormatError, NnxError, StorageError, excerpt
+from nnx.errors import FileFormatError, NnxError, StorageError, shown
 from nnx.experiments import EXPERIMENTS
 from nnx.experiments.reporting.markdown import code, escape, paragraph, table
 from nnx.experiments.reporting.provenance import versions
@@ -95,7 +95,7 @@ def read(path: Path) -> Stored:
     try:
         markdown([stored])
     except (KeyError, TypeError, AttributeError, ValueError) as error:
-        reason = excerpt(repr(error))
+        reason = shown(error)
         raise FileFormatError(f"{str(path)!r} is a report with a part missing or broken: {reason}.") from error
     return stored
 

@@ -14,6 +14,14 @@ def excerpt(text: str, most: int = _LONGEST) -> str:
     return plain if len(text) <= most else f"{plain}..."
 
 
+def shown(value: object) -> str:
+    """Return a value from a file as part of a sentence."""
+    try:
+        return excerpt(repr(value))
+    except RecursionError:
+        return f"a {type(value).__name__} of great depth"
+
+
 class NnxError(Exception):
     """Base of all errors raised by nnx; catch it to catch them all."""
 
@@ -40,7 +48,7 @@ class UnknownNameError(NnxError, ValueError):
     def __init__(self, kind: str, name: object, known: Iterable[str]) -> None:
         """Build the sentence for `kind` ("activation", "backend", ...), the `name` given and all `known` ones."""
         names = {word.lower(): word for word in sorted(known)}
-        given = excerpt(repr(name))
+        given = shown(name)
         nearest = difflib.get_close_matches(str(name)[:_LONGEST].lower(), names, n=1)
         hint = f" Did you mean {names[nearest[0]]!r}?" if nearest else ""
         super().__init__(f"Unknown {kind} {given}.{hint} Known: {', '.join(map(repr, sorted(known)))}.")

@@ -18,6 +18,7 @@ A file of a run that can be gone on with holds more, see `nnx.run_files`.
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -28,7 +29,7 @@ import numpy as np
 
 from nnx import run_files
 from nnx.configuration import from_config, to_config
-from nnx.errors import FileFormatError, OptionError, VersionError
+from nnx.errors import FileFormatError, OptionError, VersionError, shown
 from nnx.files import check_path, check_target, replacing
 from nnx.hdf5 import CHECKSUM, StrictFile, checksum, open_hdf5
 from nnx.interface import Backend
@@ -65,8 +66,6 @@ def save(
             optimizer or schedule of a class of one's own), metadata would come back changed (tuples, keys that
             are not text), or the folder does not exist or cannot be written to.
     """
-    import h5py
-
     target = check_target(path)
     kept = _check_metadata(model.metadata if metadata is None else metadata)
     facts = {} if run is None else {"run": run_files.facts(run)}
@@ -74,15 +73,26 @@ def save(
     named = {name: model.backend.to_numpy(array) for name, array in _named_arrays(model).items()}
     if run is not None:
         named |= run_files.arrays(run, list(named))
+    image = _image({"config": np.frombuffer(config, np.uint8), **named})
     try:
-        with replacing(target) as part, h5py.File(part, "w", libver="earliest") as file:
-            file.attrs["format"], file.attrs["version"] = FORMAT, VERSION
-            for name, array in {"config": np.frombuffer(config, np.uint8), **named}.items():
-                dataset = file.create_dataset(name, data=array, track_times=False)
-                dataset.attrs[CHECKSUM] = checksum(array)
+        with replacing(target) as part:
+            part.write_bytes(image)
     except OSError as error:
         reason = error.strerror or error  # the text of an OSError would name the temporary file
         raise OptionError(f"path {str(target)!r} cannot be written: {reason}.") from error
+
+
+def _image(named: Mapping[str, Host]) -> memoryview:
+    """Return the contents of the file; made in memory, since the HDF5 library crashes when a disk is full."""
+    import h5py
+
+    image = io.BytesIO()
+    with h5py.File(image, "w", libver="earliest") as file:
+        file.attrs["format"], file.attrs["version"] = FORMAT, VERSION
+        for name, array in named.items():
+            dataset = file.create_dataset(name, data=array, track_times=False)
+            dataset.attrs[CHECKSUM] = checksum(array)
+    return image.getbuffer()
 
 
 def _versions(model: Sequential) -> dict[str, str]:
@@ -188,7 +198,7 @@ def _first_difference(name: str, theirs: object, ours: object) -> tuple[str, obj
         return _first_difference(f"{name}.{key}", theirs[key], ours[key])
     if isinstance(theirs, list) and isinstance(ours, list):
         return f"number of {name}", len(theirs), len(ours)
-    return name, repr(theirs), repr(ours)
+    return name, shown(theirs), shown(ours)
 
 
 @contextmanager
@@ -198,9 +208,9 @@ def _open(source: Path) -> Iterator[StrictFile]:
     with open_hdf5(source, _REMEDY) as file:
         found = file.attribute("format"), file.attribute("version")
         if found[0] != FORMAT:
-            raise file.error(f"expected a file of format {FORMAT!r}, got {found[0]!r}")
+            raise file.error(f"expected a file of format {FORMAT!r}, got {shown(found[0])}")
         if found[1] != VERSION:
-            raise file.error(f"expected version {VERSION}, got {found[1]!r}", VersionError)
+            raise file.error(f"expected version {VERSION}, got {shown(found[1])}", VersionError)
         yield file
 
 

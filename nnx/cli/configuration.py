@@ -9,7 +9,7 @@ from typing import Any
 import typer
 
 from nnx.cli.training import DEFAULT_EPOCHS
-from nnx.errors import OptionError, UnknownNameError, excerpt
+from nnx.errors import OptionError, UnknownNameError, excerpt, shown
 
 _LIMIT = 1 << 14
 """Largest file that is read, in bytes: far more than all options take; the parser needs at most seconds for it."""
@@ -52,12 +52,12 @@ def _understand(path: Path, key: str, value: Any, flags: dict[str, bool]) -> tup
         raise UnknownNameError(f"option in {str(path)!r}:", key, flags)
     if flags[name] != isinstance(value, bool):
         expected = "true or false" if flags[name] else "a text or a number"
-        raise OptionError(f"{key} in {str(path)!r} must be {expected}, got {excerpt(repr(value))}.")
+        raise OptionError(f"{key} in {str(path)!r} must be {expected}, got {shown(value)}.")
     if isinstance(value, list):
         return name, ",".join(map(str, value))
     if not isinstance(value, str | int | float):
         raise OptionError(
-            f"{key} in {str(path)!r} must be a text, a number or a list of numbers, got {excerpt(repr(value))}."
+            f"{key} in {str(path)!r} must be a text, a number or a list of numbers, got {shown(value)}."
         )
     return name, value if flags[name] else str(value)
 

@@ -26,11 +26,11 @@ def main() -> int:
     parser.add_argument("--reader", choices=list(READERS), help="only this one")
     parser.add_argument("--seed", type=int, help="only this case of --reader, in this process, without limits")
     parser.add_argument("--keep", type=Path, help="where to write the file of --seed")
-    parser.add_argument("--worker", nargs=3, help=argparse.SUPPRESS)
+    parser.add_argument("--worker", nargs=4, help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.worker:
-        name, first, end = given.worker
-        work(name, range(int(first), int(end)))
+        names, first, end, done = given.worker
+        work(names.split(","), range(int(first), int(end)), int(done))
         return 0
     if given.seed is not None:
         return _one(given.reader or parser.error("--seed needs --reader"), given.seed, given.keep)
@@ -50,10 +50,10 @@ def _all(names: list[str], start: int, count: int) -> int:
     print("| reader | files | read | refused | findings | seconds |\n| --- | --- | --- | --- | --- | --- |")
     for name in names:
         began = time.monotonic()
-        tally = fuzz(name, range(start, start + each))
-        cells = (tally.outcomes[kind] for kind in ("read", "refused", "findings"))
+        tally = fuzz([name], range(start, start + each))
+        cells = (tally.outcomes[name, kind] for kind in ("read", "refused", "findings"))
         print(f"| {name} | {each} | {' | '.join(map(str, cells))} | {time.monotonic() - began:.0f} |", flush=True)
-        for seed, finding in tally.findings.items():
+        for (_, seed), finding in tally.findings.items():
             print(f"  seed {seed}: {finding}", file=sys.stderr, flush=True)
         findings += len(tally.findings)
     return 1 if findings else 0

@@ -49,7 +49,7 @@ def forge_configuration(random: Random, corpus: Corpus) -> bytes:
         elif choice < 0.04:
             text = text.replace("1", "1" * int(random.integers(100, 50_000)), 1)
         elif choice < 0.06:
-            text = json.dumps(_crowd(random, config))
+            text = _crowd(random, config)
         seal(file, "config", np.frombuffer(text.encode("utf-8", "surrogatepass"), np.uint8))
     return image.getvalue()
 
@@ -62,15 +62,15 @@ def seal(file: h5py.File, name: str, values: Any) -> None:
     file[name].attrs[CHECKSUM] = checksum(np.asarray(values))
 
 
-def _crowd(random: Random, config: dict[str, Any]) -> dict[str, Any]:
+def _crowd(random: Random, config: dict[str, Any]) -> str:
     """Repeat layers up to the limit of the configuration, or put them into each other."""
-    layers = config["layers"]
+    text = json.dumps({**config, "layers": "here"})
+    inner = json.dumps(config["layers"])
     if random.random() < 0.5:
-        small = {"type": "Flatten", "options": {}}
-        return {**config, "layers": [small] * int(random.integers(1000, 25_000)) + layers}
-    for _ in range(int(random.integers(2, 1500))):
-        layers = [{"type": "Residual", "options": {"layers": layers}}]
-    return {**config, "layers": layers}
+        small = '{"type": "Flatten", "options": {}}'
+        return text.replace('"here"', f"[{', '.join([small] * int(random.integers(1000, 25_000)))}]")
+    depth = int(random.integers(2, 20_000))
+    return text.replace('"here"', '[{"type": "Residual", "options": {"layers": ' * depth + inner + "}}]" * depth)
 
 
 def _values(file: h5py.File, name: str) -> Any:

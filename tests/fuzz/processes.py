@@ -10,9 +10,10 @@ import subprocess
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeAlias
 
 from tests.fuzz.cases import READ, REFUSED, outcome
 
@@ -24,54 +25,64 @@ _PATIENCE = 60.0
 _ROOT = Path(__file__).resolve().parents[2]
 
 
+Case: TypeAlias = tuple[str, int]
+"""The name of a reader, and a seed."""
+
+
 @dataclass
 class Tally:
-    """What came of the cases of one reader.
+    """What came of some cases.
 
     Attributes:
-        outcomes: how many were read, refused, or findings.
-        findings: what was wrong, by seed.
+        outcomes: how many were read, refused, or findings, by reader.
+        findings: what was wrong, by case.
     """
 
-    outcomes: Counter[str] = field(default_factory=Counter)
-    findings: dict[int, str] = field(default_factory=dict)
+    outcomes: Counter[tuple[str, str]] = field(default_factory=Counter)
+    findings: dict[Case, str] = field(default_factory=dict)
 
-    def add(self, seed: int, result: str) -> None:
+    def add(self, case: Case, result: str) -> None:
         """Count one case."""
         sound = result in (READ, REFUSED)
-        self.outcomes[result if sound else "findings"] += 1
+        self.outcomes[case[0], result if sound else "findings"] += 1
         if not sound:
-            self.findings[seed] = result
+            self.findings[case] = result
 
 
-def fuzz(name: str, seeds: range) -> Tally:
-    """Run the cases of these seeds; a process that dies is replaced, and goes on after the case that ended it."""
-    tally, left = Tally(), seeds
-    while left:
-        for seed, result in _results(name, left):
-            tally.add(seed, result)
-            left = range(seed + 1, seeds.stop)
+def fuzz(names: Sequence[str], seeds: range) -> Tally:
+    """Run the cases of these readers and seeds.
+
+    A process that dies is replaced by another, which goes on after the case that ended it.
+    """
+    tally, order, done = Tally(), cases(names, seeds), 0
+    while done < len(order):
+        for result in _results(names, seeds, done, len(order)):
+            tally.add(order[done], result)
+            done += 1
     return tally
 
 
-def _results(name: str, seeds: range) -> Iterator[tuple[int, str]]:
-    """Yield seed and result of each case that one process came to, the last of which may have ended it."""
-    command = [sys.executable, "-m", "tests.fuzz", "--worker", name, str(seeds.start), str(seeds.stop)]
+def cases(names: Sequence[str], seeds: range) -> list[Case]:
+    """Return the cases of these readers and seeds in their order."""
+    return [(name, seed) for name in names for seed in seeds]
+
+
+def _results(names: Sequence[str], seeds: range, done: int, end: int) -> Iterator[str]:
+    """Yield the result of each case that one process comes to, the last of which may end it."""
+    command = [sys.executable, "-m", "tests.fuzz", "--worker", ",".join(names)]
+    command += map(str, (seeds.start, seeds.stop, done))
     threads = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore"}
     paths = os.pathsep.join(str(_ROOT / part) for part in ("", "tests", "backends"))
-    environment = {**os.environ, **threads, "PYTHONPATH": paths, "TERM": "dumb"}
+    environment = {**os.environ, **threads, "PYTHONPATH": paths}
     with subprocess.Popen(command, stdout=subprocess.PIPE, cwd=_ROOT, env=environment) as worker:
-        seed = seeds.start
         try:
             for line in _lines(worker):
-                seed = int(line[0])
-                if len(line) == 2:
-                    yield seed, line[1]
-                    seed += 1
+                yield line
+                done += 1
         finally:
             worker.kill()
-    if seed < seeds.stop:
-        yield seed, _ending(worker.returncode)
+    if done < end:
+        yield _ending(worker.returncode)
 
 
 def _ending(code: int) -> str:
@@ -82,8 +93,8 @@ def _ending(code: int) -> str:
     return f"ended the process with {signal.Signals(-code).name if code < 0 else f'code {code}'}"
 
 
-def _lines(worker: subprocess.Popen[bytes]) -> Iterator[list[str]]:
-    """Yield what a worker says: a seed alone when it begins, a seed and a result when it ends."""
+def _lines(worker: subprocess.Popen[bytes]) -> Iterator[str]:
+    """Yield what a worker says, a line for each case."""
     assert worker.stdout is not None
     buffer = b""
     while select.select([worker.stdout], [], [], _PATIENCE)[0]:
@@ -92,21 +103,21 @@ def _lines(worker: subprocess.Popen[bytes]) -> Iterator[list[str]]:
             return
         *lines, buffer = (buffer + read).split(b"\n")
         for line in lines:
-            yield line.decode(errors="replace").split(" ", 1)
+            yield line.decode(errors="replace")
 
 
-def work(name: str, seeds: Iterable[int]) -> None:
-    """Run cases and say on stdout what comes of them; the limits are those of this process."""
+def work(names: Sequence[str], seeds: range, done: int) -> None:
+    """Run cases and say on stdout what comes of each, a line for each; the limits are those of this process."""
     with tempfile.TemporaryDirectory() as folder:
-        outcome(name, 0, Path(folder))  # imports, and the whole files, count for no case
+        for name in names:
+            outcome(name, 0, Path(folder))  # imports, and the whole files, count for no case
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
         resource.setrlimit(resource.RLIMIT_AS, (_size() + MEMORY, resource.RLIM_INFINITY))
-        for seed in seeds:
-            os.write(1, f"{seed}\n".encode())
+        for name, seed in cases(names, seeds)[done:]:
             signal.setitimer(signal.ITIMER_PROF, SECONDS)
             result = outcome(name, seed, Path(folder))
             signal.setitimer(signal.ITIMER_PROF, 0)
-            os.write(1, f"{seed} {result}".encode("unicode_escape") + b"\n")
+            os.write(1, result.encode("unicode_escape") + b"\n")
 
 
 def _size() -> int:
