@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from typing import Any
 
@@ -63,6 +64,18 @@ def mutate_text(random: Random, corpus: Corpus) -> bytes:
     """Make a JSON file with a few senseless values, at times one that only some parsers would take."""
     text = json.dumps(mutate_json(random, json.loads(pick(random, corpus))))
     return _LIKE_JSON[int(random.integers(len(_LIKE_JSON)))](random, text).encode("utf-8", "surrogatepass")
+
+
+def forge_result(random: Random, corpus: Corpus) -> bytes:
+    """Change a kept result, and seal it again with the right checksum."""
+    stored = json.loads(pick(random, corpus))
+    result = mutate_json(random, stored["result"])
+    try:
+        text = json.dumps(result, allow_nan=False, sort_keys=True)
+    except ValueError:  # NaN, which no checksum is of
+        text = ""
+    sealed = {**stored, "result": result, "sha256": hashlib.sha256(text.encode()).hexdigest()}
+    return json.dumps(sealed).encode()
 
 
 def nested(depth: int) -> str:

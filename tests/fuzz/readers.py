@@ -251,7 +251,9 @@ READERS = {
     "text": Reader("text.txt", _text, read_text),
     "toml": Reader("run.toml", _toml, _read_toml, (plain_files.toml_lines,) * 8, (OptionError, UnknownNameError)),
     "picture": Reader("picture", pictures.samples, _read_picture, _PICTURES),
-    "kept result": Reader(Kept(Path()).path(KEY).name, _kept, _read_kept, _JSON * 10, checked=True),
+    "kept result": Reader(
+        Kept(Path()).path(KEY).name, _kept, _read_kept, (*_JSON * 5, *[json_values.forge_result] * 10), checked=True
+    ),
     "report": Reader("report.json", _reports, _read_report, _JSON * 10),
     "benchmark results": Reader("cpu.json", _benchmarks, results.read, _JSON * 4),
 }

@@ -40,9 +40,11 @@ class Kept:
             stored = json.loads(self.path(key).read_text(encoding="utf-8"))
             if stored["key"] != dict(key) or stored["sha256"] != _checksum(stored["result"]):
                 return None
+            if not all(_plain_numbers(held["dtype"]) for held in stored["result"]["arrays"].values()):
+                return None
             result = Result.from_json(_each_number(_read, stored["result"]))
             return result if _sound(result) else None
-        except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
+        except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError, OverflowError):
             return None
 
     def keep(self, key: Key, result: Result) -> None:
@@ -102,12 +104,22 @@ def _read(value: Any) -> Any:
     return float(value) if value in _NOT_FINITE else value
 
 
+def _plain_numbers(dtype: object) -> bool:
+    """Tell whether arrays are of numbers, before one is made: other types may ask for gigabytes an element."""
+    return isinstance(dtype, str) and np.dtype(dtype).kind in "biuf"
+
+
 def _sound(result: Result) -> bool:
     """Tell whether a result holds numbers where it should, and curves of as many values as steps."""
     curves = result.curves.values()
     numbers = [result.figures.values(), *(values for curve in curves for values in (curve.steps, curve.values))]
     return (
-        all(isinstance(number, int | float) for values in numbers for number in values)
+        all(_real(number) for values in numbers for number in values)
+        and all(isinstance(curve.steps, list) and isinstance(curve.values, list) for curve in curves)
         and all(len(curve.steps) == len(curve.values) for curve in curves)
-        and all(array.dtype.kind in "biuf" for array in result.arrays.values())
     )
+
+
+def _real(number: object) -> bool:
+    """Tell whether this is a number that float64 can hold, be it not exactly."""
+    return isinstance(number, float) or (isinstance(number, int) and abs(number) < 1 << 64)
