@@ -13,6 +13,7 @@ step               int64 ()                 training steps done
 moment.NAME        model's dtype (P,)       one per moment of the optimizer
 =================  =======================  ==============================================================
 
+The file is of HDF5's oldest format, which is what h5py writes by default; no other is read, see `nnx.hdf5`.
 A file of a run that can be gone on with holds more, see `nnx.run_files`.
 """
 

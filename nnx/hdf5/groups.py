@@ -19,11 +19,14 @@ _SOFT_LINK = 2
 
 def members(source: Source, found: Sequence[Message]) -> dict[str, int | None]:
     """Return name and address of each member of the group that has these messages; None is that of a link."""
-    table = only(found, SYMBOL_TABLE)
+    table, info = only(found, SYMBOL_TABLE), only(found, LINK_INFO)
     if table is not None:
         tree, heap = unpack("QQ", table)
         entries: Iterator[tuple[str, int | None]] = _symbols(source, tree, _heap(source, heap))
-    elif only(found, LINK_INFO) is not None:
+    elif info is not None:
+        (flags,) = unpack("xB", info)
+        if unpack("Q", info, 10 if flags & 1 else 2) != (UNDEFINED,):
+            raise MalformedError("the names in its root are kept in a newer way than is read")
         entries = (_link(message.body) for message in found if message.kind == LINK)
     else:
         raise MalformedError("its root is not a group")

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nnx.hdf5.groups import leaves
-from nnx.hdf5.source import MalformedError, Source, padded, part, unpack
+from nnx.hdf5.source import UNDEFINED, MalformedError, Source, padded, part, unpack
 
 COMPACT, CONTIGUOUS, CHUNKED, VIRTUAL = 0, 1, 2, 3
 GZIP, SHUFFLE = 1, 2
@@ -49,6 +49,7 @@ def _in_one_piece(source: Source, layout: bytes, found: NDArray[Any]) -> NDArray
     address, size = unpack("QQ", layout, 2) if kind == CONTIGUOUS else (0, *unpack("H", layout, 2))
     if found.size == 0:
         return found
+    _check_written(address)
     if size != found.nbytes:
         raise MalformedError(f"it should have {found.nbytes} bytes, but {size} are stored")
     if kind == CONTIGUOUS:
@@ -56,6 +57,11 @@ def _in_one_piece(source: Source, layout: bytes, found: NDArray[Any]) -> NDArray
     else:
         found[...] = np.frombuffer(part(layout, 4, size), found.dtype).reshape(found.shape)
     return found
+
+
+def _check_written(address: int) -> None:
+    if address == UNDEFINED:
+        raise MalformedError("nothing was ever written to it")
 
 
 def _filters(body: bytes) -> list[int]:
@@ -80,6 +86,7 @@ def _from_chunks(
     source: Source, layout: bytes, filters: list[int], dtype: np.dtype[Any], shape: tuple[int, ...]
 ) -> NDArray[Any]:
     rank, tree = unpack("BQ", layout, 2)
+    _check_written(tree)
     *chunk, itemsize = unpack(f"{rank}I", layout, 11)
     if rank != len(shape) + 1 or itemsize != dtype.itemsize:
         raise MalformedError("its chunks are of another rank or type")

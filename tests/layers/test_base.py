@@ -119,6 +119,8 @@ def test_a_model_with_the_layer_is_made_again_from_json(name: str, backend: Back
     again = from_config(config, backend, room=1 << 20)
     assert repr(again.chain.layers) == repr(model.chain.layers)
     assert again.output_shape == model.output_shape
+    assert to_config(again) == to_config(model)
+    again.from_host(model.to_host())
     for key, values in model.get_weights().items():
         np.testing.assert_array_equal(again.get_weights()[key], values)
 
