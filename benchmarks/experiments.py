@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from nnx.errors import FileFormatError, NnxError, StorageError
+from nnx.errors import FileFormatError, NnxError, StorageError, shown
 from nnx.experiments import EXPERIMENTS
 from nnx.experiments.reporting.markdown import code, escape, paragraph, table
 from nnx.experiments.reporting.provenance import devices, versions
@@ -91,17 +91,21 @@ def read(path: Path) -> Stored:
     """
     try:
         stored = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise FileFormatError(f"{str(path)!r} cannot be read as JSON: {error}.") from error
     if not isinstance(stored, dict) or stored.get("format") != FORMAT:
         raise FileFormatError(f"{str(path)!r} holds no {FORMAT!r}; write it anew with `nnx experiment run`.")
     try:
         _check(stored)
         markdown([stored])
-    except (KeyError, TypeError, AttributeError) as error:
-        raise FileFormatError(f"{str(path)!r} is a report with a part missing or broken: {error!r}.") from error
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        raise FileFormatError(
+            f"{str(path)!r} is a report with a part missing or broken: {shown(error)}."
+        ) from error
     if stored["name"] not in EXPERIMENTS:
-        raise FileFormatError(f"{str(path)!r} is a report of {stored['name']!r}, an experiment that nnx has not.")
+        raise FileFormatError(
+            f"{str(path)!r} is a report of {shown(stored['name'])}, an experiment that nnx has not."
+        )
     return stored
 
 

@@ -29,7 +29,7 @@ def read(path: Path) -> dict[str, Any]:
     except FileNotFoundError as error:
         how = f"`nnx bench --peers --out {path}` would measure some"
         raise FileFormatError(f"There are no results in {str(path)!r}; {how}.") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise FileFormatError(f"{str(path)!r} is not JSON: {error}.") from error
     if not isinstance(found, dict) or found.get("format") != FORMAT or "rounds" not in found:
         raise FileFormatError(f"{str(path)!r} holds no benchmark results of format {FORMAT}; measure anew.")

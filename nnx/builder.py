@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -58,6 +59,7 @@ class Builder:
     steps: bool = False
     mixer: tuple[str, Claimable] | None = None
     last_states: bool = False
+    _claimed: set[int] = field(default_factory=set)  # identities of `layers`, for files of thousands of them
 
     @property
     def first(self) -> bool:
@@ -70,10 +72,11 @@ class Builder:
         Raises:
             OptionError: it has another place already.
         """
-        if any(layer is other for other in self.layers):
+        if id(layer) in self._claimed:
             raise OptionError(f"the same layer object {layer!r} stands in two places; make one for each place.")
         if layer.owner is not None and layer.owner is not self.owner:
             raise OptionError(f"the layer object {layer!r} belongs to another model; make one for each model.")
+        self._claimed.add(id(layer))
         self.layers.append(layer)
         self.paths.append(self.path)
 
@@ -115,3 +118,37 @@ class Builder:
     def stream(self, name: str) -> int:
         """Return the random stream of something in the layer being built."""
         return stream_of(f"{self.path}.{name}")
+
+
+@dataclass
+class Blank(Builder):
+    """Collects what layers declare and draws nothing, since the values come from elsewhere.
+
+    Attributes:
+        room: how many values there may be.
+    """
+
+    room: float = math.inf
+
+    def parameter(
+        self,
+        name: str,
+        shape: Shape,
+        initializer: InitializerLike,
+        decayed: bool = False,
+        l2: float | None = None,
+    ) -> Parameter:
+        """See `Builder.parameter`."""
+        del initializer
+        self._make_room(shape)
+        return super().parameter(name, shape, "zeros", decayed, l2)
+
+    def state(self, name: str, shape: Shape, fill: float) -> State:
+        """See `Builder.state`."""
+        self._make_room(shape)
+        return super().state(name, shape, fill)
+
+    def _make_room(self, shape: Shape) -> None:
+        self.room -= math.prod(shape)
+        if self.room < 0:
+            raise ShapeError("its layers have more values than there is room for.")

@@ -42,15 +42,20 @@ def to_config(model: Sequential) -> Json:
     }
 
 
-def from_config(config: Json, backend: Backend) -> Sequential:
+def from_config(config: Json, backend: Backend, room: int) -> Sequential:
     """Make a built, compiled model without its trained values.
+
+    Args:
+        config: what `to_config` gave.
+        backend: where the model is to run.
+        room: how many values its layers may have together.
 
     Raises:
         KeyError, TypeError, ValueError, NnxError: config was not made by `to_config`.
     """
     layers = [_unpack(item, LAYERS) for item in config["layers"]]
     model = Sequential(layers, seed=config["seed"], dtype=config["dtype"], backend=backend)
-    model.build(config["input_shape"])
+    model.lay_out(config["input_shape"], room)
     if config["loss"] is not None:
         loss, optimizer = _unpack(config["loss"], LOSSES), _unpack(config["optimizer"], OPTIMIZERS)
         model.compile(loss, optimizer, l2=config["l2"])

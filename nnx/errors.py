@@ -5,6 +5,22 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
+_LONGEST = 300
+
+
+def excerpt(text: str, most: int = _LONGEST) -> str:
+    """Return a text from a file as part of a sentence: not too long, and without signs that move a cursor."""
+    plain = "".join(sign if sign.isprintable() else ascii(sign)[1:-1] for sign in text[:most])
+    return plain if len(text) <= most else f"{plain}..."
+
+
+def shown(value: object) -> str:
+    """Return a value from a file as part of a sentence."""
+    try:
+        return excerpt(repr(value))
+    except RecursionError:
+        return f"a {type(value).__name__} of great depth"
+
 
 class NnxError(Exception):
     """Base of all errors raised by nnx; catch it to catch them all."""
@@ -33,9 +49,9 @@ class UnknownNameError(NnxError, ValueError):
         """Build the sentence for `kind` ("activation", "backend", ...), the `name` given and all `known` ones."""
         words = sorted(known)
         names = {word.lower(): word for word in words}
-        nearest = difflib.get_close_matches(str(name).lower(), names, n=1)
+        nearest = difflib.get_close_matches(str(name)[:_LONGEST].lower(), names, n=1)
         hint = f" Did you mean {names[nearest[0]]!r}?" if nearest else ""
-        super().__init__(f"Unknown {kind} {name!r}.{hint} Known: {', '.join(map(repr, words))}.")
+        super().__init__(f"Unknown {kind} {shown(name)}.{hint} Known: {', '.join(map(repr, words))}.")
 
 
 class BackendError(NnxError, RuntimeError):
@@ -81,6 +97,14 @@ class GradientError(NnxError, ArithmeticError):
 
 class FileFormatError(NnxError, ValueError):
     """A file is not what it claims to be: truncated, foreign, of another version, or missing a dataset."""
+
+
+class ChecksumError(FileFormatError):
+    """The contents of a file are not those that were written: take another copy, or the file before it."""
+
+
+class VersionError(FileFormatError):
+    """A file is of a version of its format that this nnx does not read: take the nnx that wrote it."""
 
 
 class DatasetUnavailableError(NnxError, RuntimeError):

@@ -22,9 +22,9 @@ def replacing(target: Path) -> Iterator[Path]:
         OSError: the folder does not exist or cannot be written to.
     """
     handle, name = tempfile.mkstemp(prefix=f".{target.name}.", suffix=".part", dir=target.parent)
-    os.close(handle)
     part = Path(name)
     try:
+        os.close(handle)
         yield part
         part.chmod(0o666 & ~_umask())
         _flush(part)

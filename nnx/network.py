@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Self
 
 from numpy.typing import NDArray
@@ -18,15 +19,14 @@ from nnx.border import (
     check_x,
     has_time_axis,
 )
-from nnx.builder import Builder, Claimable, Shape
+from nnx.builder import Blank, Builder, Claimable, Shape
 from nnx.checks import check_count
 from nnx.errors import NotBuiltError, OptionError, ShapeError
-from nnx.initializers import InitializerLike
 from nnx.interface import Array, Backend
 from nnx.layers import Chain, Layer
 from nnx.ops import Ops
 from nnx.optimizers import Optimizer
-from nnx.parameters import Parameter, Store
+from nnx.parameters import Store
 from nnx.random import check_seed
 from nnx.registry import resolve
 
@@ -47,22 +47,6 @@ class Weights:
 
     arrays: tuple[NDArray[Any], ...]
     epoch: int
-
-
-class _Mover(Builder):
-    """Collects what layers declare and draws nothing: the values are those of the backend left behind."""
-
-    def parameter(
-        self,
-        name: str,
-        shape: Shape,
-        initializer: InitializerLike,
-        decayed: bool = False,
-        l2: float | None = None,
-    ) -> Parameter:
-        """See `Builder.parameter`."""
-        del initializer
-        return super().parameter(name, shape, "zeros", decayed, l2)
 
 
 class Network:
@@ -116,15 +100,30 @@ class Network:
             ShapeError: the layers do not fit together, or the model was built for another shape.
             OptionError: input_shape is not a shape, or a layer belongs to another model.
         """
+        self._build(input_shape, Builder)
+
+    def lay_out(self, input_shape: Sequence[int], room: int) -> None:
+        """Do as `build` does, but draw no weights: all are zero until `from_host` sets them.
+
+        Args:
+            input_shape: the shape of one example, without the batch axis.
+            room: how many values the layers may have together; nothing is allocated for more.
+
+        Raises:
+            ShapeError, OptionError: as `build`, or there are more values.
+        """
+        self._build(input_shape, partial(Blank, room=room))
+
+    def _build(self, input_shape: Sequence[int], maker: Callable[..., Builder]) -> None:
         shape = _check_input_shape(input_shape)
         if self.built:
             if shape != self.input_shape:
                 raise ShapeError(f"The model was built for examples of shape {self.input_shape}, got {shape}.")
             return
-        self._bind(self.backend, shape, Builder)
+        self._bind(self.backend, shape, maker)
         self.built = True
 
-    def _bind(self, backend: Backend, shape: Shape, maker: type[Builder]) -> None:
+    def _bind(self, backend: Backend, shape: Shape, maker: Callable[..., Builder]) -> None:
         ops, step = Ops(backend, self.dtype), backend.zeros((), "int64")
         steps = has_time_axis(shape, self.vocabulary)
         builder = maker(ops, self.seed, step, owner=self.chain, steps=steps)
@@ -228,7 +227,7 @@ class Network:
 
     def _move(self, target: Backend) -> None:
         host = self.to_host()
-        self._bind(target, self.input_shape, _Mover)
+        self._bind(target, self.input_shape, Blank)
         self.from_host(host)
 
     def to_host(self) -> Weights:

@@ -73,8 +73,10 @@ def read(stored: Mapping[str, Any], layout: Mapping[str, tuple[str, tuple[int, .
     def weights(number: int, epoch: int | None) -> Weights | None:
         if epoch is None:
             return None
-        held = (fetch(f"callback.{number}.{name}", *wanted) for name, wanted in layout.items())
-        return Weights(tuple(held), check_count("epoch", epoch, 0))
+        held = tuple(fetch(f"callback.{number}.{name}", *wanted) for name, wanted in layout.items())
+        if not all(np.isfinite(values).all() for values in held):
+            raise ValueError(f"the weights that callback {number} keeps hold NaN or infinity")
+        return Weights(held, check_count("epoch", epoch, 0))
 
     def rates(kind: str) -> tuple[float, float | None]:
         override = stored[f"{kind}_override"]

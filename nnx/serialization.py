@@ -13,11 +13,13 @@ step               int64 ()                 training steps done
 moment.NAME        model's dtype (P,)       one per moment of the optimizer
 =================  =======================  ==============================================================
 
+The file is of HDF5's oldest format, which is what h5py writes by default; no other is read, see `nnx.hdf5`.
 A file of a run that can be gone on with holds more, see `nnx.run_files`.
 """
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -29,7 +31,7 @@ import numpy as np
 from nnx import run_files
 from nnx.checks import check_json, to_json
 from nnx.configuration import from_config, to_config
-from nnx.errors import DivergenceError, FileFormatError, OptionError
+from nnx.errors import DivergenceError, FileFormatError, OptionError, VersionError, shown
 from nnx.files import check_path, check_target, storing
 from nnx.hdf5 import CHECKSUM, StrictFile, checksum, open_hdf5
 from nnx.interface import Backend
@@ -47,6 +49,8 @@ CONFIG_LIMIT = 1 << 20
 _MODELS = "Give a file written by model.save()."
 _RUNS = "Give a file written by nnx.callbacks.Checkpoint."
 _ANEW = "Give a file written by nnx.callbacks.Checkpoint; remove the file to begin anew."
+_SENSELESS = (KeyError, TypeError, AttributeError, ValueError, OverflowError, RecursionError)
+"""What a configuration that nobody wrote down can lead to."""
 
 
 def save(
@@ -74,22 +78,9 @@ def save(
     _check_finite(named)
     if run is not None:
         named |= run_files.arrays(run, list(named))
-    contents = _file_image({"config": np.frombuffer(config, np.uint8), **named})
+    image = _image({"config": np.frombuffer(config, np.uint8), **named})
     with storing(target) as part:
-        part.write_bytes(contents)
-
-
-def _file_image(named: Mapping[str, Host]) -> bytes:
-    """Return the contents of a file with these datasets, made in memory: HDF5 may crash when a disk is full."""
-    import h5py
-
-    with h5py.File("image", "w", driver="core", backing_store=False) as file:
-        file.attrs["format"], file.attrs["version"] = FORMAT, VERSION
-        for name, array in named.items():
-            dataset = file.create_dataset(name, data=array, track_times=False)
-            dataset.attrs[CHECKSUM] = checksum(array)
-        file.flush()
-        return bytes(file.id.get_file_image())
+        part.write_bytes(image)
 
 
 def encode(model: Sequential, metadata: Mapping[str, Any] | None, run: RunState | None) -> bytes:
@@ -114,6 +105,19 @@ def _check_finite(named: Mapping[str, Host]) -> None:
                 f"The model cannot be saved: {name} holds NaN or infinity. No file was changed; go back to weights "
                 "that are finite, and lower the learning rate."
             )
+
+
+def _image(named: Mapping[str, Host]) -> memoryview:
+    """Return the contents of the file; made in memory, since the HDF5 library crashes when a disk is full."""
+    import h5py
+
+    image = io.BytesIO()
+    with h5py.File(image, "w", libver="earliest") as file:
+        file.attrs["format"], file.attrs["version"] = FORMAT, VERSION
+        for name, array in named.items():
+            dataset = file.create_dataset(name, data=array, track_times=False)
+            dataset.attrs[CHECKSUM] = checksum(array)
+    return image.getbuffer()
 
 
 def _versions(model: Sequential) -> dict[str, str]:
@@ -166,7 +170,7 @@ def read_run(path: str | Path, model: Sequential) -> KeptRun:
             run = run_files.read(config["run"], layout, file.read_checked)
             weights = Weights(tuple(held.values()), int(config["epoch"]))
             return KeptRun(str(source), weights, dict(config["metadata"]), run)
-        except (KeyError, TypeError, AttributeError, ValueError) as error:
+        except _SENSELESS as error:
             if isinstance(error, FileFormatError):
                 raise
             raise file.error(f"config does not describe a run: {error}") from error
@@ -193,7 +197,7 @@ def _first_difference(name: str, theirs: object, ours: object) -> tuple[str, obj
         return _first_difference(f"{name}.{key}", theirs[key], ours[key])
     if isinstance(theirs, list) and isinstance(ours, list):
         return f"number of {name}", len(theirs), len(ours)
-    return name, repr(theirs), repr(ours)
+    return name, shown(theirs), shown(ours)
 
 
 @contextmanager
@@ -203,16 +207,17 @@ def _open(source: Path, missing: str, damaged: str) -> Iterator[StrictFile]:
     with open_hdf5(source, damaged) as file:
         found = file.attribute("format"), file.attribute("version")
         if found[0] != FORMAT:
-            raise file.error(f"expected a file of format {FORMAT!r}, got {found[0]!r}")
+            raise file.error(f"expected a file of format {FORMAT!r}, got {shown(found[0])}")
         if found[1] != VERSION:
-            raise file.error(f"expected version {VERSION}, got {found[1]!r}")
+            raise file.error(f"expected version {VERSION}, got {shown(found[1])}", VersionError)
         yield file
 
 
 def _decode(file: StrictFile) -> dict[str, Any]:
+    text = file.read_text("config", CONFIG_LIMIT)
     try:
-        config = json.loads(file.read_text("config", CONFIG_LIMIT))
-    except (json.JSONDecodeError, RecursionError) as error:
+        config = json.loads(text)
+    except (ValueError, RecursionError) as error:  # ValueError: not JSON, or a number of thousands of digits
         raise file.error(f"config is not JSON: {error}") from error
     if not isinstance(config, dict) or config.get("dtype") not in DTYPES:
         raise file.error("config does not describe a model")
@@ -221,8 +226,8 @@ def _decode(file: StrictFile) -> dict[str, Any]:
 
 def _read_model(file: StrictFile, config: dict[str, Any], backend: Backend) -> Sequential:
     try:
-        model = from_config(config, backend)
-    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        model = from_config(config, backend, file.size // np.dtype(config["dtype"]).itemsize)
+    except _SENSELESS as error:
         raise file.error(f"config does not describe a model: {error}") from error
     model.from_host(Weights(tuple(_read_arrays(file, _layout(model)).values()), model.epoch))
     return model

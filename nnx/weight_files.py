@@ -9,10 +9,13 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from nnx.errors import FileFormatError, MissingLibraryError, UnknownNameError
+from nnx.errors import FileFormatError, MissingLibraryError, UnknownNameError, excerpt
 from nnx.files import check_path, check_target, storing
 
 Weights = Mapping[str, NDArray[Any]]
+
+_HEADER_LIMIT = 1 << 20
+_WIDEST = 8  # bytes of a value, those of float64: more would not be read
 
 
 def write_weights(weights: Weights, path: str | Path) -> None:
@@ -40,10 +43,16 @@ def read_weights(path: str | Path, expected: Weights) -> dict[str, NDArray[Any]]
     library, source = _library(), check_path(path)
     if not source.is_file():
         raise FileFormatError(f"{source}: there is no such file. Give one written by model.save_weights().")
+    most = _HEADER_LIMIT + _WIDEST * sum(values.size for values in expected.values())
+    if source.stat().st_size > most:
+        raise FileFormatError(
+            f"{source}: expected at most {most:,} bytes for the weights of this model, got "
+            f"{source.stat().st_size:,}. Give a file of its own weights."
+        )
     try:
         found: dict[str, NDArray[Any]] = library.load(source.read_bytes())
     except Exception as error:  # the library's own error, and those of numpy on types it does not know
-        raise FileFormatError(f"{source}: expected a safetensors file, but: {error}.") from error
+        raise FileFormatError(f"{source}: expected a safetensors file, but: {excerpt(str(error))}.") from error
     for name in found:
         if name not in expected:
             raise UnknownNameError(f"weight in {source}", name, expected)

@@ -9,7 +9,10 @@ from typing import Any
 import typer
 
 from nnx.cli.training import DEFAULT_EPOCHS
-from nnx.errors import OptionError, UnknownNameError
+from nnx.errors import OptionError, UnknownNameError, excerpt, shown
+
+_LIMIT = 1 << 14
+"""Largest file that is read, in bytes: far more than all options take; the parser needs at most seconds for it."""
 
 
 def read_configuration(context: typer.Context, path: Path | None) -> Path | None:
@@ -33,10 +36,13 @@ def _options(context: typer.Context) -> list[Any]:
 def _read(path: Path) -> dict[str, Any]:
     if not path.is_file():
         raise OptionError(f"--config must name a TOML file, got {str(path)!r}, which is not a file.")
+    if path.stat().st_size > _LIMIT:
+        raise OptionError(f"--config: {str(path)!r} may have {_LIMIT:,} bytes, got {path.stat().st_size:,}.")
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:  # ValueError: not UTF-8, or not TOML
-        raise OptionError(f"--config: {str(path)!r} is not a readable TOML file: {error}.") from error
+    except (OSError, ValueError, RecursionError) as error:  # ValueError: not UTF-8, or not TOML
+        reason = excerpt(str(error))
+        raise OptionError(f"--config: {str(path)!r} is not a readable TOML file: {reason}.") from error
 
 
 def _understand(path: Path, key: str, value: Any, flags: dict[str, bool]) -> tuple[str, Any]:
@@ -46,11 +52,13 @@ def _understand(path: Path, key: str, value: Any, flags: dict[str, bool]) -> tup
         raise UnknownNameError(f"option in {str(path)!r}:", key, flags)
     if flags[name] != isinstance(value, bool):
         expected = "true or false" if flags[name] else "a text or a number"
-        raise OptionError(f"{key} in {str(path)!r} must be {expected}, got {value!r}.")
+        raise OptionError(f"{key} in {str(path)!r} must be {expected}, got {shown(value)}.")
     if isinstance(value, list):
         return name, ",".join(map(str, value))
     if not isinstance(value, str | int | float):
-        raise OptionError(f"{key} in {str(path)!r} must be a text, a number or a list of numbers, got {value!r}.")
+        raise OptionError(
+            f"{key} in {str(path)!r} must be a text, a number or a list of numbers, got {shown(value)}."
+        )
     return name, value if flags[name] else str(value)
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nnx.errors import DataError, FileFormatError
+from nnx.errors import DataError, FileFormatError, excerpt
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -18,6 +18,8 @@ FORMATS = ("PNG", "JPEG", "GIF", "BMP", "WEBP", "TIFF", "PPM")
 """What is opened: formats that Pillow reads by itself, without other programs."""
 
 PIXEL_LIMIT = 50_000_000
+SCAN_LIMIT = 100
+"""Passes over a JPEG picture. Usual are 1 to 10; thousands fit into a small file, and each goes over all pixels."""
 
 _MODES = {1: "L", 3: "RGB"}
 
@@ -51,6 +53,7 @@ def _open(path: Path, mode: str, size: tuple[int, int]) -> Image:
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             with Image.open(path, formats=FORMATS) as image:
                 _check_size(path, image.size)
+                _check_scans(path, image)
                 return _convert(image, mode).resize(size, Image.Resampling.BILINEAR)
     except FileFormatError:
         raise
@@ -59,12 +62,21 @@ def _open(path: Path, mode: str, size: tuple[int, int]) -> Image:
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise _too_large(path) from error
     except Exception as error:  # Pillow's decoders fail on damaged files with errors of many kinds
-        raise FileFormatError(f"{path}: the picture is damaged: {error}.") from error
+        raise FileFormatError(f"{path}: the picture is damaged: {excerpt(str(error))}.") from error
 
 
 def _check_size(path: Path, size: tuple[int, int]) -> None:
     if size[0] * size[1] > PIXEL_LIMIT:
         raise _too_large(path, f", got {size[0]} x {size[1]}")
+
+
+def _check_scans(path: Path, image: Image) -> None:
+    if image.format in ("JPEG", "MPO") or image.info.get("compression") == "jpeg":
+        scans = path.read_bytes().count(b"\xff\xda")
+        if scans > SCAN_LIMIT:
+            raise FileFormatError(
+                f"{path}: expected at most {SCAN_LIMIT} scans, got {scans}; save the picture anew."
+            )
 
 
 def _too_large(path: Path, got: str = "") -> FileFormatError:
@@ -75,11 +87,12 @@ def _convert(image: Image, mode: str) -> Image:
     """Turn a picture as its camera was held, put it on white, and convert it to 8 bits per channel."""
     from PIL import Image, ImageOps
 
-    upright = ImageOps.exif_transpose(image)
+    ImageOps.exif_transpose(image, in_place=True)
+    upright = image
     if upright.mode.startswith("I"):  # 16 bits of grey, which Pillow would cut off at 255
         deep: NDArray[Any] = np.asarray(upright).clip(0, 65535)
         upright = Image.fromarray((deep // 257).astype(np.uint8))
     if upright.has_transparency_data:
-        layer = upright.convert("RGBA")
+        layer = upright if upright.mode == "RGBA" else upright.convert("RGBA")
         upright = Image.alpha_composite(Image.new("RGBA", layer.size, "white"), layer)
     return upright.convert(mode)

@@ -14,12 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nnx.datasets.text import read_text
-from nnx.errors import FileFormatError
+from nnx.errors import FileFormatError, excerpt
 
 Months = NDArray[np.datetime64]
 
 _MONTH = re.compile(r"[0-9]{4}-(0[1-9]|1[0-2])")
-_NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
+_NUMBER = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?")
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -94,4 +94,4 @@ def _expect(path: Path, line: int, what: str, given: Sequence[str], wanted: tupl
 
 
 def _foreign(path: Path, line: int, why: str) -> FileFormatError:
-    return FileFormatError(f"{path}, line {line}: {why}. Correct the line, or get the file again.")
+    return FileFormatError(f"{path}, line {line}: {excerpt(why)}. Correct the line, or get the file again.")

@@ -116,9 +116,11 @@ def test_the_configuration_is_the_same_before_and_after_building_and_as_json(nam
 def test_a_model_with_the_layer_is_made_again_from_json(name: str, backend: Backend) -> None:
     model = Sequential([MAKE[name]()], input_shape=SHAPES[name], backend=backend)
     config = json.loads(json.dumps({**to_config(model), "metadata": {}}))
-    again = from_config(config, backend)
+    again = from_config(config, backend, room=1 << 20)
     assert repr(again.chain.layers) == repr(model.chain.layers)
     assert again.output_shape == model.output_shape
+    assert to_config(again) == to_config(model)
+    again.from_host(model.to_host())
     for key, values in model.get_weights().items():
         np.testing.assert_array_equal(again.get_weights()[key], values)
 

@@ -63,6 +63,8 @@ class Kept:
             stored = json.loads(_contents(self.path(key)))
             if stored["key"] != dict(key) or stored["sha256"] != _checksum(stored["result"], stored["made"]):
                 return None
+            if not all(_plain_numbers(held["dtype"]) for held in stored["result"]["arrays"].values()):
+                return None
             result = Result.from_json(_each_number(_read, stored["result"]))
             return _done(replace(result, seed=int(key["seed"])), stored["made"]) if sound(result) else None
         except (OSError, ArithmeticError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
@@ -152,3 +154,8 @@ def _spell(value: Any) -> Any:
 
 def _read(value: Any) -> Any:
     return float(value) if value in _NOT_FINITE else value
+
+
+def _plain_numbers(dtype: object) -> bool:
+    """Tell whether arrays are of numbers, before one is made: other types may ask for gigabytes an element."""
+    return isinstance(dtype, str) and np.dtype(dtype).kind in "biuf"
