@@ -181,6 +181,21 @@ def test_a_small_jpeg_of_thousands_of_scans_is_not_decoded(tmp_path: Path) -> No
     assert read_image(path, (8, 8, 3)).shape == (8, 8, 3)
 
 
+def test_a_picture_that_announces_gigabytes_gets_no_room_for_them(tmp_path: Path) -> None:
+    file = io.BytesIO()
+    Image.new("L", (8, 8)).save(file, "PNG")
+    data = file.getvalue()
+    path = tmp_path / "large.png"
+    place = data.index(b"IDAT") - 4
+    path.write_bytes(data[:place] + struct.pack(">I", 500_000_000) + data[place + 4 :])
+    tracemalloc.start()
+    try:
+        assert read_image(path, (8, 8, 1)).shape == (8, 8, 1)  # its pixels are whole
+        assert tracemalloc.get_traced_memory()[1] < 50_000_000
+    finally:
+        tracemalloc.stop()
+
+
 @pytest.mark.parametrize("text", ["a = " + "[" * 5000, "a = " + "{a=" * 5000, "layers = [" + "1," * 10_000 + "]"])
 def test_a_configuration_too_deep_or_too_large_is_refused(tmp_path: Path, text: str) -> None:
     path = tmp_path / "run.toml"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import os
 import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -51,7 +53,7 @@ def _open(path: Path, mode: str, size: tuple[int, int]) -> Image:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", Image.DecompressionBombWarning)
-            with Image.open(path, formats=FORMATS) as image:
+            with _Bounded(path.open("rb", buffering=0)) as file, Image.open(file, formats=FORMATS) as image:
                 _check_size(path, image.size)
                 _check_scans(path, image)
                 return _convert(image, mode).resize(size, Image.Resampling.BILINEAR)
@@ -63,6 +65,15 @@ def _open(path: Path, mode: str, size: tuple[int, int]) -> Image:
         raise _too_large(path) from error
     except Exception as error:  # Pillow's decoders fail on damaged files with errors of many kinds
         raise FileFormatError(f"{path}: the picture is damaged: {excerpt(str(error))}.") from error
+
+
+class _Bounded(io.BufferedReader):
+    """A file of which nobody can ask for more than is left: Python would first make room for all that is asked."""
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        """Return at most `size` bytes; without it, all that are left."""
+        left = max(os.fstat(self.fileno()).st_size - self.tell(), 0)
+        return super().read(left if size is None or size < 0 else min(size, left))
 
 
 def _check_size(path: Path, size: tuple[int, int]) -> None:
