@@ -69,12 +69,13 @@ def mutate_text(random: Random, corpus: Corpus) -> bytes:
 def forge_result(random: Random, corpus: Corpus) -> bytes:
     """Change a kept result, and seal it again with the right checksum."""
     stored = json.loads(pick(random, corpus))
-    result = mutate_json(random, stored["result"])
+    name = "made" if random.random() < 0.2 else "result"
+    forged = {**stored, name: mutate_json(random, stored[name])}
     try:
-        text = json.dumps(result, allow_nan=False, sort_keys=True)
+        text = json.dumps([forged["result"], forged["made"]], allow_nan=False, sort_keys=True)
     except ValueError:  # NaN, which no checksum is of
         text = ""
-    sealed = {**stored, "result": result, "sha256": hashlib.sha256(text.encode()).hexdigest()}
+    sealed = {**forged, "sha256": hashlib.sha256(text.encode()).hexdigest()}
     return json.dumps(sealed).encode()
 
 

@@ -9,6 +9,7 @@ import struct
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -25,8 +26,8 @@ from nnx.datasets.idx import read_idx
 from nnx.datasets.series import read_monthly
 from nnx.datasets.text import read_text
 from nnx.errors import DataError, DtypeError, FileFormatError, OptionError, ShapeError, UnknownNameError
-from nnx.experiments import Curve, Result
-from nnx.experiments.execution.keeping import Kept
+from nnx.experiments import EXPERIMENTS, Curve, Result
+from nnx.experiments.execution.keeping import Done, Kept
 from nnx.hdf5 import read_hdf5
 from nnx.serialization import read_run
 from tests.fuzz import hdf5_files, json_values, pictures, plain_files
@@ -148,7 +149,7 @@ def _kept() -> list[bytes]:
 
     def keep(path: Path) -> None:
         kept = Kept(path.parent)
-        kept.keep(KEY, result)
+        kept.keep(KEY, Done(result, 2, 1, datetime(2026, 1, 2, tzinfo=UTC)))
         kept.path(KEY).rename(path)
 
     return [_written(keep)]
@@ -157,7 +158,7 @@ def _kept() -> list[bytes]:
 def _reports() -> list[bytes]:
     from support.experiment_reports import sample
 
-    return [json.dumps(sample().to_json()).encode()]
+    return [json.dumps({**sample().to_json(), "name": next(iter(EXPERIMENTS))}).encode()]
 
 
 def _benchmarks() -> list[bytes]:
@@ -173,8 +174,8 @@ def _read_model(path: Path) -> object:
 
 
 def _read_run(path: Path) -> object:
-    checkpoint = read_run(path, dense_model())
-    return repr(checkpoint.run), [array.tobytes() for array in checkpoint.weights.arrays], checkpoint.weights.epoch
+    kept = read_run(path, dense_model())
+    return repr(kept.state), [array.tobytes() for array in kept.weights.arrays], kept.weights.epoch
 
 
 def _read_hdf5_data(path: Path) -> None:
@@ -217,10 +218,10 @@ def _read_picture(path: Path) -> None:
 
 
 def _read_kept(path: Path) -> object:
-    result = Kept(path.parent).find(KEY)
-    if result is None:
+    done = Kept(path.parent).find(KEY)
+    if done is None:
         raise FileFormatError("found none")
-    return json.dumps(result.to_json())
+    return json.dumps([done.result.to_json(), done.jobs, done.threads, str(done.date)])
 
 
 def _read_report(path: Path) -> None:
