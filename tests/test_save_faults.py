@@ -12,6 +12,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from support.experiment_reports import sample
 import nnx
 from nnx.errors import NnxError, OptionError, StorageError
 from nnx.experiments import Result
-from nnx.experiments.execution.keeping import Kept
+from nnx.experiments.execution.keeping import Done, Kept
 from nnx.experiments.reporting.writing import write
 
 KEY = {"experiment": "toy", "row": "first", "seed": 3, "backend": "numpy"}
@@ -43,7 +44,7 @@ def save_weights(folder: Path, seed: int) -> None:
 
 
 def keep_result(folder: Path, seed: int) -> None:
-    Kept(folder).keep(KEY, Result({"cost": float(seed)}))
+    Kept(folder).keep(KEY, Done(Result({"cost": float(seed)}), 1, 1, datetime(2026, 1, 2, tzinfo=UTC)))
 
 
 def write_report(folder: Path, seed: int) -> None:
@@ -239,7 +240,10 @@ def test_a_checkpoint_that_could_not_be_written_leaves_the_run_before_it_to_go_o
     path = tmp_path / "run.h5"
     fit(2, callbacks=[nnx.callbacks.Checkpoint(path)])
     before = path.read_bytes()
-    with failing(3, OSError(errno.ENOSPC, "No space left on device")), pytest.raises(OptionError, match="No space"):
+    with (
+        failing(3, OSError(errno.ENOSPC, "No space left on device")),
+        pytest.raises(StorageError, match="No space"),
+    ):
         fit(4, callbacks=[nnx.callbacks.Checkpoint(path)], resume=path)
     assert path.read_bytes() == before
     resumed = fit(4, callbacks=[nnx.callbacks.Checkpoint(path)], resume=path)
