@@ -244,6 +244,10 @@ def test_a_full_disk_leaves_the_former_file(tmp_path, monkeypatch):
 
 
 SCRIPT = """
+import signal
+
+signal.signal(signal.SIGINT, signal.default_int_handler)  # shells start background jobs with it ignored
+
 import sys
 import numpy as np
 import nnx

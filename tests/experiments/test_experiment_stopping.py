@@ -52,6 +52,10 @@ def test_a_lock_that_cannot_be_opened_is_an_error_and_not_waited_for(tmp_path: P
 
 
 SCRIPT = """
+import signal
+
+signal.signal(signal.SIGINT, signal.default_int_handler)  # shells start background jobs with it ignored
+
 from support.small_experiments import Toy, experiment
 from nnx.cli import main
 from nnx.experiments import EXPERIMENTS
