@@ -113,6 +113,8 @@ class ShadowBackend(CupyBackend):
     Its grids are small and its long rows short, so that small arrays bring every loop and sum into play.
     """
 
+    on_host = True  # its arrays are NumPy's
+
     name = "cupy-shadow"
     most_blocks = 3
     long_row = 200
