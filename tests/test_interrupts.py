@@ -53,6 +53,14 @@ def fit(*callbacks: Callback, epochs: int = 3, resume=None) -> nnx.History:
     return model.fit(X, Y, epochs=epochs, batch_size=4, callbacks=callbacks, resume=resume)
 
 
+@pytest.fixture(autouse=True)
+def usual_handler() -> Iterator[None]:
+    """Let Ctrl-C raise, as it does in a foreground job: shells start background jobs with it ignored."""
+    former = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, former)
+
+
 @pytest.fixture
 def set_handler() -> Iterator[Callable[[object], None]]:
     former = signal.getsignal(signal.SIGINT)
