@@ -113,3 +113,7 @@ class DatasetUnavailableError(NnxError, RuntimeError):
 
 class StorageError(NnxError, OSError):
     """Files could not be written: the disk is full, or the folder cannot be written to."""
+
+
+class OutOfMemoryError(NnxError, MemoryError):
+    """The host or the device had no memory left for what training needed next."""

@@ -72,7 +72,10 @@ def test_the_text_says_where_the_run_was_saved(tmp_path):
     path = tmp_path / "run.h5"
     with pytest.raises(KeyboardInterrupt) as caught:
         fit(At(STEPS + 3, interrupt), Checkpoint(path))
-    assert str(caught.value) == f"saved at epoch 2 of 3 in {path}; the same command goes on"
+    assert str(caught.value) == (
+        f"saved at epoch 2 of 3 in {path}; go on from it with fit(..., resume={str(path)!r}), or with the same nnx "
+        "train command"
+    )
     assert fit(Checkpoint(path), resume=path).epochs == 3
 
 

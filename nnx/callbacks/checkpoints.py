@@ -20,9 +20,10 @@ class Checkpoint(Callback):
 
     The file is written after every epoch, and replaced as a whole. While a run is kept, Ctrl-C and SIGTERM first
     let the step end and the file be written; then the program's own handler is called, if it has one, or the
-    program ends. A second signal ends at once; signals that are ignored stay ignored. The file is a model too:
-    `nnx.load` reads it, with the weights of the last step, also where `EarlyStopping` puts the best ones back in
-    the end.
+    program ends, with a line that says where the file is. A second signal ends at once; signals that are ignored
+    stay ignored. Where the process is killed, the last file stands, and the next save removes what was being
+    written beside it. The file is a model too: `nnx.load` reads it, with the weights of the last step, also where
+    `EarlyStopping` puts the best ones back in the end.
 
     Args:
         path: the file.
