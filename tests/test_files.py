@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import stat
+import sys
+import tempfile
+from pathlib import Path
 
 import pytest
 
@@ -59,3 +62,85 @@ def test_a_new_file_has_the_permissions_that_others_get(tmp_path):
     (tmp_path / "plain").write_text("")
     modes = [stat.S_IMODE((tmp_path / name).stat().st_mode) for name in ("file", "plain")]
     assert modes[0] == modes[1]
+
+
+locked = pytest.mark.skipif(sys.platform == "win32", reason="Windows cannot rename files that are open and locked")
+
+
+@locked
+def test_what_killed_saves_left_behind_is_gone_after_the_next(tmp_path):
+    target = tmp_path / "run.h5"
+    for name in ("abcdefgh", "i_klmn09"):
+        (tmp_path / f".run.h5.{name}.part").write_text("half")
+    with replacing(target) as part:
+        part.write_text("new")
+    assert list(tmp_path.iterdir()) == [target]
+
+
+def test_what_others_are_writing_to_the_same_file_is_not_taken_for_a_leftover(tmp_path):
+    target = tmp_path / "run.h5"
+    with replacing(target) as first:
+        first.write_text("first")
+        with replacing(target) as second:
+            second.write_text("second")
+        assert target.read_text() == "second"
+    assert target.read_text() == "first"
+    assert list(tmp_path.iterdir()) == [target]
+
+
+@pytest.mark.parametrize("name", [".run.h5.part", ".run.h5.abc.part", ".run_h5.abcdefgh.part", "run.h5.abcdefgh.part"])
+def test_files_of_similar_names_are_left_alone(tmp_path, name):
+    (tmp_path / name).write_text("theirs")
+    with replacing(tmp_path / "run.h5"):
+        pass
+    assert (tmp_path / name).read_text() == "theirs"
+
+
+@locked
+def test_a_file_that_was_taken_for_a_leftover_before_it_was_locked_is_made_again(tmp_path, monkeypatch):
+    target, make, made = tmp_path / "run.h5", tempfile.mkstemp, []
+
+    def make_and_lose_the_first(**options):
+        handle, name = make(**options)
+        made.append(name)
+        if len(made) == 1:
+            Path(name).unlink()
+        return handle, name
+
+    monkeypatch.setattr(tempfile, "mkstemp", make_and_lose_the_first)
+    with replacing(target) as part:
+        part.write_text("new")
+    assert target.read_text() == "new"
+    assert len(made) == 2
+
+
+@locked
+def test_leftovers_that_cannot_be_removed_do_not_hinder_a_save(tmp_path, monkeypatch):
+    leftover, unlink = tmp_path / ".run.h5.abcdefgh.part", Path.unlink
+    leftover.write_text("half")
+
+    def refuse(path, **options):
+        if path == leftover:
+            raise PermissionError(13, "Permission denied")
+        unlink(path, **options)
+
+    monkeypatch.setattr(Path, "unlink", refuse)
+    with replacing(tmp_path / "run.h5") as part:
+        part.write_text("new")
+    assert (tmp_path / "run.h5").read_text() == "new"
+
+
+@locked
+def test_a_disk_without_locks_keeps_leftovers_since_they_could_be_in_use(tmp_path, monkeypatch):
+    import fcntl
+
+    def refuse(*_):
+        raise OSError(95, "Operation not supported")
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    leftover = tmp_path / ".run.h5.abcdefgh.part"
+    leftover.write_text("half")
+    with replacing(tmp_path / "run.h5") as part:
+        part.write_text("new")
+    assert (tmp_path / "run.h5").read_text() == "new"
+    assert leftover.exists()

@@ -142,6 +142,9 @@ def test_an_interrupt_ends_every_process_with_one_line_and_keeps_what_was_finish
 def test_processes_end_by_themselves_when_the_command_is_killed(started: Callable[..., Started]) -> None:
     command = started("--jobs", "2")
     command.wait_for_a_result()
+    assert len(command.family()) > 2
     command.process.kill()
     command.process.communicate()
+    assert command.process.returncode == -signal.SIGKILL
     wait_until(lambda: not command.family(), "the processes to end")
+    assert command.family() == set()

@@ -41,7 +41,7 @@ def _report(counts: dict[str, int], start: int) -> int:
     found = 0
     print("| run | runs | kills | in a save | left a part | before the first file | findings | seconds |")
     print("| --- | --- | --- | --- | --- | --- | --- | --- |")
-    for kind, count in counts.items():
+    for kind, count in ((kind, count) for kind, count in counts.items() if count):
         ledger, began = Ledger(), time.monotonic()
         runs = _kill(kind, start, count, ledger)
         counted = (ledger.counts[name] for name in ("kills", "writing", "part", "early"))

@@ -66,14 +66,15 @@ class Moment:
 def command(seed: int) -> Command:
     """Return the command line of a seed; checkpoints are written about every two seconds, at the ends of epochs."""
     optimizer = ("adam", "rmsprop", "momentum")[seed % 3]
-    stopping = ("--validation-split", "0.2", "--patience", "60") if seed % 2 else ()
+    stopping = ("--validation-split", "0.2", "--patience", "200") if seed % 2 else ()
+    backend, epochs = (("numpy", "300"), ("numba", "1200"))[seed // 2 % 2]  # some seconds, and so some checkpoints
     named = {
         "layers": "64,32",
         "dropout": "0.2",
         "optimizer": optimizer,
-        "epochs": "250",
+        "epochs": epochs,
         "seed": str(seed),
-        "backend": ("numpy", "numba")[seed // 2 % 2],
+        "backend": backend,
         "save": MODEL,
         "csv": TABLE,
     }
