@@ -118,8 +118,8 @@ class Sequential(Trainable):
             StorageError: a callback cannot write its file.
             DivergenceError: the loss, a weight, a statistic or a moment became NaN or infinite; the model is left
                 as it was before that step.
-            OutOfMemoryError: host or device ran out of memory on the way; the model is left as it was when the epoch
-                began, and the last file of a `Checkpoint` stands.
+            OutOfMemoryError: host or device ran out of memory on the way; the model is left as it was when the
+                epoch began, and the last file of a `Checkpoint` stands.
             NotBuiltError: `compile` was not called.
             BackendError: this model is being trained already.
         """

@@ -114,7 +114,10 @@ def prepare(
 def fit(loop: Loop, kept: KeptRun | None) -> History:
     """Train, from where a kept run stands if one is given; see `Sequential.fit`."""
     run = loop.run
-    with _told_where_memory_ended(run, kept), ExitStack() as endings:  # every callback is told of the end, whatever another one raises
+    with (
+        _told_where_memory_ended(run, kept),
+        ExitStack() as endings,
+    ):  # every callback is told of the end, whatever another one raises
         for callback in reversed(loop.callbacks):
             endings.callback(callback.on_train_end, run)
         with before_training(), nullcontext() if kept is None else loop.keeper.going_on(kept):

@@ -88,7 +88,9 @@ def test_what_others_are_writing_to_the_same_file_is_not_taken_for_a_leftover(tm
     assert list(tmp_path.iterdir()) == [target]
 
 
-@pytest.mark.parametrize("name", [".run.h5.part", ".run.h5.abc.part", ".run_h5.abcdefgh.part", "run.h5.abcdefgh.part"])
+@pytest.mark.parametrize(
+    "name", [".run.h5.part", ".run.h5.abc.part", ".run_h5.abcdefgh.part", "run.h5.abcdefgh.part"]
+)
 def test_files_of_similar_names_are_left_alone(tmp_path, name):
     (tmp_path / name).write_text("theirs")
     with replacing(tmp_path / "run.h5"):

@@ -76,7 +76,7 @@ def test_wherever_memory_ends_the_run_goes_on_from_its_last_file_as_if_it_had_no
     whole, first = full_network(backend), full_network(backend)
     expected = fit(whole, tmp_path / "whole.h5")
     fit_fully(first, 1, eager=True)
-    for arrays in (0, 1, 2, 5, 11, 24, 60, 150):
+    for arrays in (0, 2, 11, 60):
         path, model = tmp_path / f"{arrays}.h5", full_network(backend)
         with scarce(backend) as room, pytest.raises(OutOfMemoryError) as caught:
             fit(model, path, Fills(room, arrays))
@@ -97,8 +97,8 @@ def test_the_sentence_names_engine_epoch_reason_and_file(tmp_path: Path) -> None
         fit(model, path, Fills(room, 30))
     assert str(caught.value) == (
         "numpy ran out of memory in epoch 2 of 3: Out of memory allocating 4,096 bytes (allocated so far: 8,192 "
-        f"bytes). The model is left as it was when that epoch began. The run stands in {str(path)!r} as it was last "
-        f"saved: with more memory, or on another backend, fit(..., resume={str(path)!r}) goes on from it."
+        f"bytes). The model is left as it was when that epoch began. The run stands in {str(path)!r} as it was "
+        f"last saved: with more memory, or on another backend, fit(..., resume={str(path)!r}) goes on from it."
     )
     assert isinstance(caught.value, NnxError)
     assert isinstance(caught.value, MemoryError)
@@ -145,7 +145,9 @@ class Fails(Callback):
         raise MemoryError
 
 
-def test_a_save_that_finds_no_room_leaves_the_file_before_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_save_that_finds_no_room_leaves_the_file_before_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     path, saves = tmp_path / "run.h5", itertools.count(1)
     image = nnx.serialization._image
 

@@ -165,16 +165,17 @@ def _checksum(contents: bytes) -> str:
 
 def plan(network: str, seed: int) -> Plan:
     """Return the run of that network and seed."""
-    random = np.random.default_rng([list(NETWORKS).index(network), seed])
+    place = list(NETWORKS).index(network)
+    random = np.random.default_rng([place, seed])
     often = bool(random.random() < 0.7)
     return Plan(
         network=network,
-        backend=BACKENDS[seed % 2],
+        backend=BACKENDS[(seed + place) % 2],
         optimizer=list(_OPTIMIZERS)[seed // 2 % 3],
         seed=seed,
         epochs=int(random.integers(8, 16)),
         watchers=partial(_watchers, int(random.integers(4))),
-        every=int(random.integers(1, 6)) if often else 1,
+        every=int(random.integers(1, 11)) if often else 1,
         interval=0.0 if often else float(random.uniform(0.005, 0.05)),
         keep_last=int(random.integers(1, 4)),
     )
