@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import hostcuda
 import numpy as np
 import pytest
+from shadow import ShadowBackend
 from support.problems import assert_same_bits, fit_fully, full_network, measured
 
 import nnx
@@ -73,10 +75,18 @@ def fit(model: nnx.Sequential, path: Path, *more: Callback, **options: Any) -> n
 def test_wherever_memory_ends_the_run_goes_on_from_its_last_file_as_if_it_had_not(
     backend: Backend, tmp_path: Path
 ) -> None:
-    whole, first = full_network(backend), full_network(backend)
+    go_on_from_where_memory_ended(backend, tmp_path, (2, 30))
+
+
+@pytest.mark.skipif(hostcuda.unavailable() is not None, reason=str(hostcuda.unavailable()))
+def test_the_cuda_backend_goes_on_too_after_its_pool_was_empty(tmp_path: Path) -> None:
+    go_on_from_where_memory_ended(ShadowBackend(), tmp_path, (11,))
+
+
+def go_on_from_where_memory_ended(backend: Backend, tmp_path: Path, rooms: Iterable[int]) -> None:
+    whole = full_network(backend)
     expected = fit(whole, tmp_path / "whole.h5")
-    fit_fully(first, 1, eager=True)
-    for arrays in (0, 2, 11, 60):
+    for arrays in rooms:
         path, model = tmp_path / f"{arrays}.h5", full_network(backend)
         with scarce(backend) as room, pytest.raises(OutOfMemoryError) as caught:
             fit(model, path, Fills(room, arrays))
