@@ -168,6 +168,22 @@ def test_a_finished_run_that_is_started_again_says_so(run_nnx):
     assert run_nnx(*command[:-3], "3", *command[-2:]).stderr == "went on at epoch 2 of 3.\n"
 
 
+def test_memory_that_ends_during_training_is_one_line_and_the_same_command_goes_on(run_nnx, complaint, monkeypatch):
+    def swell(_callback, run, _epoch, _logs):
+        if run.history.epochs == 2:
+            raise MemoryError("Unable to allocate 9.1 GiB")
+
+    command = ("train", "digits", *SMALL, "--epochs", "3", "--checkpoint", "run.h5")
+    with monkeypatch.context() as patch:
+        patch.setattr("nnx.cli.training._SECONDS_BETWEEN_CHECKPOINTS", 0.0)
+        patch.setattr(nnx.callbacks.Checkpoint, "on_epoch_end", swell)
+        result = run_nnx(*command)
+    assert "ran out of memory in epoch 2 of 3: Unable to allocate 9.1 GiB. " in complaint(result)
+    assert "The run stands in 'run.h5' as it was last saved" in result.stderr
+    assert result.exit_code == 1
+    assert run_nnx(*command).stderr == "went on at epoch 1 of 3.\n"
+
+
 def test_an_interruption_before_training_says_so(run_nnx, monkeypatch):
     def interrupt(*_arguments, **_options):
         raise KeyboardInterrupt
