@@ -57,8 +57,9 @@ class Command:
 
 @dataclass(frozen=True)
 class Moment:
-    """When a command is killed: so many seconds after its start, or later, as soon as it writes a file."""
+    """When a command is killed: so many seconds after so many files, or as soon as it then writes another."""
 
+    files: int
     seconds: float
     writing: bool
 
@@ -67,7 +68,7 @@ def command(seed: int) -> Command:
     """Return the command line of a seed; checkpoints are written about every two seconds, at the ends of epochs."""
     optimizer = ("adam", "rmsprop", "momentum")[seed % 3]
     stopping = ("--validation-split", "0.2", "--patience", "200") if seed % 2 else ()
-    backend, epochs = (("numpy", "300"), ("numba", "1200"))[seed // 2 % 2]  # some seconds, and so some checkpoints
+    backend, epochs = (("numpy", "600"), ("numba", "3000"))[seed // 2 % 2]  # some seconds, and so some checkpoints
     named = {
         "layers": "64,32",
         "dropout": "0.2",
@@ -94,7 +95,8 @@ def attempt(task: Command, folder: Path, moment: Moment | None = None, keep: boo
     went_on = _WENT_ON.search(stderr)
     found.begun = int(went_on[1]) if went_on else None
     if found.killed:
-        found.writing = _epochs(folder / FILE) + 1 if found.parts else None
+        seen, kept = found.saved or 0, _epochs(folder / FILE)
+        found.writing = max(seen, kept) if found.parts or kept > seen else None
     elif process.returncode:
         found.error = f"exit code {process.returncode}: {stderr[-500:]}"
     else:
@@ -104,16 +106,21 @@ def attempt(task: Command, folder: Path, moment: Moment | None = None, keep: boo
 
 def _kill(process: subprocess.Popen[str], folder: Path, moment: Moment, before: set[str]) -> int | None:
     """Kill a command when it is time; return the epochs of the last file that was seen whole until then, if any."""
-    end, seen, epochs = time.monotonic() + moment.seconds, 0, None
+    came, seen, files, epochs = time.monotonic(), _written(folder / FILE), 0, None
     while process.poll() is None:
-        late = time.monotonic() >= end
+        late = files >= moment.files and time.monotonic() >= came + moment.seconds
         if late and (not moment.writing or parts_in(folder) - before):
             process.kill()
             break
-        if (folder / FILE).exists() and (number := (folder / FILE).stat().st_ino) != seen:
-            seen, epochs = number, _epochs(folder / FILE)
+        if (written := _written(folder / FILE)) != seen:
+            came, seen, files, epochs = time.monotonic(), written, files + 1, _epochs(folder / FILE)
         time.sleep(_LOOK_AFTER)
     return epochs
+
+
+def _written(path: Path) -> int:
+    """Return when a file was written, in nanoseconds, or 0 where there is none."""
+    return path.stat().st_mtime_ns if path.exists() else 0
 
 
 def _epochs(path: Path) -> int:
@@ -142,11 +149,10 @@ def kill_commands(start: int, count: int, ledger: Ledger) -> int:
 
 def _kill_command(seed: int, folder: Path, count: int, ledger: Ledger) -> None:
     """Run without a file; then kill the command a few times and see how it ends."""
-    task, began = command(seed), time.monotonic()
+    task = command(seed)
     for name in ("whole", "killed"):
         (folder / name).mkdir()
     whole = attempt(task, folder / "whole", keep=False)
-    seconds = time.monotonic() - began
     witness = Witness(f"command of seed {seed}", whole.result or {}, ledger)
     witness.follow(whole)
     random = np.random.default_rng(seed)
@@ -154,7 +160,7 @@ def _kill_command(seed: int, folder: Path, count: int, ledger: Ledger) -> None:
     while True:
         moment = None
         if ledger.counts["kills"] < wanted:
-            moment = Moment(random.uniform(0.2, 0.8) * seconds, bool(random.random() < 0.5))
+            moment = Moment(int(random.integers(3)), random.uniform(0, 2), bool(random.random() < 0.4))
         found = attempt(task, folder / "killed", moment)
         witness.follow(found)
         witness.look_into(folder / "killed", FILE, ended=not found.killed)
