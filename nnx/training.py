@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nnx.errors import OutOfMemoryError
+from nnx.errors import NnxError, OutOfMemoryError
 from nnx.history import History
 from nnx.inputs import Examples
 from nnx.interrupts import before_training
@@ -137,9 +137,9 @@ def _told_where_memory_ended(run: Run, kept: KeptRun | None) -> Iterator[None]:
     """
     try:
         yield
-    except OutOfMemoryError:
-        raise
     except MemoryError as error:
+        if isinstance(error, NnxError):  # it says already what it is about
+            raise
         saved = run.saved if kept is None else run.saved or kept.path
         remedy = "Train with a smaller batch_size, or a smaller network."
         if saved is not None:

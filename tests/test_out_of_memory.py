@@ -145,6 +145,15 @@ def test_a_run_that_went_on_and_found_no_room_names_the_file_that_it_came_from(t
         fit_fully(full_network("numpy"), EPOCHS, callbacks=[Swells(9), Fails()], resume=path)
 
 
+def test_an_error_of_nnx_that_is_one_of_memory_keeps_its_own_sentence() -> None:
+    class Inner(Callback):
+        def on_epoch_end(self, _run: Any, _epoch: int, _logs: Any) -> None:
+            raise OutOfMemoryError("Another model found no room.")
+
+    with pytest.raises(OutOfMemoryError, match=r"^Another model found no room\.$"):
+        fit_fully(full_network("numpy"), 1, callbacks=[Inner()])
+
+
 class Fails(Callback):
     """Finds no room before the first step."""
 
