@@ -271,7 +271,7 @@ def walk(seed: int) -> Iterator[str]:
         seconds = time.perf_counter() - start
         title, _, prose = (inspect.getdoc(part) or "").partition("\n\n")
         told = [
-            f"{task.question} Code: {part.__name__}",
+            f"{task.question} Code: {part.__name__}.",
             f"Settings: {settings(part, seed)}.",
             f"Cost {now.cost:.4f}; right: {percent(now.train)} of the digits learned from, {percent(now.test)} of "
             f"the others; {seconds:.2f} s",
