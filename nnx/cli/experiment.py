@@ -178,10 +178,15 @@ def _tell(found: Experiment, plan: Plan, jobs: int) -> None:
         folder = plan.kept.folder
         note(f"{kept} of {total} runs were kept from before; to run them again, remove {str(folder)!r} first.")
     if plan.missing:
-        rows, seconds = len(plan.rows), left(plan, found, jobs)
+        rows, seeds = _number(len(plan.rows), "row"), _number(total // len(plan.rows), "seed")
         engines, side = ", ".join(plan.backends), f", {jobs} at a time" if jobs > 1 else ""
+        seconds = left(plan, found, jobs)
         time = "" if seconds is None else f": about {minutes_of(seconds)}"
-        note(f"{found.name} on {engines}: {plan.missing} runs of {rows} rows x {total // rows} seeds{side}{time}")
+        note(f"{found.name} on {engines}: {_number(plan.missing, 'run')} of {rows} x {seeds}{side}{time}")
+
+
+def _number(count: int, what: str) -> str:
+    return f"{count} {what}{'' if count == 1 else 's'}"
 
 
 @contextmanager

@@ -7,6 +7,7 @@ from support.small_experiments import REPORTS, RUN, Toy, files
 
 from nnx import datasets
 from nnx.experiments import EXPERIMENTS, Row
+from nnx.experiments.execution import duration
 from nnx.experiments.execution.locking import LOCK
 from nnx.experiments.experiment import Settings
 
@@ -27,6 +28,54 @@ def test_list_shows_every_experiment_its_data_and_its_runs(run_nnx, offer):
     lines = run_nnx("experiment", "list").stdout.splitlines()
     assert [line.split()[0] for line in lines[2:]] == list(EXPERIMENTS)
     assert lines[-1].split() == ["toy", "A", "toy", "none", "2", "x", "7"]
+
+
+def test_list_says_about_how_long_an_experiment_takes_if_that_was_measured(run_nnx, offer, monkeypatch):
+    monkeypatch.setattr(duration, "cores", lambda: 2)
+    shown = {}
+    for seconds, shares, alone in ((4.0, 1, False), (4.0, 1, True), (40.0, 30, False), (0.01, 1, False)):
+        offer(seconds={"numba": seconds}, seeds=10 * shares, alone=alone)
+        result = run_nnx("experiment", "list")
+        shown[seconds, alone] = " ".join(result.stdout.splitlines()[-1].split()[-2:])
+        assert result.stderr.startswith("Times: on numba with all cores of this machine")
+    # of two rows: 20 runs of 4 s, two at a time or one by one; 600 of 40 s; 20 that take no time
+    assert shown == {(4.0, False): "1 min", (4.0, True): "2 min", (40.0, False): "200 min", (0.01, False): "1 min"}
+    for found in list(EXPERIMENTS.values())[:-1]:
+        assert duration.whole(found)
+
+
+def test_a_run_says_at_once_what_it_runs_and_about_how_long_that_takes(run_nnx, offer):
+    offer(seconds={"generic:numpy": 30.0})
+    first = run_nnx(*RUN, "--seeds", "2")
+    assert first.stderr.splitlines()[0] == "toy on generic:numpy: 4 runs of 2 rows x 2 seeds: about 2 min"
+    offer()  # not measured on this engine
+    second = run_nnx(*RUN, "--seeds", "3")
+    assert second.stderr.splitlines()[1] == "toy on generic:numpy: 2 runs of 2 rows x 3 seeds"
+    assert "toy on" not in run_nnx(*RUN, "--seeds", "3").stderr
+    offer({"first": Toy(1.0)})
+    single = run_nnx(*RUN, "--seeds", "1", "--out", "single")
+    assert single.stderr.splitlines()[0] == "toy on generic:numpy: 1 run of 1 row x 1 seed"
+
+
+@pytest.mark.parametrize(("finished", "kept"), [(0, "0 of 6"), (3, "3 of 6")])
+def test_an_interrupt_says_what_is_kept_where_and_how_to_go_on(run_nnx, offer, monkeypatch, finished, kept):
+    offer()
+    run, count = Toy.run, iter(range(100))
+
+    def interrupted(self, *given):
+        if next(count) == finished:
+            raise KeyboardInterrupt
+        return run(self, *given)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Toy, "run", interrupted)
+        result = run_nnx(*RUN)
+    assert result.exit_code == 130
+    told = f"interrupted: {kept} runs are kept in 'runs/toy/runs'; the same command goes on with the others"
+    assert result.stderr.splitlines()[-1] == told
+    again = run_nnx(*RUN)
+    assert again.exit_code == 0
+    assert (f"{kept} runs were kept from before" in again.stderr) == (finished > 0)
 
 
 def test_every_experiment_has_data_that_nnx_knows_and_rows_of_their_own_names():
