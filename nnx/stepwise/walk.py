@@ -277,8 +277,8 @@ def walk(seed: int) -> Iterator[str]:
             f"the others; {seconds:.2f} s",
             gained(now, scores.get(task.question), task),
         ]
-        text = textwrap.fill(" ".join(prose.split()), 88)
-        yield f"{number}. {title.rstrip('.')}\n\n{text}\n\n" + textwrap.indent("\n".join(told), "    ") + "\n"
+        text, figures = textwrap.fill(" ".join(prose.split()), 88), textwrap.indent("\n".join(told), "    ")
+        yield f"{number}. {title.rstrip('.')}\n\n{text}\n\n{figures}\n"
         scores[task.question] = number, now
 
 

@@ -293,10 +293,3 @@ def test_what_cannot_be_drawn_is_refused_in_words(
 ) -> None:
     with pytest.raises(error, match=re.escape(said)):
         draw()
-
-
-def test_confusions_are_counted_as_the_matrix_draws_them():
-    counts = nnx.plots.confusion_counts([2, 0, 2, 2], [2, 1, 0, 2], ["a", "b", "c"])
-    assert counts.tolist() == [[0, 1, 0], [0, 0, 0], [1, 0, 2]]
-    with pytest.raises(ShapeError, match=r"predictions must have shape \(4,\)"):
-        nnx.plots.confusion_counts([2, 0, 2, 2], [2], ["a", "b", "c"])

@@ -13,6 +13,7 @@ from support.pictures import drawn_texts
 
 import nnx
 from nnx import History, plots
+from nnx.errors import ShapeError
 from nnx.plots.lines import logarithmic_numbers
 from nnx.plots.weights import MOST_ROWS, condensed
 
@@ -283,3 +284,10 @@ def test_arrays_of_a_backend_are_drawn_as_they_are() -> None:
     assert not isinstance(weights, np.ndarray)
     image = plots.weight_differences({"a": [[0.0, 0.0]]}, {"a": weights}).axes[0].images[0]
     np.testing.assert_array_equal(image.get_array(), [[1.0, 2.0]])
+
+
+def test_confusions_are_counted_as_the_matrix_draws_them():
+    counts = nnx.plots.confusion_counts([2, 0, 2, 2], [2, 1, 0, 2], ["a", "b", "c"])
+    assert counts.tolist() == [[0, 1, 0], [0, 0, 0], [1, 0, 2]]
+    with pytest.raises(ShapeError, match=r"predictions must have shape \(4,\)"):
+        nnx.plots.confusion_counts([2, 0, 2, 2], [2], ["a", "b", "c"])

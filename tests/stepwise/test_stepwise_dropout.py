@@ -38,7 +38,7 @@ def step(X: Any, Y: Any, parameters: Any, iteration: int) -> Any:
     A1, cache1 = stepwise.linear_activation_forward(X, parameters["W1"], parameters["b1"], "relu")
     left, D = stepwise.apply_dropout(A1, 0.75, seed=4, iteration=iteration, layer=2)
     A2, cache2 = stepwise.linear_activation_forward(left, parameters["W2"], parameters["b2"], "sigmoid")
-    dleft, dW2, db2 = stepwise.linear_backward(A2 - nnx.current_backend().asarray(Y), cache2[0])
+    dleft, dW2, db2 = stepwise.linear_backward(A2 - nnx.current_backend().asarray(Y, "float32"), cache2[0])
     dA1 = stepwise.dropout_backward(dleft, D)
     _, dW1, db1 = stepwise.linear_activation_backward(dA1, cache1, "relu", wants_dA=False)
     grads = {"dW1": dW1, "db1": db1, "dW2": dW2, "db2": db2}
