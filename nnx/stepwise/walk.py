@@ -267,8 +267,7 @@ def walk(seed: int) -> Iterator[str]:
     yield f"On the backend {backend.name}, {backend.device()}. The code stands in nnx/stepwise/walk.py.\n"
     for number, (question, part) in enumerate(PARTS, 1):
         task, start = question(), time.perf_counter()
-        now = part(task, seed)
-        seconds = time.perf_counter() - start
+        now, seconds = part(task, seed), time.perf_counter() - start
         title, _, prose = (inspect.getdoc(part) or "").partition("\n\n")
         told = [
             f"{task.question} Code: {part.__name__}.",
