@@ -20,6 +20,8 @@ def shown(value: object) -> str:
         return excerpt(repr(value))
     except RecursionError:
         return f"a {type(value).__name__} of great depth"
+    except ValueError:  # a whole number of more digits than Python turns into text
+        return f"a {type(value).__name__} of thousands of digits"
 
 
 class NnxError(Exception):

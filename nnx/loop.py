@@ -170,16 +170,16 @@ class Loop:
     def _epoch_rates(self) -> NDArray[np.float64]:
         steps, position = self.batches.steps, self.keeper.position
         factor, override = position.epoch_factor, position.epoch_override
-        if override is not None:
-            return np.full(steps, factor * override)
-        schedule = check_schedule(self.model.optimizer.learning_rate)
+        schedule = check_schedule(self.model.optimizer.learning_rate if override is None else override)
         if isinstance(schedule, Constant):
-            return np.full(steps, factor * schedule.rate)
-        rates = np.array([schedule(self.model.epoch + batch / steps) for batch in range(steps)], np.float64)
+            rates = np.full(steps, schedule.rate)
+        else:
+            rates = np.array([schedule(self.model.epoch + batch / steps) for batch in range(steps)], np.float64)
+        rates, named = factor * rates, f"{schedule!r}{'' if factor == 1 else f' times {factor:g}'}"
         if not (np.isfinite(rates) & (rates >= 0)).all():
             worst = rates[~(np.isfinite(rates) & (rates >= 0))][0]
-            raise OptionError(f"learning_rate must give finite rates of at least 0, got {worst:g} of {schedule!r}.")
-        return factor * rates
+            raise OptionError(f"learning_rate must give finite rates of at least 0, got {worst:g} of {named}.")
+        return rates
 
     def _stops(self, start: int) -> Iterator[int]:
         """Yield the steps of this epoch after `start` at which callbacks are asked, and the last step."""

@@ -217,7 +217,7 @@ class Sequential(Trainable):
         """Write configuration, weights and optimizer state to an HDF5 file, whole or not at all; see `nnx.load`.
 
         Args:
-            path: the file; an existing one is replaced only once the new one is complete.
+            path: the file, whatever its ending; an existing one is replaced only once the new one is complete.
             metadata: JSON values to keep with the model, such as class names; by default `model.metadata`.
 
         Raises:
@@ -236,7 +236,7 @@ class Sequential(Trainable):
 
         Raises:
             NotBuiltError: the model has no weights yet.
-            OptionError: path is a folder, or in none that exists.
+            OptionError: path is a folder, or in none that exists, or it ends as other formats do, in .h5, say.
             StorageError: the file cannot be written, because the disk is full, for example.
             MissingLibraryError: safetensors is not installed.
         """
