@@ -11,6 +11,7 @@ import sys
 import time
 
 from nnx import registry
+from tests.properties.engines import ENGINES
 from tests.properties.laws import ALL, examine
 from tests.properties.table import LAWS
 
@@ -26,7 +27,7 @@ def main() -> int:
     given = parser.parse_args()
     broken = 0
     print("| backend | layer | laws | examples | broken | seconds |\n| --- | --- | --- | --- | --- | --- |")
-    for backend in given.backend or ("numba", "numpy"):
+    for backend in given.backend or ENGINES:
         for layer in given.layer or ALL:
             broken += _layer(backend, layer, given.count, given.seed)
     return 1 if broken else 0
