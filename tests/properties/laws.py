@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import hypothesis
 import numpy as np
-from hypothesis import HealthCheck
+from hypothesis import HealthCheck, Phase
 from hypothesis import strategies as some
 
 from nnx import Backend, Layer
@@ -104,6 +104,10 @@ class Trial:
         return self.mount(subject.layer, subject.shape, dtype)
 
 
+PHASES: tuple[Phase, ...] = (Phase.generate, Phase.shrink)
+"""Without that which explains: it takes minutes, and a failed law says what was drawn."""
+
+
 def examine(which: Law, layer: str, backend: Backend, count: int, seed: int | None = None) -> None:
     """Try a law of one layer on `count` examples: always the same ones, or those of a seed."""
 
@@ -114,6 +118,8 @@ def examine(which: Law, layer: str, backend: Backend, count: int, seed: int | No
         database=None,
         suppress_health_check=list(HealthCheck),
         print_blob=False,
+        phases=PHASES,
+        report_multiple_bugs=False,
     )
     @hypothesis.given(data=some.data())
     def tried(data: some.DataObject) -> None:
