@@ -14,7 +14,7 @@ MASKED = ("Dropout", "SpatialDropout")
 """What these do in training depends on an example's place in the batch."""
 
 
-def _pass(trial: Trial, bench: Bench, x: Values, dy: Values, train: bool, lengths: Values | None) -> list[Values]:
+def _pass(bench: Bench, x: Values, dy: Values, train: bool, lengths: Values | None) -> list[Values]:
     """Return y, dx unless there is none, and the gradients of the parameters, which hold NaN before."""
     bench.store.gradients[...] = float("nan")
     y, dx = bench.run(x, dy, train, lengths)
@@ -45,7 +45,7 @@ def outputs_and_gradients_have_the_declared_shapes_and_all_are_written(trial: Tr
     bench, x = trial.bench(subject, dtype), trial.inputs(subject, rows, dtype)
     if rows or trial.name != "BatchNorm":
         dy = trial.numbers((rows, *bench.output_shape), dtype)
-        y, *gradients = _pass(trial, bench, x, dy, True, trial.lengths(subject, rows))
+        y, *gradients = _pass(bench, x, dy, True, trial.lengths(subject, rows))
         expected = [*([] if subject.vocabulary else [x.shape]), *(item.shape for item in bench.learned())]
         assert [gradient.shape for gradient in gradients] == expected
         assert (y.shape, str(y.dtype)) == ((rows, *bench.output_shape), dtype)
@@ -58,7 +58,11 @@ def outputs_and_gradients_have_the_declared_shapes_and_all_are_written(trial: Tr
 @law()
 def prediction_does_not_depend_on_the_order_of_the_batch(trial: Trial) -> None:
     subject, dtype, rows = trial.subject(), trial.dtype(), trial.among(2, 5, 17, 33)
-    bench, x, lengths = trial.bench(subject, dtype), trial.inputs(subject, rows, dtype), trial.lengths(subject, rows)
+    bench, x, lengths = (
+        trial.bench(subject, dtype),
+        trial.inputs(subject, rows, dtype),
+        trial.lengths(subject, rows),
+    )
     order = np.random.default_rng(trial.integer(0, 99)).permutation(rows)
     y, _ = bench.run(x, train=False, lengths=lengths)
     moved, _ = bench.run(x[order], train=False, lengths=None if lengths is None else lengths[order])
@@ -73,10 +77,10 @@ def training_does_not_depend_on_the_order_of_the_batch(trial: Trial) -> None:
     dy = trial.numbers((rows, *bench.output_shape))
     order = np.random.default_rng(trial.integer(0, 99)).permutation(rows)
     before = bench.host(bench.store.state)
-    found = _pass(trial, bench, x, dy, True, lengths)
+    found = _pass(bench, x, dy, True, lengths)
     state = bench.host(bench.store.state)
     bench.store.state[...] = bench.ops.asarray(before)
-    moved = _pass(trial, bench, x[order], dy[order], True, None if lengths is None else lengths[order])
+    moved = _pass(bench, x[order], dy[order], True, None if lengths is None else lengths[order])
     by_row = 1 if subject.vocabulary else 2
     for place, (got, expected) in enumerate(zip(moved, found, strict=True)):
         require_close(got, expected[order] if place < by_row else expected, f"{subject}, array {place}")
@@ -86,12 +90,14 @@ def training_does_not_depend_on_the_order_of_the_batch(trial: Trial) -> None:
 @law()
 def an_example_alone_is_predicted_as_among_others(trial: Trial) -> None:
     subject, dtype, rows = trial.subject(), trial.dtype(), trial.among(2, 5, 17, 33)
-    bench, x, lengths = trial.bench(subject, dtype), trial.inputs(subject, rows, dtype), trial.lengths(subject, rows)
+    bench, x, lengths = (
+        trial.bench(subject, dtype),
+        trial.inputs(subject, rows, dtype),
+        trial.lengths(subject, rows),
+    )
     row = trial.integer(0, rows - 1)
     y, _ = bench.run(x, train=False, lengths=lengths)
-    alone, _ = bench.run(
-        x[row : row + 1], train=False, lengths=None if lengths is None else lengths[row : row + 1]
-    )
+    alone, _ = bench.run(x[row : row + 1], train=False, lengths=None if lengths is None else lengths[row : row + 1])
     _first_rows(trial, subject, alone, y[row : row + 1], dtype)
 
 
@@ -99,7 +105,11 @@ def an_example_alone_is_predicted_as_among_others(trial: Trial) -> None:
 def the_first_examples_learn_the_same_without_those_after_them(trial: Trial) -> None:
     """Masks too depend on an example's place, not on how many there are."""
     subject, dtype, rows = trial.subject(), trial.dtype(), trial.among(2, 5, 17)
-    bench, x, lengths = trial.bench(subject, dtype), trial.inputs(subject, rows, dtype), trial.lengths(subject, rows)
+    bench, x, lengths = (
+        trial.bench(subject, dtype),
+        trial.inputs(subject, rows, dtype),
+        trial.lengths(subject, rows),
+    )
     dy, few = trial.numbers((rows, *bench.output_shape), dtype), trial.integer(0, rows)
     y, dx = bench.run(x, dy, True, lengths)
     y_few, dx_few = bench.run(x[:few], dy[:few], True, None if lengths is None else lengths[:few])
@@ -137,11 +147,11 @@ def gradients_are_linear_in_those_of_the_outputs(trial: Trial) -> None:
     bench, x, lengths = trial.bench(subject), trial.inputs(subject, rows, "float64"), trial.lengths(subject, rows)
     first, second = (trial.numbers((rows, *bench.output_shape)) for _ in range(2))
     factor = np.ldexp(trial.among(1.0, -1.0), trial.integer(-40, 40))
-    _, *ones = _pass(trial, bench, x, first, True, lengths)
-    _, *twos = _pass(trial, bench, x, second, True, lengths)
-    _, *sums = _pass(trial, bench, x, first + second, True, lengths)
-    _, *scaled = _pass(trial, bench, x, factor * first, True, lengths)
-    _, *nothing = _pass(trial, bench, x, 0 * first, True, lengths)
+    _, *ones = _pass(bench, x, first, True, lengths)
+    _, *twos = _pass(bench, x, second, True, lengths)
+    _, *sums = _pass(bench, x, first + second, True, lengths)
+    _, *scaled = _pass(bench, x, factor * first, True, lengths)
+    _, *nothing = _pass(bench, x, 0 * first, True, lengths)
     for place, (one, two, both, many, none) in enumerate(zip(ones, twos, sums, scaled, nothing, strict=True)):
         require_close(both, one + two, f"{subject}, gradient {place} of a sum", float(np.abs(one).max(initial=0)))
         require_same(many, factor * one, f"{subject}, gradient {place} of {factor} times dy")
@@ -151,11 +161,15 @@ def gradients_are_linear_in_those_of_the_outputs(trial: Trial) -> None:
 @law()
 def the_same_call_gives_the_same_bits(trial: Trial) -> None:
     subject, dtype, rows = trial.subject(), trial.dtype(), trial.among(1, 3, 33)
-    bench, x, lengths = trial.bench(subject, dtype), trial.inputs(subject, rows, dtype), trial.lengths(subject, rows)
+    bench, x, lengths = (
+        trial.bench(subject, dtype),
+        trial.inputs(subject, rows, dtype),
+        trial.lengths(subject, rows),
+    )
     dy, state = trial.numbers((rows, *bench.output_shape), dtype), bench.host(bench.store.state)
     found = []
     for _ in range(2):
         bench.store.state[...] = bench.ops.asarray(state)
-        found.append([*_pass(trial, bench, x, dy, True, lengths), bench.host(bench.store.state)])
+        found.append([*_pass(bench, x, dy, True, lengths), bench.host(bench.store.state)])
     for first, second in zip(*found, strict=True):
         assert first.tobytes() == second.tobytes(), f"{subject} gave two results"

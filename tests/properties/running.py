@@ -25,7 +25,7 @@ def _batch(trial: Trial) -> tuple[Values, Values, Values, Values]:
 
 @law("BatchNorm")
 def running_statistics_come_to_those_of_the_batches_geometrically(trial: Trial) -> None:
-    """After k passes they are (1 - momentum)^k of what they began with; with momentum 1, at once those of the batch."""
+    """After k passes (1 - momentum)^k is left of what they began with; at once those of the batch if it is 1."""
     x, mean, _, unbiased = _batch(trial)
     momentum, passes = trial.among(0.0, 0.1, 0.5, 0.9, 1.0), trial.among(1, 2, 7)
     bench = trial.mount(nnx.BatchNorm(momentum), x.shape[1:])

@@ -70,7 +70,9 @@ def _activation(choose: _Choices) -> tuple[Options, Shape]:
 
 
 def _affine(choose: _Choices) -> Options:
-    return choose.options(activation=choose.among("identity", "relu", "tanh", "softmax"), bias=choose.among(True, False))
+    return choose.options(
+        activation=choose.among("identity", "relu", "tanh", "softmax"), bias=choose.among(True, False)
+    )
 
 
 def _dense(choose: _Choices) -> tuple[Options, Shape]:

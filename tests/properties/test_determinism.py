@@ -98,7 +98,7 @@ def test_cuda_kernels_give_the_same_bits_whatever_the_order_of_their_threads() -
 
 
 def test_no_cuda_kernel_adds_floating_numbers_in_the_order_in_which_threads_come() -> None:
-    """The one atomic operation counts the blocks that are done; the last of them adds in the order of their numbers."""
+    """The one atomic operation counts the blocks that are done; the last adds in the order of their numbers."""
     folder = Path(nnx.__path__[0]).parent / "backends" / "nnx_cupy"
     sources = [*folder.glob("*.cu"), *folder.glob("*.cuh")]
     pattern = re.compile(r"\batomic[A-Z]\w*|\bred\.\w+")

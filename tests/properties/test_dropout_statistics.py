@@ -1,8 +1,8 @@
 """Masks of dropout are as random as they should be: chi-square tests on fixed seeds.
 
 All bits of a test come from fixed seeds, so that it passes or fails in every run alike. That good bits would have
-failed when it was written has a probability of at most FALSE_ALARM, over all statistics of this file together and on
-both sides: masks that fit too well are no better than those that fit too badly.
+failed when it was written has a probability of at most FALSE_ALARM, over all statistics of this file together and
+on both sides: masks that fit too well are no better than those that fit too badly.
 """
 
 from __future__ import annotations

@@ -74,7 +74,9 @@ def test_every_engine_gives_the_blocks_of_the_published_keys(
 
 
 def test_every_engine_gives_philox_for_any_seed_stream_step_and_shape(engine: Backend) -> None:
-    @settings(max_examples=40, derandomize=True, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+    @settings(
+        max_examples=40, derandomize=True, deadline=None, database=None, suppress_health_check=list(HealthCheck)
+    )
     @given(some.integers(0, 9), some.integers(0, 70), words, words, some.integers(0, 2**63 - 1))
     def agrees(rows: int, features: int, seed: int, stream: int, step: int) -> None:
         place = rows, features, seed, stream, step

@@ -77,7 +77,7 @@ multiply that by a thousand. What is wrong shows at 1e-2. Rounding itself is bou
 
 
 def require_close(got: Values, expected: Values, what: str = "the results", terms: float = 0.0) -> None:
-    """Assert that float64 numbers are the same but for rounding; `terms` is the size of what cancelled on the way."""
+    """Assert that float64 numbers are the same but for rounding; `terms` is the size of what cancelled."""
     assert got.shape == expected.shape, f"{what}: {got.shape} instead of {expected.shape}"
     if expected.size:
         largest = max(1.0, terms, float(np.max(np.abs(expected))))
