@@ -21,7 +21,7 @@ from tests.properties.subjects import drawn_layers
 from tests.properties.table import LAWS
 from tests.properties.values import require_same
 
-EXAMPLES = 3
+EXAMPLES = 2
 PAIRS = [pytest.param(law, layer, id=f"{layer}: {law.name}") for law in LAWS for layer in law.layers]
 
 
