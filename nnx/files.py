@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-import tempfile
+import secrets
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from nnx.errors import OptionError, StorageError
@@ -21,12 +21,10 @@ def replacing(target: Path) -> Iterator[Path]:
     Raises:
         OSError: the folder does not exist or cannot be written to.
     """
-    handle, name = tempfile.mkstemp(prefix=f".{target.name}.", suffix=".part", dir=target.parent)
-    part = Path(name)
+    part, handle = _begin(target)
     try:
         os.close(handle)
         yield part
-        part.chmod(0o666 & ~_umask())
         _flush(part)
         part.replace(target)
     finally:
@@ -86,11 +84,16 @@ def check_target(path: object) -> Path:
     return target
 
 
-def _umask() -> int:
-    """Return the permissions that new files of this process lack; there is no way to ask but to set them."""
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
+def _begin(target: Path) -> tuple[Path, int]:
+    """Make a file of a name that nobody has, with the permissions of any new file; return it, open.
+
+    The system takes the umask off by itself. A program can only ask for it by setting it, for all of its threads:
+    two that ask at once can leave it at 0, so that whatever is written from then on is everybody's.
+    """
+    while True:
+        part = target.with_name(f".{target.name}.{secrets.token_hex(4)}.part")
+        with suppress(FileExistsError):
+            return part, os.open(part, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o666)
 
 
 def _flush(path: Path) -> None:

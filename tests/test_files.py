@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import stat
 
 import pytest
@@ -59,3 +60,18 @@ def test_a_new_file_has_the_permissions_that_others_get(tmp_path):
     (tmp_path / "plain").write_text("")
     modes = [stat.S_IMODE((tmp_path / name).stat().st_mode) for name in ("file", "plain")]
     assert modes[0] == modes[1]
+
+
+def test_the_umask_of_other_threads_is_never_touched(tmp_path, monkeypatch):
+    def touch(_mask: int) -> int:
+        raise AssertionError("two threads that set it at once can leave it at 0 for good")
+
+    former = os.umask(0o027)
+    try:
+        monkeypatch.setattr(os, "umask", touch)
+        with replacing(tmp_path / "file") as part:
+            part.write_text("new")
+        assert stat.S_IMODE((tmp_path / "file").stat().st_mode) == 0o640
+    finally:
+        monkeypatch.undo()
+        os.umask(former)
