@@ -39,3 +39,17 @@ def held() -> Held:
         files=len(list(Path("/proc/self/fd").iterdir())),
         threads=len(list(Path("/proc/self/task").iterdir())),
     )
+
+
+_LIMITS = {"resident": 0.05, "traced": 0.02, "objects": 0.01, "files": 0.0, "threads": 0.0}
+"""The share by which each may grow once most shapes have come by: caches of limited size are not full by then."""
+
+
+def grown_between(one: Held, other: Held) -> list[str]:
+    """Return what has grown by more than it may, a sentence for each."""
+    found = []
+    for name, share in _LIMITS.items():
+        before, after = getattr(one, name), getattr(other, name)
+        if after > before * (1 + share):
+            found.append(f"{name} grew from {before} to {after}, by more than {share:.0%}.")
+    return found
