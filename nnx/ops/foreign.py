@@ -1,7 +1,7 @@
 """Kernels of users' own: called one at a time where Numba's threads would end the process otherwise.
 
 Of the threading layers that Numba has for functions of `parallel=True`, "workqueue" aborts the whole process when
-two threads run such functions at once, as two calls of `fit` in two threads do. The kernels of nnx use none of them.
+two threads run such functions at once, as two calls of `fit` in two threads do. The kernels of nnx use no layer.
 """
 
 from __future__ import annotations

@@ -78,7 +78,9 @@ def test_numbers_of_threads_set_in_the_midst_of_others_training_change_nothing_o
     assert all(same(one, alone) for one in found)
 
 
-def test_engines_loaded_for_the_first_time_by_eight_threads_are_loaded_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_engines_loaded_for_the_first_time_by_eight_threads_are_loaded_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(registry, "_loaded", {})
     monkeypatch.setattr(registry, "_registered", dict(registry._registered))
     made, gate = list[nnx.Backend](), threading.Barrier(8)

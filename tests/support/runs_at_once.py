@@ -1,4 +1,4 @@
-"""Networks of every kind that are built, trained and asked for predictions in one call, in whatever thread or process."""
+"""Networks of every kind, built, trained and asked for predictions in one call, in any thread or process."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 import nnx
 from nnx.interface import Array
 from nnx.layers import Backward, Context
+from support.problems import full_network
 
 
 @dataclass(eq=False, repr=False)
@@ -95,3 +96,10 @@ def run(name: str, backend: str, gate: threading.Barrier | None = None) -> list[
 def same(one: list[NDArray[Any]], other: list[NDArray[Any]]) -> bool:
     """Tell whether two results agree in every bit."""
     return len(one) == len(other) and all(a.tobytes() == b.tobytes() for a, b in zip(one, other, strict=True))
+
+
+def save_often(path: str, seed: int) -> None:
+    """Save a model of this seed in a file, ten times; a process of its own does it."""
+    model = full_network("numpy", seed=seed)
+    for _ in range(10):
+        model.save(path)

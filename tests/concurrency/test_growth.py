@@ -1,0 +1,48 @@
+"""What a process holds does not grow with the number of fits and saves; `python -m tests.growth` runs 10,000."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from tests.growth.measures import Held, grown_between, held
+from tests.growth.runs import KINDS, run
+
+
+def test_hundreds_of_fits_and_saves_leave_no_file_and_no_thread_behind(tmp_path: Path) -> None:
+    for number in range(2 * len(KINDS)):
+        run(number, tmp_path)
+    before = held()
+    for number in range(200):
+        run(number % 40, tmp_path)  # the same shapes again and again: caches have nothing new to learn
+        if number == 60:
+            settled = held()
+    after = held()
+    assert (after.files, after.threads) == (before.files, before.threads)
+    assert after.objects <= settled.objects * 1.002
+    assert after.resident <= settled.resident + (16 << 20)
+
+
+def test_what_grows_is_named_with_its_numbers() -> None:
+    one = Held(resident=1000, traced=1000, objects=1000, files=5, threads=1)
+    assert grown_between(one, one) == []
+    assert grown_between(one, replace(one, files=6)) == ["files grew from 5 to 6, by more than 0%."]
+    assert grown_between(one, replace(one, resident=1200, threads=2)) == [
+        "resident grew from 1000 to 1200, by more than 5%.",
+        "threads grew from 1 to 2, by more than 0%.",
+    ]
+
+
+@pytest.mark.parametrize("more", [[], ["--traced"]])
+def test_the_command_prints_a_table(more: list[str]) -> None:
+    told = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    root = Path(__file__).resolve().parents[2]
+    command = [sys.executable, "-m", "tests.growth", "--count", "10", *more]
+    done = subprocess.run(command, cwd=root, env=told, capture_output=True, text=True, timeout=300)
+    assert done.stdout.startswith("| runs | seconds | resident MiB"), done.stderr
+    assert len(done.stdout.splitlines()) == 12
