@@ -8,24 +8,20 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-import pytest
-
 from tests.growth.measures import Held, grown_between, held
-from tests.growth.runs import KINDS, run
+from tests.growth.runs import run
 
 
-def test_hundreds_of_fits_and_saves_leave_no_file_and_no_thread_behind(tmp_path: Path) -> None:
-    for number in range(2 * len(KINDS)):
-        run(number, tmp_path)
+def test_fits_and_saves_leave_no_file_no_thread_and_no_object_behind(tmp_path: Path) -> None:
+    for number in range(32):
+        run(number % 16, tmp_path)
     before = held()
-    for number in range(200):
-        run(number % 40, tmp_path)  # the same shapes again and again: caches have nothing new to learn
-        if number == 60:
-            settled = held()
+    for number in range(96):
+        run(number % 16, tmp_path)  # the same shapes again and again: caches have nothing new to learn
     after = held()
     assert (after.files, after.threads) == (before.files, before.threads)
-    assert after.objects <= settled.objects * 1.002
-    assert after.resident <= settled.resident + (16 << 20)
+    assert after.objects <= before.objects + 10
+    assert after.resident <= before.resident + (8 << 20), "what the system counts goes up and down by itself"
 
 
 def test_what_grows_is_named_with_its_numbers() -> None:
@@ -38,11 +34,10 @@ def test_what_grows_is_named_with_its_numbers() -> None:
     ]
 
 
-@pytest.mark.parametrize("more", [[], ["--traced"]])
-def test_the_command_prints_a_table(more: list[str]) -> None:
+def test_the_command_prints_a_table() -> None:
     told = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     root = Path(__file__).resolve().parents[2]
-    command = [sys.executable, "-m", "tests.growth", "--count", "10", *more]
+    command = [sys.executable, "-m", "tests.growth", "--count", "10"]
     done = subprocess.run(command, cwd=root, env=told, capture_output=True, text=True, timeout=300)
     assert done.stdout.startswith("| runs | seconds | resident MiB"), done.stderr
     assert len(done.stdout.splitlines()) == 12
