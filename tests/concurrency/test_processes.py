@@ -37,7 +37,7 @@ if __name__ == "__main__":
             from joblib import Parallel, delayed
             check(kind, Parallel(n_jobs=2)(delayed(compute)(case) for case in CASES))
         else:
-            with ProcessPoolExecutor(2, multiprocessing.get_context(kind)) as pool:
+            with ProcessPoolExecutor(1 + (kind == "fork"), multiprocessing.get_context(kind)) as pool:
                 check(kind, list(pool.map(compute, CASES)))
     check("parent", list(map(compute, CASES)))
 """
