@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import re
+import secrets
 import sys
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -27,7 +27,6 @@ def replacing(target: Path) -> Iterator[Path]:
     _remove_leftovers(target)
     with _temporary(target) as part:
         yield part
-        part.chmod(0o666 & ~_umask())
         _flush(part)
         part.replace(target)
     _flush(target.parent)
@@ -100,19 +99,26 @@ def _temporary(target: Path) -> Iterator[Path]:
 
 
 def _create(target: Path) -> tuple[int | None, Path]:
+    """Make a file of a name that nobody has, with the permissions of any new file.
+
+    The system takes the umask off by itself. A program can only ask for it by setting it, for all of its threads:
+    two that ask at once can leave it at 0, so that whatever is written from then on is everybody's.
+    """
     while True:
-        handle, name = tempfile.mkstemp(prefix=f".{target.name}.", suffix=".part", dir=target.parent)
-        if sys.platform == "win32":  # an open file cannot be renamed there
-            os.close(handle)
-            return None, Path(name)
-        if _lock(handle) is not False and os.fstat(handle).st_nlink:
-            return handle, Path(name)
-        os.close(handle)  # taken for a leftover before it was locked
+        part = target.with_name(f".{target.name}.{secrets.token_hex(4)}.part")
+        with suppress(FileExistsError):
+            handle = os.open(part, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o666)
+            if sys.platform == "win32":  # an open file cannot be renamed there
+                os.close(handle)
+                return None, part
+            if _lock(handle) is not False and os.fstat(handle).st_nlink:
+                return handle, part
+            os.close(handle)  # taken for a leftover before it was locked
 
 
 def _remove_leftovers(target: Path) -> None:
     """Remove temporary files of `target` whose processes have ended; where files cannot be locked, none is."""
-    name = re.compile(re.escape(f".{target.name}.") + r"[a-z0-9_]{8}\.part")
+    name = re.compile(re.escape(f".{target.name}.") + r"[0-9a-f]{8}\.part")
     with suppress(OSError), os.scandir(target.parent) as entries:
         for entry in entries:
             if name.fullmatch(entry.name) and entry.is_file(follow_symlinks=False):
@@ -145,13 +151,6 @@ def _lock(handle: int) -> bool | None:
     except OSError:
         return None
     return True
-
-
-def _umask() -> int:
-    """Return the permissions that new files of this process lack; there is no way to ask but to set them."""
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
 
 
 def _flush(path: Path) -> None:

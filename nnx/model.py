@@ -121,7 +121,7 @@ class Sequential(Trainable):
             OutOfMemoryError: host or device ran out of memory on the way; the model is left as it was when the
                 epoch began, and the last file of a `Checkpoint` stands.
             NotBuiltError: `compile` was not called.
-            BackendError: this model is being trained already.
+            BackendError: this model is being trained already, or another thread uses it.
         """
         watchers, share = check_callbacks(callbacks), check_number("validation_split", validation_split, 0, 1)
         options = training.Options(
@@ -132,7 +132,7 @@ class Sequential(Trainable):
             progress=progress,
         )
         # losses are checked for NaN and infinity instead of every operation
-        with self.exclusively(), np.errstate(all="ignore"):
+        with self.access.exclusively(), np.errstate(all="ignore"):
             with before_training(), self.unbuilt_if_refused():
                 examples = self.take(x, y, sample_weight, class_weight, lengths)
                 examples, validation = self.set_aside(examples, validation_data, share)
@@ -151,19 +151,22 @@ class Sequential(Trainable):
         Both are means over all examples and, where outputs have steps, all real steps; lengths as in `fit`.
 
         Raises:
+            BackendError: another thread trains or changes the model.
             DataError, ShapeError, DtypeError, BackendError: the data are not what the model takes.
         """
         self.need_built()
         examples = self.take(x, y, lengths=lengths)
-        with np.errstate(all="ignore"):
+        with self.access.reading(), np.errstate(all="ignore"):
             return Measurement(self, examples, check_count("batch_size", batch_size)).measure()
 
     def predict(self, x: Any, *, lengths: Any = None, batch_size: int = 1024) -> NDArray[Any]:
         """Return the outputs, (N, *output shape): logits for a classifier, values for a regression.
 
-        With lengths, (N,) as in `fit`, outputs of the steps beyond them mean nothing.
+        With lengths, (N,) as in `fit`, outputs of the steps beyond them mean nothing. Any number of threads may
+        predict at once.
 
         Raises:
+            BackendError: another thread trains or changes the model.
             DataError, ShapeError, DtypeError, BackendError: x is not what the model takes.
             OptionError: lengths for a model with a layer that would take padding for steps.
         """
@@ -192,10 +195,10 @@ class Sequential(Trainable):
         size = check_count("batch_size", batch_size)
         host, counts = self.check_inputs(x, lengths)
         pieces = []
-        for start in range(0, max(host.shape[0], 1), size):
-            piece = send(host[start : start + size], self.ops)
-            real = None if counts is None else send(counts[start : start + size], self.ops)
-            with np.errstate(all="ignore"):
+        with self.access.reading(), np.errstate(all="ignore"):
+            for start in range(0, max(host.shape[0], 1), size):
+                piece = send(host[start : start + size], self.ops)
+                real = None if counts is None else send(counts[start : start + size], self.ops)
                 outputs, _ = self.chain.forward(piece, Context(train=False, lengths=real))
                 pieces.append(self.backend.to_numpy(function(outputs)))
         return np.concatenate(pieces)
@@ -224,6 +227,7 @@ class Sequential(Trainable):
             NotBuiltError: the model has no weights yet.
             OptionError: the configuration holds a function, or path is a folder, or in none that exists.
             DivergenceError: the model holds NaN or infinity; an existing file stays as it is.
+            BackendError: another thread trains or changes the model.
             StorageError: the file cannot be written, because the disk is full, for example.
         """
         from nnx.serialization import save
