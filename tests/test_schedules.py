@@ -85,6 +85,12 @@ def test_a_schedule_of_ones_own_must_say_what_its_rates_are() -> None:
         Silent()(0)
 
 
+def test_a_warm_up_ends_exactly_where_the_other_schedule_begins() -> None:
+    assert WarmUp(0.1, 3) == WarmUp(Constant(0.1), 3)
+    assert WarmUp(0.1, 3)(3) == 0.1  # 0.1 * 3 / 3 is not 0.1
+    assert WarmUp(Exponential(0.8, 0.5), 4)(1) == 0.2
+
+
 def test_a_number_is_a_constant_schedule_and_a_schedule_stays_itself() -> None:
     assert check_schedule(0.3) == Constant(0.3)
     assert check_schedule(EXAMPLES["Cosine"]) is EXAMPLES["Cosine"]
