@@ -18,7 +18,7 @@ from collections import Counter
 from pathlib import Path
 
 from tests.mutation.faults import Fault, faults
-from tests.mutation.processes import KILLED, SURVIVED, TOO_LONG, outcomes, preload, run_tests
+from tests.mutation.processes import KILLED, SURVIVED, TOO_LONG, outcomes, preloaded, run_tests
 from tests.mutation.subjects import TESTS
 
 
@@ -37,11 +37,11 @@ def main() -> int:
     every = faults(module)
     chosen = [every[number] for number in given.only] if given.only else _drawn(every, given.share, given.seed)
     tests = [f"tests/{name}" for name in TESTS[given.module]]
-    preload()
-    if given.show:
-        print(chosen[0].change, flush=True)
-        return run_tests(module, chosen[0].code, tests, Path("/dev/stdout"))
-    return _all(module, chosen, tests, given.processes)
+    with preloaded():
+        if given.show:
+            print(chosen[0].change, flush=True)
+            return run_tests(module, chosen[0].code, tests, Path("/dev/stdout"))
+        return _all(module, chosen, tests, given.processes)
 
 
 def _drawn(every: list[Fault], share: float, seed: int) -> list[Fault]:

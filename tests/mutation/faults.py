@@ -1,8 +1,9 @@
 """The faults: what mutmut's operators make of a module, one at a time.
 
-They change a number, a comparison, an operator, `and` and `or`, a text, an argument (None in its place, or left out),
-what is assigned (None), one arm of a choice, True and False. mutmut itself passes over functions with decorators, since
-it keeps all versions of a function side by side; here each version is a module of its own, and nothing is passed over.
+They change a number, a comparison, an operator, `and` and `or`, a text, an argument (None in its place, or left
+out), what is assigned (None), one arm of a choice, True and False. mutmut itself passes over functions with
+decorators, since it keeps all versions of a function side by side; here each version is a module of its own, and
+those functions count too.
 """
 
 from __future__ import annotations

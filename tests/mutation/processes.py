@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import importlib.abc
 import importlib.machinery
 import importlib.util
@@ -11,7 +12,9 @@ import signal
 import sys
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from importlib import import_module
+from importlib.metadata import entry_points
 from pathlib import Path
 from types import CodeType, ModuleType
 
@@ -53,22 +56,25 @@ class _Finder(importlib.abc.MetaPathFinder):
         self.loader = _Loader(self.name, path.resolve(), code)
 
     def find_spec(
-        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
+        self, fullname: str, _path: Sequence[str] | None, _target: ModuleType | None = None
     ) -> importlib.machinery.ModuleSpec | None:
-        found = fullname == self.name
-        return (
-            importlib.util.spec_from_file_location(fullname, self.loader.path, loader=self.loader)
-            if found
-            else None
-        )
+        if fullname != self.name:
+            return None
+        return importlib.util.spec_from_file_location(fullname, self.loader.path, loader=self.loader)
 
 
-def preload() -> None:
-    """Import what every process needs and no fault touches."""
-    for name in _PRELOADED:
+@contextmanager
+def preloaded() -> Iterator[None]:
+    """Import what every process needs and no fault touches; keep compiled tests in a folder of this run."""
+    plugins = [point for point in entry_points(group="pytest11") if not point.value.startswith("nnx")]
+    for name in (*_PRELOADED, *(point.module for point in plugins)):
         import_module(name)
     if "nnx" in sys.modules:
         raise RuntimeError("nnx is imported already; its faults could not be.")
+    with tempfile.TemporaryDirectory() as folder:
+        sys.dont_write_bytecode, sys.pycache_prefix = False, folder
+        gc.freeze()  # what is collected in a process is then its own
+        yield
 
 
 def outcomes(
@@ -126,4 +132,4 @@ def run_tests(module: Path, code: str, tests: Sequence[str], output: Path) -> in
     with output.open("w") as sink:
         os.dup2(sink.fileno(), 1)
         os.dup2(sink.fileno(), 2)
-    return int(pytest.main(["-x", "-q", "-p", "no:cacheprovider", "--backend", "numpy", *tests]))
+    return int(pytest.main(["-x", "-q", "-p", "no:cacheprovider", "--assert=plain", "--backend", "numpy", *tests]))
