@@ -1,0 +1,26 @@
+"""Which tests are asked about which module: its own first, since the first that fails is enough."""
+
+from __future__ import annotations
+
+TESTS = {
+    "nnx/serialization.py": (
+        "test_serialization.py",
+        "test_checkpoints.py",
+        "test_kept_runs.py",
+    ),
+    "nnx/configuration.py": (
+        "test_serialization.py",
+        "test_checkpoints.py",
+    ),
+    "nnx/random.py": (
+        "test_random.py",
+        "test_initializers.py",
+    ),
+    "nnx/parameters.py": (
+        "test_parameters.py",
+        "test_weight_files.py",
+    ),
+    "nnx/optimizers.py": ("test_optimizers.py",),
+    "nnx/losses.py": ("test_losses.py",),
+}
+"""Files in `tests/`; they run on the NumPy backend alone."""
