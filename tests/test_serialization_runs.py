@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 from support.saved_models import X, Y, edit_config, save_trained
 
 import nnx
-from nnx.callbacks import Checkpoint
+from nnx.callbacks import Checkpoint, EarlyStopping
 from nnx.errors import FileFormatError, OptionError
 from nnx.serialization import read_run
 
@@ -95,3 +96,12 @@ def test_a_file_without_a_run_says_what_to_do(tmp_path):
         with pytest.raises(FileFormatError) as caught:
             read_run(path, make())
         assert str(caught.value) == f"{path}: {reason}. {advice}"
+
+
+def test_the_best_weights_so_far_are_read_with_the_run(tmp_path):
+    path, model = tmp_path / "run.h5", make()
+    callbacks = [EarlyStopping("loss"), Checkpoint(path)]
+    model.fit(X, Y, epochs=1, batch_size=30, callbacks=callbacks)
+    (best,) = (kept for kept in read_run(path, make()).state.kept if kept is not None)
+    for read, held in zip(best.arrays, model.state_arrays(), strict=True):
+        np.testing.assert_array_equal(read, held)
