@@ -5,12 +5,12 @@ from __future__ import annotations
 TESTS = {
     "nnx/serialization.py": (
         "test_serialization.py",
-        "test_checkpoints.py",
-        "test_kept_runs.py",
+        "test_serialization_refused.py",
+        "test_serialization_runs.py",
     ),
     "nnx/configuration.py": (
         "test_serialization.py",
-        "test_checkpoints.py",
+        "test_serialization_refused.py",
     ),
     "nnx/random.py": (
         "test_random.py",
