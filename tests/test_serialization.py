@@ -117,6 +117,14 @@ def test_a_model_without_loss_can_be_saved(tmp_path):
     np.testing.assert_array_equal(loaded.predict(np.ones((2, 3))), model.predict(np.ones((2, 3))))
 
 
+def test_a_file_that_is_hardly_more_than_its_weights_has_room_for_them(tmp_path):
+    model = nnx.Sequential([nnx.Dense(100)], input_shape=(100,), backend="numpy")
+    model.save(tmp_path / "large.h5")
+    np.testing.assert_array_equal(
+        nnx.load(tmp_path / "large.h5", backend="numpy").get_weights()["0.weight"], model.get_weights()["0.weight"]
+    )
+
+
 def test_an_unbuilt_model_is_not_saved(tmp_path):
     with pytest.raises(NotBuiltError, match="no weights yet"):
         make_model().save(tmp_path / "model.h5")

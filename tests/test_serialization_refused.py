@@ -51,6 +51,12 @@ def test_a_foreign_hdf5_file_is_refused(tmp_path):
     assert says(tmp_path / "other.h5") == "expected a file of format 'nnx model', got None"
 
 
+def test_a_file_of_another_format_is_refused_by_its_name(saved):
+    with h5py.File(saved, "r+") as file:
+        file.attrs["format"] = "weights of others"
+    assert says(saved) == "expected a file of format 'nnx model', got 'weights of others'"
+
+
 @pytest.mark.parametrize(
     ("change", "reason"),
     [

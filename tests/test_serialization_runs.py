@@ -81,10 +81,12 @@ def test_a_run_that_makes_no_sense_is_refused(kept, change):
         read_run(kept, make([nnx.Dropout(0.5)]))
 
 
-def test_a_run_is_read_with_its_epoch_its_metadata_and_its_name(kept):
+def test_a_run_is_read_with_its_weights_its_epoch_its_metadata_and_its_name(kept):
     edit_config(kept, lambda config: config["metadata"].update(by="me"))
     run = read_run(kept, make([nnx.Dropout(0.5)]))
     assert (run.weights.epoch, run.metadata, run.path) == (1, {"by": "me"}, str(kept))
+    for read, held in zip(run.weights.arrays, nnx.load(kept, backend="numpy").state_arrays(), strict=True):
+        np.testing.assert_array_equal(read, held)
 
 
 def test_a_file_without_a_run_says_what_to_do(tmp_path):
