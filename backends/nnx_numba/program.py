@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from nnx.interface import Program, Tape
+from nnx.interface import Program, Tape, placed
 from nnx_numba import team
-from nnx_numba.launches import Launch, record
+from nnx_numba.launches import Launch, record, scratch_of
 
 
 class NativeProgram:
@@ -54,6 +54,12 @@ def compile_tape(tape: Tape, is_native: Callable[[Any], bool]) -> Program:
     if len(parts) == 1 and isinstance(parts[0], list):
         return NativeProgram(parts[0])
     return MixedProgram([_once(part) if isinstance(part, list) else part for part in parts])
+
+
+def scratch_of_tape(tape: Tape, is_native: Callable[[Any], bool]) -> int:
+    """Return the bytes of scratch that the program of a tape takes; its arrays may be outlines."""
+    calls = placed(tape).calls
+    return scratch_of([_bound(call.kernel, call.arguments) for call in calls if is_native(call.kernel)])
 
 
 def _stays(argument: Any) -> bool:

@@ -21,7 +21,7 @@ from nnx_numpy.indexing import Indexing
 from nnx_numpy.linear import Linear
 from nnx_numpy.losses import Losses
 from nnx_numpy.normalization import Normalization
-from nnx_numpy.plan import Replay
+from nnx_numpy.plan import Replay, scratch_of
 from nnx_numpy.pooling import Pooling
 from nnx_numpy.recurrent import Recurrent
 from nnx_numpy.updates import Updates
@@ -68,6 +68,10 @@ class NumpyBackend(
     def device(self) -> str:
         """Name the processor and the BLAS in use, as far as they can be found out."""
         return ", ".join([_processor(), *_blas()])
+
+    def scratch(self, tape: Tape) -> int:
+        """See `Arrays.scratch`."""
+        return scratch_of(tape)
 
     def memory(self) -> Memory:
         """See `Arrays.memory`."""

@@ -18,7 +18,7 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import numpy as np
 
-from nnx.interface import Call, Tape, aligned_empty
+from nnx.interface import Call, Tape, placed, reserved
 from nnx_numpy.workspace import Numbers, Workspace
 
 Primitive = Callable[..., Any]
@@ -82,6 +82,7 @@ class Recording(Plan):
         """Begin with no calls, and with scratch that is shared with nobody."""
         super().__init__()
         self.calls: list[tuple[Primitive, tuple[Any, ...]]] = []
+        self.lent: list[Numbers] = []  # by `once`, for good
         self._made: dict[tuple[Any, ...], tuple[Numbers, Numbers]] = {}  # sources and results
         self._sources: set[int] = set()  # the ids of those that the current kernel has named
 
@@ -112,7 +113,8 @@ class Recording(Plan):
         known = (id(source), *key)
         made = known in self._made
         if not made:
-            self._made[known] = source, aligned_empty(shape, dtype.name)
+            self._made[known] = source, self.allocate(shape, dtype)
+            self.lent.append(self._made[known][1])
         return self._made[known][1], made
 
     def __call__(self, primitive: Primitive, *arguments: Any) -> None:
@@ -126,6 +128,50 @@ class Recording(Plan):
         return tuple(
             self.scalar(value, first.dtype) if isinstance(value, int | float) else value for value in arguments
         )
+
+
+class Sizing(Recording):
+    """Finds out how much scratch a step takes, and takes none.
+
+    Attributes:
+        vectors: by what they hold, the bytes of constants; they grow as those of a workspace do.
+    """
+
+    def __init__(self) -> None:
+        """Begin with nothing."""
+        super().__init__()
+        self.vectors: dict[tuple[Any, ...], Numbers] = {}
+
+    def allocate(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Numbers:
+        """See `Workspace.allocate`."""
+        return reserved(shape, dtype)
+
+    def filled(self, value: float, size: int, dtype: np.dtype[Any]) -> Numbers:
+        """See `Workspace.filled`."""
+        return self._vector((value, dtype), size, dtype)
+
+    def counting(self, size: int, stride: int = 1) -> Numbers:
+        """See `Workspace.counting`."""
+        return self._vector((stride,), size, np.dtype(np.int64))
+
+    def _vector(self, key: tuple[Any, ...], size: int, dtype: np.dtype[Any]) -> Numbers:
+        if key not in self.vectors or self.vectors[key].size < size:
+            self.vectors[key] = self.allocate((size,), dtype)
+        return self.vectors[key][:size]
+
+    @property
+    def taken(self) -> int:
+        """How many bytes a recording of the same calls holds."""
+        arrays = *self._buffers.values(), *self.vectors.values(), *self.lent
+        return sum(array.nbytes for array in arrays)
+
+
+def scratch_of(tape: Tape) -> int:
+    """Return the bytes of scratch that the replay of a tape takes; its arrays may be outlines."""
+    sizing = Sizing()
+    for call in placed(tape).calls:
+        sizing.record(call)
+    return sizing.taken
 
 
 class _Own(threading.local):

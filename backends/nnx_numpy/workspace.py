@@ -36,6 +36,10 @@ class Workspace:
         self._scalars: dict[tuple[str, np.dtype[Any]], Numbers] = {}
         self._counting: dict[int, NDArray[np.int64]] = {}
 
+    def allocate(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Numbers:
+        """Make an uninitialised array."""
+        return aligned_empty(shape, dtype.name)
+
     def take(self, slot: str, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Numbers:
         """Return an uninitialised array of the given shape and dtype, C-contiguous."""
         view = self._views.get((slot, shape, dtype))
@@ -46,7 +50,7 @@ class Workspace:
         size = math.prod(shape)
         buffer = self._buffers.get((slot, dtype))
         if buffer is None or buffer.size < size:
-            buffer = self._buffers[slot, dtype] = aligned_empty((size,), dtype.name)
+            buffer = self._buffers[slot, dtype] = self.allocate((size,), dtype)
             self._views.clear()  # some are of the buffer that was too small
         if len(self._views) >= _VIEWS:
             self._views.clear()

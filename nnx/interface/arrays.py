@@ -7,6 +7,7 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from nnx.interface.host import free_host_memory
 from nnx.tape import Program, ReplayLoop, Tape
 
 Array: TypeAlias = Any
@@ -70,6 +71,18 @@ class Arrays:
     def memory(self) -> Memory:
         """Return the free and total memory of the device, in bytes."""
         raise NotImplementedError(f"{type(self).__name__} must supply memory")
+
+    def free_memory(self) -> int | None:
+        """Return how many bytes arrays can still have; None if nothing tells. By default, those of the computer."""
+        return free_host_memory()
+
+    def scratch(self, tape: Tape) -> int:
+        """Return the bytes that a program of these calls takes beside their arguments, as far as that is known.
+
+        The arguments may be outlines, which have no memory; nothing is run. By default 0.
+        """
+        del tape
+        return 0
 
     def set_num_threads(self, count: int) -> None:
         """Use at most so many threads of the host from now on; nothing to do for an engine that has none."""
