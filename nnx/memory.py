@@ -135,17 +135,17 @@ def _need(sketch: Sketch, examples: Examples, validation: Examples | None, size:
         statistics=store.state.nbytes,
         copies=values + moments + store.state.nbytes + values // itemsize,
         activations=sum(recording.arrays for recording in recorded),
-        scratch=_working(recorded, checked=bool(foreign_parts(sketch))),
+        scratch=_working(recorded, sketch),
         examples=data + (4 * batches.order.nbytes if sketch.backend.on_host else 0),  # an order being drawn
         prediction=sketch.predicted(batches.size),
     )
 
 
-def _working(recorded: list[Recorded], checked: bool) -> int:
+def _working(recorded: list[Recorded], sketch: Sketch) -> int:
     """Return the scratch of all programs, and of this thread, which runs each step once by its code."""
-    eager = max(recording.scratch for recording in recorded)
-    again = max(recording.arrays for recording in recorded) if checked else 0
-    return sum(recording.scratch for recording in recorded) + eager + again
+    eager = max(recording.scratch.thread for recording in recorded)
+    again = max(recording.arrays for recording in recorded) if foreign_parts(sketch) else 0
+    return sum(recording.scratch.program for recording in recorded) + eager + again
 
 
 def check_training(
@@ -158,7 +158,7 @@ def check_training(
     """
     count = examples.x.shape[0]
     size = count if isinstance(batch_size, str) else min(batch_size, count)
-    data = sum(part.x.nbytes for part in (examples, validation) if part is not None)
+    data = sum(int(part.x.nbytes) for part in (examples, validation) if part is not None)
 
     def needed(rows: int) -> int:
         return _need(Sketch(model, examples.x.shape[1:]), examples, validation, rows).training
@@ -179,10 +179,9 @@ def check_evaluation(model: Sequential, examples: Examples, batch_size: int) -> 
         sketch = Sketch(model, shape)
         batches = Outlined(sketch.ops, examples, rows)
         recorded = sketch.recorded(EvaluationStep, batches)
-        working = _working(recorded, bool(foreign_parts(sketch)))
-        return batches.taken + sum(recording.arrays for recording in recorded) + working
+        return batches.taken + sum(recording.arrays for recording in recorded) + _working(recorded, sketch)
 
-    _check(model, f"Evaluation in batches of {size}", shape, size, 2 * examples.x.nbytes, needed)
+    _check(model, f"Evaluation in batches of {size}", shape, size, 2 * int(examples.x.nbytes), needed)
 
 
 def check_prediction(model: Sequential, shape: Shape, batch_size: int) -> None:

@@ -13,7 +13,7 @@ from nnx.border import has_time_axis
 from nnx.builder import Builder, Shape
 from nnx.initializers import InitializerLike
 from nnx.inputs import Examples, transfer
-from nnx.interface import OutlineBackend, Tape, outline
+from nnx.interface import OutlineBackend, Scratch, Tape, outline
 from nnx.layers import Chain, Context
 from nnx.ops import Ops
 from nnx.parameters import Parameter, State, lay_out
@@ -97,7 +97,7 @@ class Sketch:
         self.input_shape, self.output_shape = input_shape, self.chain.build(builder, input_shape)
         self.store, self.dtype, self.vocabulary = _Layout(builder), model.dtype, model.vocabulary
         self.moments = [self.backend.empty(self.store.values.shape, model.dtype) for _ in model.moment_names]
-        self.places = list(zip(builder.paths, builder.layers, strict=True))
+        self.places: list[tuple[str, object]] = list(zip(builder.paths, builder.layers, strict=True))
         if model.compiled:
             self.loss, self.optimizer, self.l2 = model.loss, model.optimizer, model.l2
 
@@ -123,7 +123,7 @@ class Sketch:
         self.ops.tape, before = Tape(), self.backend.taken
         x = self.backend.empty((rows, *self.input_shape), "int64" if self.vocabulary is not None else self.dtype)
         self.chain.forward(x, Context(train=False))
-        return self.backend.taken - before + _scratch(self.backend, self.ops.tape)
+        return self.backend.taken - before + _scratch(self.backend, self.ops.tape).thread
 
 
 @dataclass(frozen=True)
@@ -131,7 +131,7 @@ class Recorded:
     """Bytes of one recording: its arrays, and the engine's scratch for it."""
 
     arrays: int
-    scratch: int
+    scratch: Scratch
 
 
 class Outlined(Batches):
@@ -155,11 +155,11 @@ class Outlined(Batches):
         self.taken = backend.taken - before
 
 
-def _scratch(backend: OutlineBackend, tape: Tape) -> int:
+def _scratch(backend: OutlineBackend, tape: Tape) -> Scratch:
     try:
-        return backend.engine.scratch(tape)
+        return backend.engine.scratch_of(tape)
     except (OSError, OverflowError):  # the system has not even addresses for it
-        return 0
+        return Scratch()
 
 
 def _copied(model: Sequential) -> Chain:

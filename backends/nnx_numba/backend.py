@@ -9,7 +9,7 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from nnx.interface import Array, Memory, Program, Tape, aligned_empty, host_memory
+from nnx.interface import Array, Memory, Program, Scratch, Tape, aligned_empty, host_memory
 from nnx_numba import team
 from nnx_numba.activations import Activations
 from nnx_numba.convolution import Convolution
@@ -81,8 +81,8 @@ class NumbaBackend(
         """Walk the whole step natively, except for kernels of others."""
         return compile_tape(tape, _is_native)
 
-    def scratch(self, tape: Tape) -> int:
-        """See `Arrays.scratch`."""
+    def scratch_of(self, tape: Tape) -> Scratch:
+        """See `Arrays.scratch_of`."""
         return scratch_of_tape(tape, _is_native)
 
     def set_num_threads(self, count: int) -> None:

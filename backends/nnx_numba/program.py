@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from nnx.interface import Program, Tape, placed
+from nnx.interface import Program, Scratch, Tape, placed
 from nnx_numba import team
 from nnx_numba.launches import Launch, record, scratch_of
 
@@ -56,10 +56,11 @@ def compile_tape(tape: Tape, is_native: Callable[[Any], bool]) -> Program:
     return MixedProgram([_once(part) if isinstance(part, list) else part for part in parts])
 
 
-def scratch_of_tape(tape: Tape, is_native: Callable[[Any], bool]) -> int:
-    """Return the bytes of scratch that the program of a tape takes; its arrays may be outlines."""
+def scratch_of_tape(tape: Tape, is_native: Callable[[Any], bool]) -> Scratch:
+    """Return the scratch of a tape, whose arrays may be outlines; a thread's is as large as a program's."""
     calls = placed(tape).calls
-    return scratch_of([_bound(call.kernel, call.arguments) for call in calls if is_native(call.kernel)])
+    size = scratch_of([_bound(call.kernel, call.arguments) for call in calls if is_native(call.kernel)])
+    return Scratch(size, size)
 
 
 def _stays(argument: Any) -> bool:

@@ -12,7 +12,7 @@ import numpy as np
 from array_api_compat import numpy as array_api_numpy
 from numpy.typing import NDArray
 
-from nnx.interface import Array, Backend, Memory, Program, Tape, aligned_empty, host_memory
+from nnx.interface import Array, Backend, Memory, Program, Scratch, Tape, aligned_empty, host_memory
 from nnx_numpy.activations import Activations
 from nnx_numpy.convolution import Convolution
 from nnx_numpy.dropout import Dropout
@@ -69,8 +69,8 @@ class NumpyBackend(
         """Name the processor and the BLAS in use, as far as they can be found out."""
         return ", ".join([_processor(), *_blas()])
 
-    def scratch(self, tape: Tape) -> int:
-        """See `Arrays.scratch`."""
+    def scratch_of(self, tape: Tape) -> Scratch:
+        """See `Arrays.scratch_of`."""
         return scratch_of(tape)
 
     def memory(self) -> Memory:

@@ -18,7 +18,7 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import numpy as np
 
-from nnx.interface import Call, Tape, placed, reserved
+from nnx.interface import Call, Scratch, Tape, placed, reserved
 from nnx_numpy.workspace import Numbers, Workspace
 
 Primitive = Callable[..., Any]
@@ -82,7 +82,6 @@ class Recording(Plan):
         """Begin with no calls, and with scratch that is shared with nobody."""
         super().__init__()
         self.calls: list[tuple[Primitive, tuple[Any, ...]]] = []
-        self.lent: list[Numbers] = []  # by `once`, for good
         self._made: dict[tuple[Any, ...], tuple[Numbers, Numbers]] = {}  # sources and results
         self._sources: set[int] = set()  # the ids of those that the current kernel has named
 
@@ -114,7 +113,6 @@ class Recording(Plan):
         made = known in self._made
         if not made:
             self._made[known] = source, self.allocate(shape, dtype)
-            self.lent.append(self._made[known][1])
         return self._made[known][1], made
 
     def __call__(self, primitive: Primitive, *arguments: Any) -> None:
@@ -134,17 +132,21 @@ class Sizing(Recording):
     """Finds out how much scratch a step takes, and takes none.
 
     Attributes:
-        vectors: by what they hold, the bytes of constants; they grow as those of a workspace do.
+        taken: bytes, those of buffers that were too small included: the calls before keep them.
+        constants: the last one of each kind.
     """
 
     def __init__(self) -> None:
         """Begin with nothing."""
         super().__init__()
-        self.vectors: dict[tuple[Any, ...], Numbers] = {}
+        self.taken = 0
+        self.constants: dict[tuple[Any, ...], Numbers] = {}
 
     def allocate(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Numbers:
         """See `Workspace.allocate`."""
-        return reserved(shape, dtype)
+        made = reserved(shape, dtype)
+        self.taken += made.nbytes
+        return made
 
     def filled(self, value: float, size: int, dtype: np.dtype[Any]) -> Numbers:
         """See `Workspace.filled`."""
@@ -155,23 +157,18 @@ class Sizing(Recording):
         return self._vector((stride,), size, np.dtype(np.int64))
 
     def _vector(self, key: tuple[Any, ...], size: int, dtype: np.dtype[Any]) -> Numbers:
-        if key not in self.vectors or self.vectors[key].size < size:
-            self.vectors[key] = self.allocate((size,), dtype)
-        return self.vectors[key][:size]
-
-    @property
-    def taken(self) -> int:
-        """How many bytes a recording of the same calls holds."""
-        arrays = *self._buffers.values(), *self.vectors.values(), *self.lent
-        return sum(array.nbytes for array in arrays)
+        if key not in self.constants or self.constants[key].size < size:
+            self.constants[key] = self.allocate((size,), dtype)
+        return self.constants[key][:size]
 
 
-def scratch_of(tape: Tape) -> int:
-    """Return the bytes of scratch that the replay of a tape takes; its arrays may be outlines."""
+def scratch_of(tape: Tape) -> Scratch:
+    """Return the scratch of a tape, whose arrays may be outlines."""
     sizing = Sizing()
     for call in placed(tape).calls:
         sizing.record(call)
-    return sizing.taken
+    kept = *sizing.buffers.values(), *sizing.constants.values()
+    return Scratch(sizing.taken, sum(array.nbytes for array in kept))
 
 
 class _Own(threading.local):

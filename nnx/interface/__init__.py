@@ -21,7 +21,7 @@ Rules that hold for every kernel:
 from __future__ import annotations
 
 from nnx.interface.activations import ELEMENTWISE
-from nnx.interface.arrays import Array, Memory, aligned_empty, host_memory
+from nnx.interface.arrays import Array, Memory, Scratch, aligned_empty, host_memory
 from nnx.interface.backend import Backend
 from nnx.interface.dropout import LANES
 from nnx.interface.host import free_host_memory
@@ -41,6 +41,7 @@ __all__ = [
     "OutlineBackend",
     "Program",
     "ReplayLoop",
+    "Scratch",
     "Tape",
     "Window",
     "aligned_empty",

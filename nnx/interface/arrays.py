@@ -21,6 +21,18 @@ class Memory(NamedTuple):
     total: int
 
 
+class Scratch(NamedTuple):
+    """Working memory of an engine for one recorded step, in bytes.
+
+    Attributes:
+        program: what the program of the step keeps.
+        thread: what a thread keeps that runs the calls one by one, as the thread that records them does.
+    """
+
+    program: int = 0
+    thread: int = 0
+
+
 class Arrays:
     """Where arrays live and how they get there.
 
@@ -76,13 +88,13 @@ class Arrays:
         """Return how many bytes arrays can still have; None if nothing tells. By default, those of the computer."""
         return free_host_memory()
 
-    def scratch(self, tape: Tape) -> int:
-        """Return the bytes that a program of these calls takes beside their arguments, as far as that is known.
+    def scratch_of(self, tape: Tape) -> Scratch:
+        """Return what these calls take beside their arguments, as far as that is known; by default nothing.
 
-        The arguments may be outlines, which have no memory; nothing is run. By default 0.
+        The arguments may be outlines, which have no memory; nothing is run.
         """
         del tape
-        return 0
+        return Scratch()
 
     def set_num_threads(self, count: int) -> None:
         """Use at most so many threads of the host from now on; nothing to do for an engine that has none."""

@@ -41,7 +41,9 @@ def outline(shape: Sequence[int], dtype: str) -> Outline:
     kind = np.dtype(dtype)
     size = math.prod(shape) * kind.itemsize
     if size > _LARGEST:
-        error = MemoryLimitError(f"An array of shape {tuple(shape)} takes {in_units(size)}, more than any computer has.")
+        error = MemoryLimitError(
+            f"An array of shape {tuple(shape)} takes {in_units(size)}, more than any computer has."
+        )
         error.needed = size
         raise error
     number = np.zeros(1, kind)
