@@ -17,8 +17,8 @@ from nnx.random import stream_of
 
 Shape = tuple[int, ...]
 
-_DRAWING = 40
-"""Bytes per value that drawing the initial values of one parameter takes at most: words, angles, radii, values."""
+_DRAWING = 32
+"""Bytes per value that drawing from a normal distribution takes for a moment: words, radii, angles, products."""
 
 _SMALL = 1 << 24
 """Bytes for which nobody asks how many are free."""
@@ -134,17 +134,17 @@ class Builder:
         size, itemsize, backend = math.prod(shape), np.dtype(self.ops.dtype).itemsize, self.ops.backend
         self.values += size
         flat, held = 8 * (self.values + size), itemsize * self.values * (1 + gradients)
-        needs = [(_DRAWING * size, free_host_memory), (flat, free_host_memory), (held, backend.free_memory)]
+        drawing, building = f"Drawing {path}", f"Building the model up to {path}"
+        needs = [(drawing, _DRAWING * size, free_host_memory)]
         if backend.on_host:
-            needs[1:] = [(flat + held, free_host_memory)]
-        needed, look = max(needs, key=lambda need: need[0])
-        free = look() if needed > _SMALL else None
-        if free is not None and needed > free:
-            raise MemoryLimitError.of(
-                f"Building the model up to {path}, {shape}, which takes {in_units(itemsize * size)} as "
-                f"{self.ops.dtype},",
-                *(needed, free, "make the layer smaller."),
-            )
+            needs += [(building, flat + held, free_host_memory)]
+        else:
+            needs += [(building, flat, free_host_memory), (building, held, backend.free_memory)]
+        for what, needed, look in needs:
+            free = look() if needed > _SMALL else None
+            if free is not None and needed > free:
+                what += f", of shape {shape} and {in_units(itemsize * size)} as {self.ops.dtype},"
+                raise MemoryLimitError.of(what, needed, free, "make the layer smaller.")
 
     def stream(self, name: str) -> int:
         """Return the random stream of something in the layer being built."""

@@ -102,7 +102,7 @@ class MemoryLimitError(NnxError, MemoryError):
     @classmethod
     def of(cls, what: str, needed: int, free: int, advice: str) -> MemoryLimitError:
         """Make the sentence of what needs so much; advice says what to do."""
-        error = cls(f"{what} needs {in_units(needed)} of memory, and {in_units(free)} can be had: {advice}")
+        error = cls(f"{what} needs {in_units(needed)} of memory, and {in_units(free)} are free: {advice}")
         error.needed, error.free = needed, free
         return error
 

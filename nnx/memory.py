@@ -32,7 +32,7 @@ _SMALL = 1 << 24
 """Bytes for which nobody asks how many are free."""
 
 _ROUGHLY = 64
-"""A layer's step is guessed to take no more than so many times its outputs; see `_small`."""
+"""A step is guessed to take no more than so many numbers for each of its arrays' elements; see `_guess`."""
 
 _SHARE = 4
 """A guess of less than a fourth of what is free is believed."""
@@ -158,13 +158,20 @@ def check_training(
     """
     count = examples.x.shape[0]
     size = count if isinstance(batch_size, str) else min(batch_size, count)
+    shape = examples.x.shape[1:]
     data = sum(int(part.x.nbytes) for part in (examples, validation) if part is not None)
 
     def needed(rows: int) -> int:
-        return _need(Sketch(model, examples.x.shape[1:]), examples, validation, rows).training
+        return _need(Sketch(model, shape), examples, validation, rows).training
 
-    held = 4 * (2 + len(model.moments)) * model.store.values.size if model.built else 0
-    _check(model, f"Training in batches of {size}", examples.x.shape[1:], size, 2 * data + held, needed)
+    def fixed() -> str:
+        need = _need(Sketch(model, shape), examples, validation, 1)
+        parts = ("copies", "activations", "scratch", "examples")
+        sizes = ", ".join(f"{in_units(getattr(need, name))} of {name}" for name in parts)
+        return f": {sizes}, beside the {in_units(need.held)} that the model itself takes"
+
+    held = 4 * (2 + len(model.moments)) * prod(model.store.values.shape) if model.built else 0
+    _check(model, f"Training in batches of {size}", shape, size, 2 * data + held, needed, fixed)
 
 
 def check_evaluation(model: Sequential, examples: Examples, batch_size: int) -> None:
@@ -199,16 +206,24 @@ def check_prediction(model: Sequential, shape: Shape, batch_size: int) -> None:
 
 
 def _check(
-    model: Sequential, what: str, shape: Shape, size: int, others: int, needed: Callable[[int], int]
+    model: Sequential,
+    what: str,
+    shape: Shape,
+    size: int,
+    others: int,
+    needed: Callable[[int], int],
+    fixed: Callable[[], str] = str,
 ) -> None:
-    guess = others + _guess(model, shape, size)
-    free = None if guess < _SMALL else model.backend.free_memory()
+    """Refuse what needs more than is free; others are bytes beside the layers', `fixed` says what they are."""
+    guess = _guess(model, shape, size)
+    small = others < _SMALL and guess < _SMALL * _ROUGHLY // _SHARE
+    guess, free = guess + others, None if small else model.backend.free_memory()
     if free is None or guess < free // _SHARE:
         return
     try:
         wanted = _bytes(needed, size)
         if wanted > free:
-            raise MemoryLimitError.of(what, wanted, free, _advice(needed, size, free))
+            raise MemoryLimitError.of(what, wanted, free, _advice(needed, size, free, fixed))
     except MemoryLimitError:
         raise
     except Exception:  # what is wrong with a step, or cannot be followed, is for the step itself to say
@@ -216,10 +231,16 @@ def _check(
 
 
 def _guess(model: Sequential, shape: Shape, rows: int) -> int:
-    """Guess the bytes of a step, on the high side: no more than looking at shapes, which takes microseconds."""
-    steps = max(prod(shape) / max(prod(model.input_shape), 1), 1)  # more of them than the model was built for
-    outputs = prod(shape) + steps * sum(prod(out) for out in model.chain.shapes)
-    return int(8 * _ROUGHLY * rows * outputs)
+    """Guess the bytes of a step, on the high side, by looking at shapes alone, which takes microseconds.
+
+    Inner arrays may be wider than outputs, and have steps that outputs have not, as in recurrent layers: so every
+    parameter is taken to make an array of as many places as any layer has.
+    """
+    shapes = [shape, *model.chain.shapes]
+    places = max(prod(out[:-1]) for out in shapes)
+    width = sum(parameter.shape[-1] for parameter in model.store.parameters if parameter.shape)
+    steps = max(prod(shape) // max(prod(model.input_shape), 1), 1)  # more of them than the model was built for
+    return 8 * _ROUGHLY * rows * (places * width + steps * sum(map(prod, shapes)))
 
 
 def _bytes(needed: Callable[[int], int], size: int) -> int:
@@ -230,9 +251,9 @@ def _bytes(needed: Callable[[int], int], size: int) -> int:
         return error.needed
 
 
-def _advice(needed: Callable[[int], int], size: int, free: int) -> str:
+def _advice(needed: Callable[[int], int], size: int, free: int, fixed: Callable[[], str]) -> str:
     if size == 1 or (least := _bytes(needed, 1)) > free:
-        return f"not even batches of 1 fit{'' if size == 1 else f', which need {in_units(least)}'}."
+        return f"not even batches of 1 fit{'' if size == 1 else f', which need {in_units(least)}'}{fixed()}."
     fits, beyond = 1, size
     while beyond - fits > 1:
         middle = (fits + beyond) // 2

@@ -152,7 +152,7 @@ class Outlined(Batches):
         self.steps = -(-self.count // self.size)
         self.number, self.order = ops.empty(dtype="int64"), ops.empty(self.count, dtype="int64")
         self.kinds = sorted({self.size, self.count % self.size or self.size})
-        self.taken = backend.taken - before
+        self.taken: int = backend.taken - before
 
 
 def _scratch(backend: OutlineBackend, tape: Tape) -> Scratch:
