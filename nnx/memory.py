@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 _SMALL = 1 << 24
 """Bytes for which nobody asks how many are free."""
 
-_ROUGHLY = 64
+_ROUGHLY = 16
 """A step is guessed to take no more than so many numbers for each of its arrays' elements; see `_guess`."""
 
 _SHARE = 4
@@ -161,11 +161,11 @@ def check_training(
     shape = examples.x.shape[1:]
     data = sum(int(part.x.nbytes) for part in (examples, validation) if part is not None)
 
-    def needed(rows: int) -> int:
-        return _need(Sketch(model, shape), examples, validation, rows).training
+    def needed(sketch: Sketch, rows: int) -> int:
+        return _need(sketch, examples, validation, rows).training
 
-    def fixed() -> str:
-        need = _need(Sketch(model, shape), examples, validation, 1)
+    def fixed(sketch: Sketch) -> str:
+        need = _need(sketch, examples, validation, 1)
         parts = ("copies", "activations", "scratch", "examples")
         sizes = ", ".join(f"{in_units(getattr(need, name))} of {name}" for name in parts)
         return f": {sizes}, beside the {in_units(need.held)} that the model itself takes"
@@ -182,8 +182,7 @@ def check_evaluation(model: Sequential, examples: Examples, batch_size: int) -> 
     """
     shape, size = examples.x.shape[1:], min(batch_size, examples.x.shape[0])
 
-    def needed(rows: int) -> int:
-        sketch = Sketch(model, shape)
+    def needed(sketch: Sketch, rows: int) -> int:
         batches = Outlined(sketch.ops, examples, rows)
         recorded = sketch.recorded(EvaluationStep, batches)
         return batches.taken + sum(recording.arrays for recording in recorded) + _working(recorded, sketch)
@@ -199,10 +198,7 @@ def check_prediction(model: Sequential, shape: Shape, batch_size: int) -> None:
     """
     size = max(min(batch_size, shape[0]), 1)
 
-    def needed(rows: int) -> int:
-        return Sketch(model, shape[1:]).predicted(rows)
-
-    _check(model, f"Prediction in batches of {size}", shape[1:], size, 0, needed)
+    _check(model, f"Prediction in batches of {size}", shape[1:], size, 0, Sketch.predicted)
 
 
 def _check(
@@ -211,8 +207,8 @@ def _check(
     shape: Shape,
     size: int,
     others: int,
-    needed: Callable[[int], int],
-    fixed: Callable[[], str] = str,
+    needed: Callable[[Sketch, int], int],
+    fixed: Callable[[Sketch], str] | None = None,
 ) -> None:
     """Refuse what needs more than is free; others are bytes beside the layers', `fixed` says what they are."""
     guess = _guess(model, shape, size)
@@ -221,9 +217,14 @@ def _check(
     if free is None or guess < free // _SHARE:
         return
     try:
-        wanted = _bytes(needed, size)
+        sketch = Sketch(model, shape)
+
+        def take(rows: int) -> int:
+            return _bytes(needed, sketch, rows)
+
+        wanted = take(size)
         if wanted > free:
-            raise MemoryLimitError.of(what, wanted, free, _advice(needed, size, free, fixed))
+            raise MemoryLimitError.of(what, wanted, free, _advice(take, size, free, fixed and fixed(sketch)))
     except MemoryLimitError:
         raise
     except Exception:  # what is wrong with a step, or cannot be followed, is for the step itself to say
@@ -234,28 +235,29 @@ def _guess(model: Sequential, shape: Shape, rows: int) -> int:
     """Guess the bytes of a step, on the high side, by looking at shapes alone, which takes microseconds.
 
     Inner arrays may be wider than outputs, and have steps that outputs have not, as in recurrent layers: so every
-    parameter is taken to make an array of as many places as any layer has.
+    parameter is taken to make an array of as many places as any layer has, and windows to be copied out.
     """
     shapes = [shape, *model.chain.shapes]
     places = max(prod(out[:-1]) for out in shapes)
-    width = sum(parameter.shape[-1] for parameter in model.store.parameters if parameter.shape)
+    weights = [parameter.shape for parameter in model.store.parameters if parameter.shape]
+    width = sum(weight[-1] + (prod(weight[:-1]) if len(weight) > 2 else 0) for weight in weights)
     steps = max(prod(shape) // max(prod(model.input_shape), 1), 1)  # more of them than the model was built for
     return 8 * _ROUGHLY * rows * (places * width + steps * sum(map(prod, shapes)))
 
 
-def _bytes(needed: Callable[[int], int], size: int) -> int:
+def _bytes(needed: Callable[[Sketch, int], int], sketch: Sketch, size: int) -> int:
     """Return what batches of this size take, where no array of theirs can be had at all what that one takes."""
     try:
-        return needed(size)
+        return needed(sketch, size)
     except MemoryLimitError as error:
         return error.needed
 
 
-def _advice(needed: Callable[[int], int], size: int, free: int, fixed: Callable[[], str]) -> str:
-    if size == 1 or (least := _bytes(needed, 1)) > free:
-        return f"not even batches of 1 fit{'' if size == 1 else f', which need {in_units(least)}'}{fixed()}."
+def _advice(take: Callable[[int], int], size: int, free: int, fixed: str | None) -> str:
+    if size == 1 or (least := take(1)) > free:
+        return f"not even batches of 1 fit{'' if size == 1 else f', which need {in_units(least)}'}{fixed or ''}."
     fits, beyond = 1, size
     while beyond - fits > 1:
         middle = (fits + beyond) // 2
-        fits, beyond = (middle, beyond) if _bytes(needed, middle) <= free else (fits, middle)
+        fits, beyond = (middle, beyond) if take(middle) <= free else (fits, middle)
     return f"batches of at most {fits} fit."

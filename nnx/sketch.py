@@ -23,6 +23,9 @@ from nnx.tape import Kernel
 if TYPE_CHECKING:
     from nnx.model import Sequential
 
+_PLANNED = 1 << 27
+"""Bytes of arrays up to which an engine is asked for the scratch of a step as it is."""
+
 
 class _Tracing(Ops):
     """Operations on outlines: they allocate and check, and run nothing."""
@@ -88,6 +91,7 @@ class Sketch:
         Raises:
             ShapeError, OptionError: the layers do not fit together.
         """
+        self._known: dict[tuple[str, int], Scratch] = {}
         self.backend = OutlineBackend(model.backend)
         self.ops = _Tracing(self.backend, model.dtype)
         self.step = self.backend.empty((), "int64")
@@ -111,19 +115,44 @@ class Sketch:
 
     def recorded(self, make: Callable[[Any, Batches], Callable[[int], None]], batches: Outlined) -> list[Recorded]:
         """Return what the recordings of a step take, one for each number of rows that comes up."""
-        found, step = [], make(self, batches)
-        for rows in batches.kinds:
-            self.ops.tape, before = Tape(), self.backend.taken
-            step(rows)
-            found.append(Recorded(self.backend.taken - before, _scratch(self.backend, self.ops.tape)))
-        return found
+        step, kind = make(self, batches), make.__name__
+        return [self._followed(kind, lambda count: self._trace(step, count), rows) for rows in batches.kinds]
+
+    def _trace(self, step: Callable[[int], object], rows: int) -> int:
+        """Go through a step, which leaves its tape; return the bytes of its arrays."""
+        self.ops.tape, before = Tape(), self.backend.taken
+        step(rows)
+        return self.backend.taken - before
+
+    def _followed(self, kind: str, trace: Callable[[int], int], rows: int) -> Recorded:
+        """Return arrays and scratch; for large arrays the scratch is that of fewer rows, and of what each adds.
+
+        An engine that plans block by block would take as long to say it as the plan of the whole step takes.
+        """
+
+        def scratch(count: int) -> Scratch:
+            if (kind, count) not in self._known:
+                trace(count)
+                self._known[kind, count] = _scratch(self.backend, self.ops.tape)
+            return self._known[kind, count]
+
+        arrays = trace(rows)
+        most = 1 << (max(rows * _PLANNED // max(arrays, 1), 2).bit_length() - 1)  # few different ones
+        if most >= rows:
+            return Recorded(arrays, scratch(rows))
+        pairs = zip(scratch(most), scratch(most // 2), strict=True)
+        more, step = rows - most, most // 2
+        return Recorded(arrays, Scratch(*(large + max(large - small, 0) * more // step for large, small in pairs)))
 
     def predicted(self, rows: int) -> int:
         """Return what a prediction takes."""
-        self.ops.tape, before = Tape(), self.backend.taken
-        x = self.backend.empty((rows, *self.input_shape), "int64" if self.vocabulary is not None else self.dtype)
-        self.chain.forward(x, Context(train=False))
-        return self.backend.taken - before + _scratch(self.backend, self.ops.tape).thread
+        dtype = "int64" if self.vocabulary is not None else self.dtype
+
+        def step(count: int) -> None:
+            self.chain.forward(self.backend.empty((count, *self.input_shape), dtype), Context(train=False))
+
+        found = self._followed("prediction", lambda count: self._trace(step, count), rows)
+        return found.arrays + found.scratch.thread
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ import pytest
 from support.memory import measure
 
 import nnx
+from nnx import sketch
 from nnx.errors import DataError, MemoryLimitError, NotBuiltError, OptionError, ShapeError, in_units
 from nnx.interface import outline, placed
 from nnx.tape import Tape
@@ -184,6 +185,32 @@ def test_wrong_data_are_still_called_wrong_where_memory_is_short():
     x[0, 0] = np.nan
     with pytest.raises(DataError, match="NaN"):
         network(Small(MIB)).fit(x, y, batch_size=4096)
+
+
+def test_a_device_of_its_own_is_asked_whether_the_parameters_fit():
+    backend = Small(10 * MIB)
+    backend.on_host = False
+    with pytest.raises(MemoryLimitError, match=r"Building the model up to 1\.weight, .* 10\.0 MiB are free"):
+        network(backend, units=2048).build((64,))
+
+
+def test_scratch_of_large_batches_is_what_an_engine_would_say(monkeypatch):
+    layers = [nnx.Conv2D(8, 3, padding="same"), nnx.MaxPool2D(2), nnx.Flatten(), nnx.Dense(10)]
+    model = nnx.Sequential(layers, input_shape=(16, 16, 1)).compile("softmax_cross_entropy")
+    need = model.memory(8192)
+    assert need.activations > sketch._PLANNED
+    monkeypatch.setattr(sketch, "_PLANNED", 1 << 40)
+    assert need.scratch == pytest.approx(model.memory(8192).scratch, rel=0.05)
+
+
+def test_a_file_is_not_read_where_its_model_does_not_fit(tmp_path):
+    model = network(units=1500)
+    model.build((64,))
+    model.save(tmp_path / "model.h5")
+    backend = Small(MIB)
+    backend.on_host = False
+    with pytest.raises(MemoryLimitError, match="Building the model"):
+        nnx.load(tmp_path / "model.h5", backend=backend)
 
 
 @pytest.mark.parametrize("units", [10**9, 10**12, 10**30])
