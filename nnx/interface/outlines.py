@@ -93,6 +93,8 @@ def reserved(shape: tuple[int, ...], dtype: Any) -> NDArray[Any]:
         OSError, ValueError, OverflowError: the system has not so many addresses left.
     """
     size = math.prod(shape) * np.dtype(dtype).itemsize
+    if not hasattr(mmap, "MAP_ANONYMOUS"):
+        raise OSError("Windows lends no addresses without memory behind them")
     flags = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | getattr(mmap, "MAP_NORESERVE", 0)
     made: NDArray[Any] = np.ndarray(shape, dtype, mmap.mmap(-1, max(size, 1), flags=flags))
     return made
