@@ -1,4 +1,4 @@
-"""The decorators that compile: `device` for helpers, `intrinsic` for LLVM instructions, `compiled` for entries."""
+"""What compiled functions are made of: `device` for helpers, `intrinsic` for LLVM instructions."""
 
 from __future__ import annotations
 
@@ -7,8 +7,6 @@ from typing import Any, TypeVar
 
 import numba
 from numba import extending
-
-from nnx_numba.cache import DiskCache
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -29,21 +27,7 @@ def device(function: Function) -> Function:
     return inlined
 
 
-def inner(function: Function) -> Function:
-    """Make a function that only other compiled code calls, without an entry from Python."""
-    without: dict[str, Any] = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
-    made: Function = numba.njit(**FLAGS, **without)(function)
-    return made
-
-
 def intrinsic(function: Callable[..., Any]) -> Callable[..., Any]:
     """Make a function of types that returns a signature and a code generator callable from compiled code."""
     made: Callable[..., Any] = extending.intrinsic(prefer_literal=True)(function)
     return made
-
-
-def compiled(function: Callable[..., Any], name: str) -> Any:
-    """Compile a function for each signature it is called with, once per machine."""
-    dispatcher = numba.njit(**FLAGS)(function)
-    dispatcher._cache = DiskCache(name)
-    return dispatcher
