@@ -169,7 +169,7 @@ class Product:
             share = [builder.sdiv(builder.mul(end, block.deep), block.rows) for end in ends]
             with loop(builder, *share) as k:
                 for place in range(2 * REGISTER_BYTES, 4 * REGISTER_BYTES, LINE):
-                    self.lines.fetch(builder.add(source.at(builder, k, WORD(0)), WORD(place)))
+                    self.lines.fetch_to_second(builder.add(source.at(builder, k, WORD(0)), WORD(place)))
 
     def _packs_right(self, rows: Any) -> Any:
         """Whether to pack a panel: if its columns adjoin, only where enough tiles run down it."""
