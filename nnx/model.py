@@ -11,14 +11,14 @@ from numpy.typing import NDArray
 
 from nnx import training
 from nnx.callbacks import Callback, check_callbacks
-from nnx.checks import check_count, check_flag, check_number
-from nnx.errors import OptionError
+from nnx.checks import check_batch_size, check_count, check_flag, check_number
 from nnx.inputs import send
 from nnx.interface import Array, Backend
 from nnx.interrupts import before_training
 from nnx.layers import Context, Layer
 from nnx.measurement import Measurement
 from nnx.memory import MemoryNeed, check_evaluation, check_prediction, of_training
+from nnx.shortage import tells_where_memory_ended
 from nnx.streaming import Stream
 from nnx.trainable import Trainable
 
@@ -65,6 +65,7 @@ class Sequential(Trainable):
         if input_shape is not None:
             self.build(input_shape)
 
+    @tells_where_memory_ended("No step was done. Train on fewer examples, or with a smaller network.")
     def fit(
         self,
         x: Any,
@@ -119,16 +120,17 @@ class Sequential(Trainable):
             StorageError: a callback cannot write its file.
             DivergenceError: the loss, a weight, a statistic or a moment became NaN or infinite; the model is left
                 as it was before that step.
-            OutOfMemoryError: host or device ran out of memory on the way; the model is left as it was when the
-                epoch began, and the last file of a `Checkpoint` stands.
+            OutOfMemoryError: host or device ran out of memory on the way; an epoch that had begun is undone, one
+                that had been trained stands, and so does the last file of a `Checkpoint`.
             NotBuiltError: `compile` was not called.
             BackendError: this model is being trained already, or another thread uses it.
-            MemoryLimitError: there is not enough memory; nothing has been allocated. See `memory`.
+            MemoryLimitError: there is not enough memory, as computed before any is taken, see `memory`; or a
+                callback raises it, as where it trains another model, and an epoch that had begun is undone.
         """
         watchers, share = check_callbacks(callbacks), check_number("validation_split", validation_split, 0, 1)
         options = training.Options(
             epochs=check_count("epochs", epochs, 0),
-            batch_size=batch_size if batch_size == "full" else _check_batch_size(batch_size),
+            batch_size=check_batch_size(batch_size),
             shuffle=check_flag("shuffle", shuffle),
             eager=eager,
             progress=progress,
@@ -147,6 +149,7 @@ class Sequential(Trainable):
 
         return read_run(path, self)
 
+    @tells_where_memory_ended("Take a smaller batch_size, or fewer examples at a time.")
     def evaluate(self, x: Any, y: Any, *, lengths: Any = None, batch_size: int = 1024) -> dict[str, float]:
         """Return {"loss": ..., "accuracy": ...} on examples; accuracy for classification only, loss without L2.
 
@@ -155,6 +158,7 @@ class Sequential(Trainable):
         Raises:
             BackendError: another thread trains or changes the model.
             DataError, ShapeError, DtypeError, BackendError: the data are not what the model takes.
+            MemoryLimitError, OutOfMemoryError: there is not enough memory, or it ended on the way.
         """
         self.need_built()
         examples, size = self.take(x, y, lengths=lengths), check_count("batch_size", batch_size)
@@ -172,6 +176,7 @@ class Sequential(Trainable):
             BackendError: another thread trains or changes the model.
             DataError, ShapeError, DtypeError, BackendError: x is not what the model takes.
             OptionError: lengths for a model with a layer that would take padding for steps.
+            MemoryLimitError, OutOfMemoryError: there is not enough memory, or it ended on the way.
         """
         return self._map(x, lengths, batch_size, lambda outputs: outputs)
 
@@ -193,6 +198,7 @@ class Sequential(Trainable):
         loss = self.loss
         return loss.classes(self.predict(x, lengths=lengths, batch_size=batch_size))
 
+    @tells_where_memory_ended("Take a smaller batch_size, or fewer examples at a time.")
     def _map(self, x: Any, lengths: Any, batch_size: int, function: Callable[[Array], Array]) -> NDArray[Any]:
         self.need_built()
         size = check_count("batch_size", batch_size)
@@ -292,10 +298,3 @@ class Sequential(Trainable):
     def __repr__(self) -> str:
         where = f" on {self.backend.name}, {self.store.count()} parameters" if self.built else ", not built"
         return f"<Sequential of {len(self.chain.layers)} layers{where}>"
-
-
-def _check_batch_size(value: object) -> int:
-    try:
-        return check_count("batch_size", value)
-    except OptionError as error:
-        raise OptionError(f'batch_size must be "full" or a whole number of at least 1, got {value!r}.') from error

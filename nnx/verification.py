@@ -45,7 +45,12 @@ def foreign_parts(model: Parts) -> list[str]:
     """Return what of a compiled model is not nnx's own, in words."""
     parts: list[tuple[str, object]] = [(f"layer {path}, {layer!r}", layer) for path, layer in model.places]
     parts += [("the loss", model.loss), ("the optimizer", model.optimizer)]
-    return [name for name, part in parts if type(part).__module__.partition(".")[0] != "nnx"]
+    return [name for name, part in parts if is_foreign(part)]
+
+
+def is_foreign(part: object) -> bool:
+    """Tell whether a layer, a loss or an optimizer is not nnx's own."""
+    return type(part).__module__.partition(".")[0] != "nnx"
 
 
 class CheckedRunner(Runner):

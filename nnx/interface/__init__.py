@@ -28,10 +28,10 @@ Rules that hold for every kernel:
 from __future__ import annotations
 
 from nnx.interface.activations import ELEMENTWISE
-from nnx.interface.arrays import Array, Memory, Scratch, aligned_empty, host_memory
+from nnx.interface.arrays import Array, Scratch, aligned_empty
 from nnx.interface.backend import Backend
 from nnx.interface.dropout import LANES
-from nnx.interface.host import free_host_memory
+from nnx.interface.host import Memory, host_memory
 from nnx.interface.linear import FUSED
 from nnx.interface.outlines import OutlineBackend, outline, placed, reserved
 from nnx.interface.windows import Window
@@ -52,7 +52,6 @@ __all__ = [
     "Tape",
     "Window",
     "aligned_empty",
-    "free_host_memory",
     "host_memory",
     "outline",
     "placed",
