@@ -26,7 +26,8 @@ _bytes_of: WeakKeyDictionary[Store, int] = WeakKeyDictionary()
 def bound_of_copies(model: Sequential) -> int:
     """Return the bytes that training copies of the model at most, and what an update works in."""
     store = model.store
-    return (4 + len(model.moments)) * int(store.values.nbytes) + int(store.state.nbytes)
+    numbers: int = (4 + len(model.moments)) * prod(store.values.shape) + prod(store.state.shape)
+    return 8 * numbers
 
 
 def bound_of_batches(model: Sequential, examples: Examples, size: int) -> int:

@@ -2,9 +2,9 @@
 
 The step that would be recorded is gone through with arrays that have no memory (`nnx.interface.outlines`), so that
 the figure is that of the layers' own code, one's own included. Requests are not looked at so closely where a bound
-from shapes alone is below what is free. Not counted: what callbacks hold and files take while they are written, what
-checks of the caller's arrays take, the engine's code, 1 MiB per thread of Numba's, and the context, modules and partial
-sums of CUDA.
+from shapes alone (`nnx.bounds`) is below what is free. Not counted: what callbacks hold and files take while they
+are written, what checks of the caller's arrays take, the engine's code, 1 MiB per thread of Numba's, and the
+context, modules and partial sums of CUDA.
 """
 
 from __future__ import annotations
@@ -119,8 +119,8 @@ def _sketched(model: Sequential, shape: Shape) -> Iterator[Sketch]:
         if not any(map(is_foreign, parts)):
             raise
         raise _UnfollowedError(
-            "The memory of this model cannot be computed: a part of one's own does what only arrays with values can "
-            f"do ({error}). Let it use operations of self.ops alone."
+            f"The memory of this model cannot be computed: a part of one's own does what only arrays with values "
+            f"can do ({error}). Let it use operations of self.ops alone."
         ) from error
 
 
