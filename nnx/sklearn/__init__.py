@@ -1,4 +1,4 @@
-"""Networks as scikit-learn's estimators: for pipelines, searches, cross-validation and everything else that takes one.
+"""Networks as scikit-learn's estimators: for pipelines, searches, cross-validation and all else that takes one.
 
     from nnx.sklearn import MLPClassifier          # in place of: from sklearn.neural_network import MLPClassifier
     classifier = MLPClassifier((64, 32), backend="numba", batch_norm=True, random_state=1).fit(x, y)
@@ -8,7 +8,7 @@
 `sklearn.utils.estimator_checks.check_estimator`.
 
 From the same random_state, the initial weights and the validation examples are those of scikit-learn, and without
-shuffling so is the whole run, to rounding. What differs, and why:
+shuffling so is the whole run, to rounding, with solver="sgd". What differs, and why:
 
 - solver="lbfgs" is refused: nnx trains by steps on batches.
 - Shuffles come from nnx's own generator, so that they are the same on every backend.
@@ -16,9 +16,11 @@ shuffling so is the whole run, to rounding. What differs, and why:
   whatever batch it comes in. With one batch for all of them, the two are the same.
 - The loss of several outputs, and so `loss_curve_`, is their sum, which is what both train on; scikit-learn's
   regressor shows the mean.
-- Momentum is a running sum of gradients, not of steps: where learning_rate is "invscaling" or "adaptive", a new rate
-  holds for all of it at once.
-- Data that train a network to NaN or infinity raise `nnx.errors.DivergenceError`, which names epoch, step and layer.
+- Momentum is a running sum of gradients, not of steps: where learning_rate is "invscaling" or "adaptive", a new
+  rate holds for all of it at once.
+- epsilon of Adam stands where the paper has it, beside the corrected second moment. It tells only where gradients
+  are hardly larger.
+- A network that becomes NaN or infinite raises `nnx.errors.DivergenceError`, which names epoch, step and layer.
 - Ctrl-C raises KeyboardInterrupt; scikit-learn warns and returns the unfinished network.
 """
 

@@ -12,7 +12,8 @@ from sklearn.utils.multiclass import type_of_target
 
 from nnx.errors import DataError, OptionError
 from nnx.sklearn.labels import MULTILABEL, check_labels, encode, find_classes
-from nnx.sklearn.perceptron import Goal, Host, Perceptron, Rows
+from nnx.sklearn.perceptron import Goal, Host, Perceptron
+from nnx.sklearn.rows import Rows
 
 
 class MLPClassifier(ClassifierMixin, Perceptron):
@@ -66,11 +67,15 @@ class MLPClassifier(ClassifierMixin, Perceptron):
         array(['low', 'high'], dtype='<U4')
     """
 
+    classes_: Host
+
     def partial_fit(self, X: Any, y: Any, sample_weight: Any = None, classes: Any = None) -> Self:
         """Train for one epoch; the optimizer goes on where it ended.
 
         Args:
-            X, y, sample_weight: as `fit` takes them.
+            X: as in `fit`.
+            y: as in `fit`.
+            sample_weight: as in `fit`.
             classes: all labels that there will ever be; needed in the first call, unless y is an indicator.
 
         Raises:
@@ -127,7 +132,7 @@ class MLPClassifier(ClassifierMixin, Perceptron):
         if self._several:
             return (outputs > 0).astype(np.int64)
         if outputs.shape[1] > 1:
-            return outputs.argmax(axis=1)
+            return np.asarray(outputs.argmax(axis=1))
         return ((outputs[:, 0] > 0) & (len(self.classes_) > 1)).astype(np.int64)
 
     def predict(self, X: Any) -> Host:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -37,8 +38,8 @@ def draw_maps(settings: Settings, features: int, outputs: int, source: np.random
     """
     sizes = [features, *settings.hidden, outputs]
     spread = 2.0 if settings.activation == "sigmoid" else 6.0
-    maps = []
-    for before, after in zip(sizes, sizes[1:], strict=False):
+    maps: Maps = []
+    for before, after in pairwise(sizes):
         bound = math.sqrt(spread / (before + after))
         weight = source.uniform(-bound, bound, (before, after))
         maps.append((weight, source.uniform(-bound, bound, after)))
@@ -48,9 +49,7 @@ def draw_maps(settings: Settings, features: int, outputs: int, source: np.random
 def make_model(settings: Settings, maps: Maps, dtype: str, seed: int) -> Sequential:
     """Return a built network that begins with these maps; batch normalisation does without their offsets."""
     layers = make_layers(settings, maps[-1][1].size)
-    model = Sequential(
-        layers, seed=seed, dtype=dtype, input_shape=maps[0][0].shape[:1], backend=settings.backend
-    )
+    model = Sequential(layers, seed=seed, dtype=dtype, input_shape=maps[0][0].shape[:1], backend=settings.backend)
     held = model.get_weights()
     initial = {}
     for index, (weight, offset) in zip(_places(model), maps, strict=True):

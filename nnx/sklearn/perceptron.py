@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Self
 
 import numpy as np
@@ -12,16 +13,16 @@ from numpy.typing import NDArray
 from scipy.sparse import issparse
 from sklearn.base import BaseEstimator, is_regressor
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.model_selection import train_test_split
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from nnx.errors import OptionError
+from nnx.history import History
 from nnx.model import Sequential
-from nnx.sklearn.networks import draw_maps, make_layers, make_model, read_maps
+from nnx.sklearn.networks import Maps, draw_maps, make_layers, make_model, read_maps
+from nnx.sklearn.rows import Rows, check_weights, scale, set_aside, steps_of
 from nnx.sklearn.rules import Rules, begin_record
 from nnx.sklearn.settings import Settings, check_settings
-from nnx.sklearn.weights import check_weights
 
 Host = NDArray[Any]
 
@@ -29,7 +30,7 @@ DTYPES = (np.float64, np.float32)
 """Of inputs and networks; all others become the first."""
 
 _SEEDS = 1 << 63
-_FEWEST_VALIDATED = 2
+_UNFINISHED = "Training ended at max_iter={} epochs, before the loss or the score stopped improving; allow more."
 
 
 @dataclass(frozen=True)
@@ -47,15 +48,6 @@ class Goal:
     factor: float
     outputs: int
     out_activation: str
-
-
-@dataclass(frozen=True)
-class Rows:
-    """Checked examples: x (M, F), targets (M,) or (M, O), and weight (M,) or None for all ones."""
-
-    x: Host
-    targets: Host
-    weight: Host | None
 
 
 class Perceptron(BaseEstimator):
@@ -158,21 +150,15 @@ class Perceptron(BaseEstimator):
         x, y, weight = self._take(X, y, sample_weight, fresh)
         rows = Rows(x, self._learn_targets(y) if fresh else self._encode(y, complete=True), weight)
         source, goal = check_random_state(self.random_state), self._goal(rows.targets)
-        maps = draw_maps(settings, rows.x.shape[1], goal.outputs, source) if fresh else []
-        rows, validation = self._set_aside(rows, settings, source)
+        maps = draw_maps(settings, x.shape[1], goal.outputs, source) if fresh else []
+        validation: Rows | None = None
+        if settings.early_stopping:
+            rows, validation = set_aside(rows, settings.validation_fraction, source, self._stratified())
         if fresh:
-            seed = int(source.randint(_SEEDS, dtype=np.int64))
-            self._begin(settings, goal, make_model(settings, maps, rows.x.dtype.name, seed))
-        elif (self.validation_scores_ is not None) != settings.early_stopping:
-            begin_record(self, settings)
+            self._begin(settings, goal, maps, x.dtype.name, source)
         self._compile(settings, goal)
-        self._train(rows, validation, settings, goal, settings.max_iter)
-        if not self._stopped:
-            warnings.warn(
-                f"Training reached max_iter={settings.max_iter} epochs and has not converged yet.",
-                ConvergenceWarning,
-                stacklevel=2,
-            )
+        if not self._train(rows, validation, settings, goal, settings.max_iter).stopped:
+            warnings.warn(_UNFINISHED.format(settings.max_iter), ConvergenceWarning, stacklevel=2)
         return self
 
     def _partial_fit(self, X: Any, y: Any, sample_weight: Any) -> Self:
@@ -186,9 +172,8 @@ class Perceptron(BaseEstimator):
         goal = self._goal(rows.targets)
         if fresh:
             source = check_random_state(self.random_state)
-            maps = draw_maps(settings, rows.x.shape[1], goal.outputs, source)
-            seed = int(source.randint(_SEEDS, dtype=np.int64))
-            self._begin(settings, goal, make_model(settings, maps, rows.x.dtype.name, seed))
+            maps = draw_maps(settings, x.shape[1], goal.outputs, source)
+            self._begin(settings, goal, maps, x.dtype.name, source)
             self._compile(settings, goal)
         self._train(rows, None, settings, goal, epochs=1)
         return self
@@ -198,67 +183,45 @@ class Perceptron(BaseEstimator):
         x, y = validate_data(self, X, y, multi_output=True, y_numeric=numeric, dtype=DTYPES, reset=fresh)
         return x, y.toarray() if issparse(y) else y, check_weights(sample_weight, len(x))
 
-    def _set_aside(self, rows: Rows, settings: Settings, source: np.random.RandomState) -> tuple[Rows, Rows | None]:
-        """Return examples to train on and to validate on, drawn as scikit-learn draws them."""
-        if not settings.early_stopping:
-            return rows, None
-        train, held_out = train_test_split(
-            np.arange(len(rows.x)),
-            random_state=source,
-            test_size=settings.validation_fraction,
-            stratify=rows.targets if self._stratified() else None,
-        )
-        if len(held_out) < _FEWEST_VALIDATED:
-            raise OptionError(
-                f"validation_fraction={settings.validation_fraction:g} of {len(rows.x)} examples is too small: it "
-                f"leaves {len(held_out)} to validate on, and at least {_FEWEST_VALIDATED} are needed."
-            )
-        first, second = (
-            Rows(rows.x[index], rows.targets[index], None if rows.weight is None else rows.weight[index])
-            for index in (train, held_out)
-        )
-        return first, second
-
-    def _begin(self, settings: Settings, goal: Goal, model: Sequential) -> None:
-        self.model_, self.n_outputs_, self.out_activation_ = model, goal.outputs, goal.out_activation
-        self.n_layers_ = len(settings.hidden) + 2
-        begin_record(self, settings)
+    def _begin(self, settings: Settings, goal: Goal, maps: Maps, dtype: str, source: np.random.RandomState) -> None:
+        """Make a network; its seed is drawn last, so that all before is drawn as in scikit-learn."""
+        self.model_ = make_model(settings, maps, dtype, int(source.randint(_SEEDS, dtype=np.int64)))
+        self.n_outputs_, self.out_activation_ = goal.outputs, goal.out_activation
+        self.n_layers_ = len(maps) + 1
+        begin_record(self, settings.early_stopping)
 
     def _compile(self, settings: Settings, goal: Goal) -> None:
         """Begin with a new optimizer."""
-        wanted, held = (list(map(repr, layers)) for layers in (make_layers(settings, goal.outputs), self._layers()))
+        wanted = [repr(layer) for layer in make_layers(settings, goal.outputs)]
+        held = [repr(layer) for layer in self.model_.chain.layers]
         if wanted != held:
             raise OptionError(
                 f"warm_start goes on with the network there is, {', '.join(held)}, but the parameters now ask for "
                 f"{', '.join(wanted)}; set warm_start=False to begin anew."
             )
+        if (self.validation_scores_ is not None) != settings.early_stopping:
+            begin_record(self, settings.early_stopping)
         self.model_.compile(goal.loss, settings.optimizer)
         self._rate = settings.rate
 
-    def _layers(self) -> Sequence[Any]:
-        return self.model_.chain.layers
-
-    def _train(
-        self, rows: Rows, validation: Rows | None, settings: Settings, goal: Goal, epochs: int
-    ) -> None:
+    def _train(self, rows: Rows, validation: Rows | None, settings: Settings, goal: Goal, epochs: int) -> History:
         count = len(rows.x)
-        weight, mean = _scale(rows.weight, goal.factor, count)
+        weight, mean = scale(rows.weight, goal.factor, count)
         self.model_.l2 = settings.alpha / mean  # scikit-learn divides the penalty by the sum of the weights
-        measure: Callable[[], float] | None = None
-        if validation is not None:
-            held_out = validation
-            measure = lambda: self._score(self.model_.predict(held_out.x), held_out)  # noqa: E731
-        history = self.model_.fit(
+        score = None if validation is None else partial(self._score_now, validation)
+        return self.model_.fit(
             rows.x,
             rows.targets,
             epochs=epochs,
-            batch_size=_batch_size(settings.batch_size, count),
+            batch_size=steps_of(settings.batch_size, count),
             sample_weight=weight,
-            callbacks=[Rules(self, settings, count, measure)],
+            callbacks=[Rules(self, settings, count, score)],
             shuffle=settings.shuffle,
             progress=False,
         )
-        self._stopped = bool(history.stopped)
+
+    def _score_now(self, rows: Rows) -> float:
+        return self._score(self.model_.predict(rows.x), rows)
 
     def _outputs(self, X: Any) -> Host:
         """Return what the network gives for inputs, (N, O)."""
@@ -276,21 +239,3 @@ class Perceptron(BaseEstimator):
         """Copies of the offsets of each affine map, (O,), those of batch normalisation included."""
         check_is_fitted(self, "model_")
         return [offset for _, offset in read_maps(self.model_)]
-
-
-def _scale(weight: Host | None, factor: float, count: int) -> tuple[Host | None, float]:
-    """Return weights with the mean `factor`, None for all ones, and their mean before."""
-    if weight is None:
-        return (None if factor == 1 else np.full(count, factor)), 1.0
-    mean = float(weight.mean())
-    return weight * (factor / mean), mean
-
-
-def _batch_size(given: int | None, count: int) -> int:
-    if given is None:
-        return min(200, count)
-    if given > count:
-        warnings.warn(
-            f"batch_size={given} is more than there are examples, and counts as {count}.", stacklevel=4
-        )
-    return min(given, count)

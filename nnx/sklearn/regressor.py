@@ -11,7 +11,8 @@ from sklearn.metrics import r2_score
 from sklearn.utils import column_or_1d
 
 from nnx.errors import UnknownNameError
-from nnx.sklearn.perceptron import Goal, Host, Perceptron, Rows
+from nnx.sklearn.perceptron import Goal, Host, Perceptron
+from nnx.sklearn.rows import Rows
 
 LOSSES = {
     "squared_error": ("mean_squared_error", 0.5),

@@ -25,7 +25,9 @@ class Rules(Callback):
     no better; _rate, the learning rate.
     """
 
-    def __init__(self, estimator: Any, settings: Settings, examples: int, score: Callable[[], float] | None) -> None:
+    def __init__(
+        self, estimator: Any, settings: Settings, examples: int, score: Callable[[], float] | None
+    ) -> None:
         """Take down what is trained on.
 
         Args:
@@ -75,7 +77,9 @@ class Rules(Callback):
     def _end(self, run: Run) -> None:
         held, settings = self._estimator, self._settings
         measured = "Training loss" if self._score is None else "Validation score"
-        reason = f"{measured} did not improve more than tol={settings.tol:f} for {settings.patience} consecutive epochs."
+        reason = (
+            f"{measured} did not improve more than tol={settings.tol:f} for {settings.patience} consecutive epochs."
+        )
         if settings.adapts and held._rate > LEAST_RATE:
             held._rate, held._waited = held._rate / _SHRINKING, 0
             self._say(f"{reason} Setting learning rate to {held._rate:f}")
@@ -94,10 +98,10 @@ class Rules(Callback):
             print(words)
 
 
-def begin_record(estimator: Any, settings: Settings) -> None:
-    """Give an estimator the attributes that rules go by, for a network that is new."""
+def begin_record(estimator: Any, scored: bool) -> None:
+    """Give an estimator the attributes that rules go by: by the score on validation examples, or by the loss."""
     estimator.t_, estimator.loss_curve_, estimator._waited = 0, [], 0
-    if settings.early_stopping:
+    if scored:
         estimator.best_loss_ = None
         estimator.validation_scores_, estimator.best_validation_score_ = [], -math.inf
     else:

@@ -9,7 +9,8 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit
-from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
+from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin, is_regressor
+from sklearn.utils import column_or_1d
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from nnx.callbacks import Callback
@@ -19,7 +20,7 @@ from nnx.history import History
 from nnx.model import Sequential
 from nnx.random import check_seed
 from nnx.sklearn.labels import check_labels, encode, find_classes
-from nnx.sklearn.weights import check_weights
+from nnx.sklearn.rows import check_weights
 
 Host = NDArray[Any]
 
@@ -88,14 +89,14 @@ class _Wrapped(BaseEstimator):
             ValueError, TypeError: scikit-learn's own errors on data.
             NnxError: as `Sequential.fit`.
         """
-        x, y, weight = self._take(X, y, sample_weight, reset=True)
+        x, y, weight = self._take(X, y, sample_weight)
         seed = None if self.random_state is None else check_seed(self.random_state)
         model = duplicate(self.model, seed)
         model.build(x.shape[1:])
         if len(model.output_shape) != 1:
             raise ShapeError(
-                f"model must give one row of outputs per example, got outputs of shape {model.output_shape}; end it "
-                "in Flatten(), global pooling or return_sequences=False."
+                f"model must give one row of outputs per example, got outputs of shape {model.output_shape}; end "
+                "it in Flatten(), global pooling or return_sequences=False."
             )
         targets = self._learn_targets(model, y)
         self.model_ = model
@@ -116,8 +117,9 @@ class _Wrapped(BaseEstimator):
         self.n_iter_ = self.history_.epochs
         return self
 
-    def _take(self, X: Any, y: Any, sample_weight: Any, reset: bool) -> tuple[Host, Host, Host | None]:
-        x, y = validate_data(self, X, y, allow_nd=True, multi_output=True, reset=reset)
+    def _take(self, X: Any, y: Any, sample_weight: Any) -> tuple[Host, Host, Host | None]:
+        numeric = is_regressor(self)
+        x, y = validate_data(self, X, y, allow_nd=True, multi_output=True, y_numeric=numeric, reset=True)
         return x, y, check_weights(sample_weight, len(x))
 
     def _learn_targets(self, model: Sequential, y: Host) -> Host:
@@ -133,8 +135,8 @@ class _Wrapped(BaseEstimator):
 class SequentialClassifier(ClassifierMixin, _Wrapped):
     """A model with a classification loss as an estimator; see `wrap`.
 
-    Labels may be of any type that sorts. Under sigmoid cross-entropy, a model of several outputs takes an indicator:
-    0 and 1 for each of several labels that an example may have.
+    Labels may be of any type that sorts. Under sigmoid cross-entropy, a model of several outputs takes an
+    indicator: 0 and 1 for each of several labels that an example may have.
 
     Args:
         model: the model to begin with.
@@ -156,8 +158,8 @@ class SequentialClassifier(ClassifierMixin, _Wrapped):
         if several:
             if model.loss.targets != "binary" or labels.shape[1] != outputs:
                 raise DataError(
-                    f"y is an indicator of {labels.shape[1]} labels, which takes a model with as many outputs under "
-                    f"sigmoid_cross_entropy, got {outputs} under {model.loss.name}."
+                    f"y is an indicator of {labels.shape[1]} labels, which takes a model with as many outputs "
+                    f"under sigmoid_cross_entropy, got {outputs} under {model.loss.name}."
                 )
             self.classes_, self._several = np.arange(outputs), True
             return labels
@@ -195,7 +197,7 @@ class SequentialRegressor(RegressorMixin, _Wrapped):
 
     def _learn_targets(self, model: Sequential, y: Host) -> Host:
         del model
-        return y
+        return column_or_1d(y, warn=True) if y.ndim == 2 and y.shape[1] == 1 else y
 
     def predict(self, X: Any) -> Host:
         """Return the values, (N,), or (N, O) for several outputs.
@@ -207,6 +209,12 @@ class SequentialRegressor(RegressorMixin, _Wrapped):
         x = self._inputs(X)
         outputs = self.model_.predict(x)
         return outputs[:, 0] if outputs.shape[1] == 1 else outputs
+
+    def __sklearn_tags__(self) -> Any:
+        """Tell scikit-learn what is taken."""
+        tags = super().__sklearn_tags__()
+        tags.target_tags.multi_output = True
+        return tags
 
 
 def _classes_for(model: Sequential, labels: Host, outputs: int) -> Host:
@@ -222,10 +230,10 @@ def _classes_for(model: Sequential, labels: Host, outputs: int) -> Host:
         )
     if len(found) == wanted:
         return found
-    if len(found) < wanted and found.dtype.kind in "iu" and 0 <= found[0] and found[-1] < wanted:
+    if len(found) < wanted and found.dtype.kind in "iu" and found[0] >= 0 and found[-1] < wanted:
         return np.arange(wanted)
     raise DataError(
         f"y must have {wanted} classes for this model of {outputs} output{'s' if outputs > 1 else ''} under "
-        f"{model.loss.name}, got {len(found)}: {', '.join(map(repr, found.tolist()))}. Give the last layer one unit "
-        "per class."
+        f"{model.loss.name}, got {len(found)}: {', '.join(map(repr, found.tolist()))}. Give the last layer one "
+        "unit per class."
     )
