@@ -210,12 +210,6 @@ class SequentialRegressor(RegressorMixin, _Wrapped):
         outputs = self.model_.predict(x)
         return outputs[:, 0] if outputs.shape[1] == 1 else outputs
 
-    def __sklearn_tags__(self) -> Any:
-        """Tell scikit-learn what is taken."""
-        tags = super().__sklearn_tags__()
-        tags.target_tags.multi_output = True
-        return tags
-
 
 def _classes_for(model: Sequential, labels: Host, outputs: int) -> Host:
     """Return the classes that the outputs stand for.
