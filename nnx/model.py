@@ -299,7 +299,8 @@ class Sequential(Trainable):
         """Be copied, backend and all; see `nnx.copying`."""
         from nnx.copying import duplicate
 
-        return memo.setdefault(id(self), duplicate(self))
+        del memo  # a copy shares nothing with anything
+        return duplicate(self)
 
     def __repr__(self) -> str:
         where = f" on {self.backend.name}, {self.store.count()} parameters" if self.built else ", not built"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -10,7 +12,7 @@ from sklearn.preprocessing import LabelEncoder
 from sklearn.utils import column_or_1d
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
 
-from nnx.errors import DataError
+from nnx.errors import DataError, DtypeError
 
 Host = NDArray[Any]
 
@@ -22,10 +24,12 @@ def check_labels(y: Host) -> tuple[Host, bool]:
 
     Raises:
         ValueError: they are no labels.
+        DtypeError: they are of several types that have no order among them.
         DataError: several labels per example that are no indicator.
     """
     y = column_or_1d(y, warn=True) if y.ndim == 2 and y.shape[1] == 1 else y
-    check_classification_targets(y)
+    with _named(y):
+        check_classification_targets(y)
     if y.ndim == 1:
         return y, False
     kind = type_of_target(y)
@@ -41,10 +45,26 @@ def find_classes(y: Host) -> Host:
     """Return all labels that occur, sorted, each once.
 
     Raises:
-        TypeError: they are of several types that have no order.
+        DtypeError: they are of several types that have no order among them.
     """
-    classes: Host = LabelEncoder().fit(y).classes_
+    with _named(y):
+        classes: Host = LabelEncoder().fit(y).classes_
     return classes
+
+
+@contextmanager
+def _named(y: Host) -> Iterator[None]:
+    """Name the types of labels if the block finds no order among them."""
+    try:
+        yield
+    except TypeError as error:
+        kinds = sorted({type(label).__name__ for label in y.ravel().tolist()})
+        if len(kinds) < 2:
+            raise
+        raise DtypeError(
+            f"y must hold labels of one type, all texts or all numbers, got {', '.join(kinds)}; convert them, by "
+            ".astype(str), say."
+        ) from error
 
 
 def encode(y: Host, classes: Host) -> NDArray[np.int64]:
