@@ -16,8 +16,6 @@ shuffling so is the whole run, to rounding, with solver="sgd". What differs, and
   whatever batch it comes in. With one batch for all of them, the two are the same.
 - The loss of several outputs, and so `loss_curve_`, is their sum, which is what both train on; scikit-learn's
   regressor shows the mean.
-- Momentum is a running sum of gradients, not of steps: where learning_rate is "invscaling" or "adaptive", a new
-  rate holds for all of it at once.
 - epsilon of Adam stands where the paper has it, beside the corrected second moment. It tells only where gradients
   are hardly larger.
 - A network that becomes NaN or infinite raises `nnx.errors.DivergenceError`, which names epoch, step and layer.

@@ -37,7 +37,7 @@ class MLPRegressor(RegressorMixin, Perceptron):
 
     Examples:
         >>> from nnx.sklearn import MLPRegressor
-        >>> regressor = MLPRegressor(hidden_layer_sizes=(), learning_rate_init=0.1, tol=1e-6, random_state=1)
+        >>> regressor = MLPRegressor(hidden_layer_sizes=(), alpha=0, solver="sgd", learning_rate_init=0.2, tol=1e-6)
         >>> regressor.fit([[0.0], [1.0], [2.0]], [1.0, 3.0, 5.0]).predict([[3.0]]).round(1)
         array([7.])
     """

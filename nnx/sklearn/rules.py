@@ -53,10 +53,20 @@ class Rules(Callback):
         better = self._loss_is_better() if self._score is None else self._score_is_better(run, self._score())
         held._waited = 0 if better else held._waited + 1
         if settings.decays:
-            held._rate = settings.rate / (held.t_ + 1) ** settings.power_t
+            self._change_rate(run, settings.rate / (held.t_ + 1) ** settings.power_t)
         if held._waited > settings.patience:
             self._end(run)
-        run.rate_override = held._rate
+
+    def _change_rate(self, run: Run, rate: float) -> None:
+        """Learn at another rate from the next epoch on.
+
+        Momentum is a sum of steps in scikit-learn, each at the rate of its time, and one of gradients here, which
+        the rate multiplies as a whole: dividing the new rate out makes the two the same.
+        """
+        former, self._estimator._rate = self._estimator._rate, rate
+        run.rate_override = rate
+        for velocity in run.model.moments if rate > 0 else ():
+            velocity[...] = velocity * (former / rate)
 
     def _loss_is_better(self) -> bool:
         held = self._estimator
@@ -81,7 +91,8 @@ class Rules(Callback):
             f"{measured} did not improve more than tol={settings.tol:f} for {settings.patience} consecutive epochs."
         )
         if settings.adapts and held._rate > LEAST_RATE:
-            held._rate, held._waited = held._rate / _SHRINKING, 0
+            self._change_rate(run, held._rate / _SHRINKING)
+            held._waited = 0
             self._say(f"{reason} Setting learning rate to {held._rate:f}")
             return
         self._say(f"{reason} {'Learning rate too small. ' if settings.adapts else ''}Stopping.")
