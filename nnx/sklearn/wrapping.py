@@ -90,8 +90,7 @@ class _Wrapped(BaseEstimator):
             NnxError: as `Sequential.fit`.
         """
         x, y, weight = self._take(X, y, sample_weight)
-        seed = None if self.random_state is None else check_seed(self.random_state)
-        model = duplicate(self.model, seed)
+        model = duplicate(self.model, _check_random_state(self.random_state))
         model.build(x.shape[1:])
         if len(model.output_shape) != 1:
             raise ShapeError(
@@ -209,6 +208,16 @@ class SequentialRegressor(RegressorMixin, _Wrapped):
         x = self._inputs(X)
         outputs = self.model_.predict(x)
         return outputs[:, 0] if outputs.shape[1] == 1 else outputs
+
+
+def _check_random_state(value: object) -> int | None:
+    try:
+        return None if value is None else check_seed(value)
+    except OptionError as error:
+        raise OptionError(
+            "random_state must be None, for the seed of the model, or an integer from 0 to 2**64 - 1, got "
+            f"{value!r}."
+        ) from error
 
 
 def _classes_for(model: Sequential, labels: Host, outputs: int) -> Host:

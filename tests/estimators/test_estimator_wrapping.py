@@ -112,6 +112,8 @@ def test_what_cannot_be_wrapped_is_refused() -> None:
         wrap(nnx.Sequential([nnx.Dense(1)]))
     with pytest.raises(OptionError, match=r"model must be an nnx.Sequential, got 3"):
         wrap(3)
+    with pytest.raises(OptionError, match="random_state must be None, for the seed of the model, or an integer"):
+        wrap(network(1, "huber"), random_state=-1).fit(X, X[:, 0])
     steps = nnx.Sequential([nnx.LSTM(3, return_sequences=True), nnx.Dense(2)]).compile("softmax_cross_entropy")
     with pytest.raises(ShapeError, match="one row of outputs per example"):
         wrap(steps).fit(RNG.random((10, 4, 2)), np.arange(10) % 2)
