@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from nnx.errors import OptionError, UnknownNameError
+from nnx.errors import OptionError, UnknownNameError, shown
 from nnx.interface import ELEMENTWISE
 
 ROWWISE = ("softmax", "log_softmax")
@@ -36,14 +36,21 @@ def check_number(
     open_high: bool = True,
 ) -> float:
     """Return a finite number between low and high."""
-    if isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value):
-        number = float(value)
+    number = _as_float(value) if isinstance(value, Real) and not isinstance(value, bool) else math.nan
+    if math.isfinite(number):
         above = number > low if open_low else number >= low
         below = number < high if open_high else number <= high
         if above and below:
             return number
     left, right = "(" if open_low else "[", ")" if open_high else "]"
-    raise OptionError(f"{option} must be a number in {left}{low:g}, {high:g}{right}, got {value!r}.")
+    raise OptionError(f"{option} must be a number in {left}{low:g}, {high:g}{right}, got {shown(value)}.")
+
+
+def _as_float(value: Real) -> float:
+    try:
+        return float(value)
+    except OverflowError:  # a whole number beyond those of floating point
+        return math.inf
 
 
 def check_flag(option: str, value: object) -> bool:

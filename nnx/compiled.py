@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import Self
 
 from nnx.checks import check_number
-from nnx.errors import BackendError, NotBuiltError, OptionError
+from nnx.errors import NotBuiltError, OptionError
 from nnx.interface import Backend
 from nnx.layers import Layer, TimeDistributed
 from nnx.losses import Loss, check_loss
@@ -28,7 +26,6 @@ class Compiled(Network):
         super().__init__(layers, seed, dtype, backend)
         self.l2 = 0.0
         self._loss: Loss | None = None
-        self._training = threading.Lock()
 
     def compile(self, loss: str | Loss, optimizer: str | Optimizer = "adam", *, l2: float = 0.0) -> Self:
         """Choose what training makes small, and how; returns the model itself.
@@ -45,11 +42,11 @@ class Compiled(Network):
         Raises:
             UnknownNameError: no loss or optimizer has that name.
             OptionError: l2 is negative, or the last layer applies what the loss applies itself.
-            BackendError: the model is being trained.
+            BackendError: the model is being trained, or another thread uses it.
         """
         checked, rule, penalty = check_loss(loss), check_optimizer(optimizer), check_number("l2", l2, 0)
         self._check_last_layer(checked)
-        with self.exclusively():
+        with self.access.exclusively():
             self._loss, self._optimizer, self.l2 = checked, rule, penalty
             if self.built:
                 self._make_moments()
@@ -89,27 +86,10 @@ class Compiled(Network):
 
         Raises:
             UnknownNameError, BackendUnavailableError: there is no such backend here.
-            BackendError: the model is being trained.
+            BackendError: the model is being trained, or another thread uses it.
         """
-        with self.exclusively():
+        with self.access.exclusively():
             return super().to(backend)
-
-    @contextmanager
-    def exclusively(self) -> Iterator[None]:
-        """Let one thread train, compile or move the model at a time.
-
-        Raises:
-            BackendError: another one, or a callback's caller, is at it.
-        """
-        if not self._training.acquire(blocking=False):
-            raise BackendError(
-                "This model is being trained already; give each thread a model of its own, and do not train, "
-                "compile or move a model in a callback."
-            )
-        try:
-            yield
-        finally:
-            self._training.release()
 
 
 def _final_activation(layers: Sequence[Layer]) -> str:

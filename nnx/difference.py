@@ -190,7 +190,7 @@ def diff(
     engines = resolve(first), resolve(second)
     count, size = check_count("steps", steps), check_count("batch_size", batch_size)
     limit = check_number("tolerance", tolerance, 0)
-    with model.exclusively():
+    with model.access.exclusively():
         with model.unbuilt_if_refused():
             examples = model.take(x, y, lengths=lengths)
         home, weights = model.backend, model.to_host()

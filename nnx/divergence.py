@@ -33,6 +33,10 @@ class Guard:
         self._model.update_snapshot(self._before)
         self._first = first
 
+    def undo_epoch(self) -> None:
+        """Leave the model as it was when the epoch began."""
+        self._model.restore(self._before)
+
     def check_losses(self, start: int, stop: int) -> None:
         """Raise if the loss of one of the steps start to stop - 1 is not finite.
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
-import tempfile
+import re
+import secrets
+import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from nnx.errors import OptionError, StorageError
@@ -16,21 +18,17 @@ def replacing(target: Path) -> Iterator[Path]:
     """Yield a temporary path beside `target` to write to; it takes target's place when the block ends well.
 
     The contents are on the disk before the name changes, so a crash leaves the old file or the new one, never
-    a part. If the block raises, target is untouched and the temporary file is removed.
+    a part. If the block raises, target is untouched and the temporary file is removed. What processes that were
+    killed have left of target is removed too.
 
     Raises:
         OSError: the folder does not exist or cannot be written to.
     """
-    handle, name = tempfile.mkstemp(prefix=f".{target.name}.", suffix=".part", dir=target.parent)
-    part = Path(name)
-    try:
-        os.close(handle)
+    _remove_leftovers(target)
+    with _temporary(target) as part:
         yield part
-        part.chmod(0o666 & ~_umask())
         _flush(part)
         part.replace(target)
-    finally:
-        part.unlink(missing_ok=True)
     _flush(target.parent)
 
 
@@ -86,11 +84,73 @@ def check_target(path: object) -> Path:
     return target
 
 
-def _umask() -> int:
-    """Return the permissions that new files of this process lack; there is no way to ask but to set them."""
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
+@contextmanager
+def _temporary(target: Path) -> Iterator[Path]:
+    """Yield a new file beside `target`, locked as long as this process lives, and removed if it is still there."""
+    handle, part = _create(target)
+    try:
+        try:
+            yield part
+        finally:
+            part.unlink(missing_ok=True)
+    finally:
+        if handle is not None:
+            os.close(handle)
+
+
+def _create(target: Path) -> tuple[int | None, Path]:
+    """Make a file of a name that nobody has, with the permissions of any new file.
+
+    The system takes the umask off by itself. A program can only ask for it by setting it, for all of its threads:
+    two that ask at once can leave it at 0, so that whatever is written from then on is everybody's.
+    """
+    while True:
+        part = target.with_name(f".{target.name}.{secrets.token_hex(4)}.part")
+        with suppress(FileExistsError):
+            handle = os.open(part, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o666)
+            if sys.platform == "win32":  # an open file cannot be renamed there
+                os.close(handle)
+                return None, part
+            if _lock(handle) is not False and os.fstat(handle).st_nlink:
+                return handle, part
+            os.close(handle)  # taken for a leftover before it was locked
+
+
+def _remove_leftovers(target: Path) -> None:
+    """Remove temporary files of `target` whose processes have ended; where files cannot be locked, none is."""
+    name = re.compile(re.escape(f".{target.name}.") + r"[0-9a-f]{8}\.part")
+    with suppress(OSError), os.scandir(target.parent) as entries:
+        for entry in entries:
+            if name.fullmatch(entry.name) and entry.is_file(follow_symlinks=False):
+                _remove_unless_locked(entry.path)
+
+
+def _remove_unless_locked(path: str) -> None:
+    with suppress(OSError):
+        handle = os.open(path, os.O_RDONLY)
+        try:
+            if _lock(handle):
+                Path(path).unlink()
+        finally:
+            os.close(handle)
+
+
+def _lock(handle: int) -> bool | None:
+    """Lock an open file without waiting; return whether nobody had, or None if this cannot be known here.
+
+    The lock ends with the process, however that ends.
+    """
+    if sys.platform == "win32":
+        return None
+    import fcntl
+
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:
+        return None
+    return True
 
 
 def _flush(path: Path) -> None:

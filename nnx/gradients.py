@@ -72,7 +72,7 @@ def check_gradients(
             f'check_gradients needs a model of dtype="float64", got {model.dtype!r}: differences of float32 losses '
             "are nothing but rounding."
         )
-    with model.exclusively(), np.errstate(all="ignore"):
+    with model.access.exclusively(), np.errstate(all="ignore"):
         with model.unbuilt_if_refused():
             examples = model.take(x, y, lengths=lengths)
         step = TrainingStep(model, Batches(model.ops, examples, examples.x.shape[0]))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -49,7 +50,7 @@ class Interrupts:
 
         Raises:
             KeyboardInterrupt: with this text.
-            SystemExit: at SIGTERM.
+            SystemExit: at SIGTERM; Python would end without a word, so the text goes to stderr.
         """
         number, handler = self.number, self._handler
         self.number = None
@@ -58,6 +59,7 @@ class Interrupts:
         if callable(handler) and handler is not signal.default_int_handler:
             handler(number, None)
         elif number == signal.SIGTERM:
+            print(text, file=sys.stderr)
             raise SystemExit(128 + signal.SIGTERM)
         else:
             raise KeyboardInterrupt(text)

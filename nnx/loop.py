@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -61,6 +62,7 @@ class Loop:
 
         Raises:
             KeyboardInterrupt, SystemExit: a signal came while callbacks were to save the run.
+            MemoryError: there was no room for what came next; the model is left as it was when the epoch began.
         """
         options, done = self.options, self.run.history.epochs
         if self._savers:
@@ -72,8 +74,19 @@ class Loop:
             for number in range(done, options.epochs):
                 if self.run.stopped:
                     break
-                self._finish_epoch(number, bar)
+                with self._undone_without_memory(number):
+                    self._finish_epoch(number, bar)
             self._hand_on()
+
+    @contextmanager
+    def _undone_without_memory(self, number: int) -> Iterator[None]:
+        """Undo the epoch of that number if the block finds no room: a step may have been done in part."""
+        try:
+            yield
+        except MemoryError:
+            self._guard.undo_epoch()
+            self.run.history.cut(number)
+            raise
 
     def _finish_epoch(self, number: int, bar: Bar) -> None:
         began = time.perf_counter()
@@ -133,7 +146,8 @@ class Loop:
         """Do what a signal that has come stands for; see `Interrupts.hand_on`."""
         run, begun = self.run, self.keeper.position.step > 0
         saved = (
-            f"saved at epoch {run.history.epochs + begun} of {run.epochs} in {run.saved}; the same command goes on"
+            f"saved at epoch {run.history.epochs + begun} of {run.epochs} in {run.saved}; go on from it with "
+            f"fit(..., resume={str(run.saved)!r}), or with the same nnx train command"
         )
         self._interrupts.hand_on("interrupted" if run.saved is None else saved)
 
@@ -156,16 +170,16 @@ class Loop:
     def _epoch_rates(self) -> NDArray[np.float64]:
         steps, position = self.batches.steps, self.keeper.position
         factor, override = position.epoch_factor, position.epoch_override
-        if override is not None:
-            return np.full(steps, factor * override)
-        schedule = check_schedule(self.model.optimizer.learning_rate)
+        schedule = check_schedule(self.model.optimizer.learning_rate if override is None else override)
         if isinstance(schedule, Constant):
-            return np.full(steps, factor * schedule.rate)
-        rates = np.array([schedule(self.model.epoch + batch / steps) for batch in range(steps)], np.float64)
+            rates = np.full(steps, schedule.rate)
+        else:
+            rates = np.array([schedule(self.model.epoch + batch / steps) for batch in range(steps)], np.float64)
+        rates, named = factor * rates, f"{schedule!r}{'' if factor == 1 else f' times {factor:g}'}"
         if not (np.isfinite(rates) & (rates >= 0)).all():
             worst = rates[~(np.isfinite(rates) & (rates >= 0))][0]
-            raise OptionError(f"learning_rate must give finite rates of at least 0, got {worst:g} of {schedule!r}.")
-        return factor * rates
+            raise OptionError(f"learning_rate must give finite rates of at least 0, got {worst:g} of {named}.")
+        return rates
 
     def _stops(self, start: int) -> Iterator[int]:
         """Yield the steps of this epoch after `start` at which callbacks are asked, and the last step."""

@@ -18,6 +18,7 @@ from nnx.interface import Array, Backend
 from nnx.interrupts import before_training
 from nnx.layers import Context, Layer
 from nnx.measurement import Measurement
+from nnx.memory import MemoryNeed, check_evaluation, check_prediction, of_training
 from nnx.streaming import Stream
 from nnx.trainable import Trainable
 
@@ -118,8 +119,11 @@ class Sequential(Trainable):
             StorageError: a callback cannot write its file.
             DivergenceError: the loss, a weight, a statistic or a moment became NaN or infinite; the model is left
                 as it was before that step.
+            OutOfMemoryError: host or device ran out of memory on the way; the model is left as it was when the
+                epoch began, and the last file of a `Checkpoint` stands.
             NotBuiltError: `compile` was not called.
-            BackendError: this model is being trained already.
+            BackendError: this model is being trained already, or another thread uses it.
+            MemoryLimitError: there is not enough memory; nothing has been allocated. See `memory`.
         """
         watchers, share = check_callbacks(callbacks), check_number("validation_split", validation_split, 0, 1)
         options = training.Options(
@@ -130,7 +134,7 @@ class Sequential(Trainable):
             progress=progress,
         )
         # losses are checked for NaN and infinity instead of every operation
-        with self.exclusively(), np.errstate(all="ignore"):
+        with self.access.exclusively(), np.errstate(all="ignore"):
             with before_training(), self.unbuilt_if_refused():
                 examples = self.take(x, y, sample_weight, class_weight, lengths)
                 examples, validation = self.set_aside(examples, validation_data, share)
@@ -149,19 +153,23 @@ class Sequential(Trainable):
         Both are means over all examples and, where outputs have steps, all real steps; lengths as in `fit`.
 
         Raises:
+            BackendError: another thread trains or changes the model.
             DataError, ShapeError, DtypeError, BackendError: the data are not what the model takes.
         """
         self.need_built()
-        examples = self.take(x, y, lengths=lengths)
-        with np.errstate(all="ignore"):
-            return Measurement(self, examples, check_count("batch_size", batch_size)).measure()
+        examples, size = self.take(x, y, lengths=lengths), check_count("batch_size", batch_size)
+        check_evaluation(self, examples, size)
+        with self.access.reading(), np.errstate(all="ignore"):
+            return Measurement(self, examples, size).measure()
 
     def predict(self, x: Any, *, lengths: Any = None, batch_size: int = 1024) -> NDArray[Any]:
         """Return the outputs, (N, *output shape): logits for a classifier, values for a regression.
 
-        With lengths, (N,) as in `fit`, outputs of the steps beyond them mean nothing.
+        With lengths, (N,) as in `fit`, outputs of the steps beyond them mean nothing. Any number of threads may
+        predict at once.
 
         Raises:
+            BackendError: another thread trains or changes the model.
             DataError, ShapeError, DtypeError, BackendError: x is not what the model takes.
             OptionError: lengths for a model with a layer that would take padding for steps.
         """
@@ -189,14 +197,31 @@ class Sequential(Trainable):
         self.need_built()
         size = check_count("batch_size", batch_size)
         host, counts = self.check_inputs(x, lengths)
+        check_prediction(self, host.shape, size)
         pieces = []
-        for start in range(0, max(host.shape[0], 1), size):
-            piece = send(host[start : start + size], self.ops)
-            real = None if counts is None else send(counts[start : start + size], self.ops)
-            with np.errstate(all="ignore"):
-                outputs, _ = self.chain.forward(piece, Context(train=False, lengths=real))
+        with self.access.reading(), np.errstate(all="ignore"):
+            for start in range(0, max(host.shape[0], 1), size):
+                piece = send(host[start : start + size], self.ops)
+                real = None if counts is None else send(counts[start : start + size], self.ops)
+                outputs = self.chain.forward(piece, Context(train=False, lengths=real))[0]
                 pieces.append(self.backend.to_numpy(function(outputs)))
         return np.concatenate(pieces)
+
+    def memory(
+        self, batch_size: int, input_shape: Sequence[int] | None = None, examples: int | None = None
+    ) -> MemoryNeed:
+        """Return the bytes that training takes, computed before any is taken; see `nnx.memory`.
+
+        Args:
+            batch_size: examples per step.
+            input_shape: the shape of one example, such as more steps; by default that of the built model.
+            examples: how many there are, to count the data set in, and a last, smaller batch.
+
+        Raises:
+            NotBuiltError: there is no input_shape, or `compile` was not called.
+            OptionError, ShapeError: an argument is out of its range, or a layer of one's own cannot be followed.
+        """
+        return of_training(self, batch_size, input_shape, examples)
 
     def stream(self, batch_size: int = 1) -> Stream:
         """Return a stream that predicts sequences piece by piece, recurrent states carried on; see `nnx.Stream`.
@@ -215,13 +240,14 @@ class Sequential(Trainable):
         """Write configuration, weights and optimizer state to an HDF5 file, whole or not at all; see `nnx.load`.
 
         Args:
-            path: the file; an existing one is replaced only once the new one is complete.
+            path: the file, whatever its ending; an existing one is replaced only once the new one is complete.
             metadata: JSON values to keep with the model, such as class names; by default `model.metadata`.
 
         Raises:
             NotBuiltError: the model has no weights yet.
             OptionError: the configuration holds a function, or path is a folder, or in none that exists.
             DivergenceError: the model holds NaN or infinity; an existing file stays as it is.
+            BackendError: another thread trains or changes the model.
             StorageError: the file cannot be written, because the disk is full, for example.
         """
         from nnx.serialization import save
@@ -234,7 +260,7 @@ class Sequential(Trainable):
 
         Raises:
             NotBuiltError: the model has no weights yet.
-            OptionError: path is a folder, or in none that exists.
+            OptionError: path is a folder, or in none that exists, or it ends as other formats do, in .h5, say.
             StorageError: the file cannot be written, because the disk is full, for example.
             MissingLibraryError: safetensors is not installed.
         """

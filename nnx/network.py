@@ -10,6 +10,7 @@ from typing import Any, Self
 
 from numpy.typing import NDArray
 
+from nnx.access import Access
 from nnx.border import (
     Extents,
     Host,
@@ -67,6 +68,7 @@ class Network:
             the one that holds it.
         epoch: the number of epochs done.
         built: whether all of these exist yet.
+        access: which threads use the model now.
     """
 
     store: Store
@@ -86,6 +88,7 @@ class Network:
         self.epoch = 0
         self.built = False
         self._optimizer: Optimizer | None = None
+        self.access = Access()
         self.backend = resolve(backend)
         self.ops = Ops(self.backend, dtype)
         self.places: list[tuple[str, Claimable]] = []
@@ -115,13 +118,14 @@ class Network:
         self._build(input_shape, partial(Blank, room=room))
 
     def _build(self, input_shape: Sequence[int], maker: Callable[..., Builder]) -> None:
-        shape = _check_input_shape(input_shape)
+        shape = check_input_shape(input_shape)
         if self.built:
             if shape != self.input_shape:
                 raise ShapeError(f"The model was built for examples of shape {self.input_shape}, got {shape}.")
             return
-        self._bind(self.backend, shape, maker)
-        self.built = True
+        with self.access.changing():
+            self._bind(self.backend, shape, maker)
+            self.built = True
 
     def _bind(self, backend: Backend, shape: Shape, maker: Callable[..., Builder]) -> None:
         ops, step = Ops(backend, self.dtype), backend.zeros((), "int64")
@@ -259,9 +263,13 @@ class Network:
         """Return copies of all parameters and states on the host, by name ("0.weight", "1.running_mean", ...).
 
         They come layer by layer, from the first to the last.
+
+        Raises:
+            BackendError: another thread changes the model.
         """
         self.need_built()
-        return {name: self.backend.to_numpy(value) for name, value in self.store.named().items()}
+        with self.access.reading():
+            return {name: self.backend.to_numpy(value) for name, value in self.store.named().items()}
 
     def set_weights(self, weights: Mapping[str, Any]) -> None:
         """Replace parameters and states by name; those not named stay.
@@ -270,15 +278,22 @@ class Network:
             UnknownNameError: the model has nothing of that name.
             ShapeError, DataError, DtypeError: values of another shape, not finite, or not numbers. Nothing is
                 changed then.
+            BackendError: another thread uses the model.
         """
         self.need_built()
-        held = self.store.named()
-        checked = {name: check_weight(name, values, held, self.ops) for name, values in weights.items()}
-        for name, values in checked.items():
-            held[name][...] = self.ops.asarray(values)
+        with self.access.changing():
+            held = self.store.named()
+            checked = {name: check_weight(name, values, held, self.ops) for name, values in weights.items()}
+            for name, values in checked.items():
+                held[name][...] = self.ops.asarray(values)
 
 
-def _check_input_shape(shape: object) -> Shape:
+def check_input_shape(shape: object) -> Shape:
+    """Return the shape of one example.
+
+    Raises:
+        OptionError: it is no sequence of whole numbers of at least 1.
+    """
     if not isinstance(shape, Sequence) or isinstance(shape, str | bytes):
         raise OptionError(f"input_shape must be the shape of one example, such as (784,), got {shape!r}.")
     try:

@@ -12,7 +12,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from contextvars import ContextVar
+from contextvars import ContextVar, Token
 from dataclasses import dataclass
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -40,7 +40,18 @@ _loaded: dict[str, Backend] = {}
 _lock = threading.RLock()
 _process_default: Backend | None = None
 _num_threads: int | None = None
-_context: ContextVar[Backend | None] = ContextVar("nnx_backend", default=None)
+
+
+@dataclass(eq=False)
+class _Selection:
+    """What one `with use_backend(...)` has selected, and whether its block has ended where it cannot be seen."""
+
+    backend: Backend
+    over: bool = False
+
+
+_context: ContextVar[tuple[_Selection, ...]] = ContextVar("nnx_backend", default=())
+"""The blocks that are open here, the innermost last."""
 
 
 @dataclass(frozen=True)
@@ -58,6 +69,16 @@ class BackendInfo:
     available: bool
     reason: str
     device: str
+
+
+def _forget_lock() -> None:
+    """A forked process has none of the threads that may have held the lock."""
+    global _lock
+    _lock = threading.RLock()
+
+
+if hasattr(os, "register_at_fork"):  # Windows cannot fork
+    os.register_at_fork(after_in_child=_forget_lock)
 
 
 def register(name: str, factory: Factory) -> None:
@@ -203,7 +224,17 @@ def set_backend(backend: str | Backend) -> None:
 
 @contextmanager
 def use_backend(backend: str | Backend) -> Iterator[Backend]:
-    """Select the engine for the models built inside a `with` block; restores the former one afterwards.
+    """Select the engine for the models built inside a `with` block; the selection ends with the block.
+
+    It belongs to where the block stands: other threads begin with that of the process (`set_backend`), while an
+    asyncio task or `asyncio.to_thread` begins with what is selected where it is made, and keeps it to itself.
+
+    Blocks may end in any order, as those in generators do: each takes back its own selection and no other, so
+    that once all have ended, all is as before. A generator that is suspended inside a block has selected for
+    whoever called it too, until it goes on past the block or is closed. (That is what makes
+    `contextlib.contextmanager` work, and Python does not tell the two apart.) Do not `yield` inside the block if
+    that is not wanted. If such a generator is ended by another thread or task, the selection is taken back where
+    it was made.
 
     Examples:
         >>> with nnx.use_backend("numba"):
@@ -211,17 +242,31 @@ def use_backend(backend: str | Backend) -> Iterator[Backend]:
         >>> model.backend.name
         'numba'
     """
-    resolved = _resolve_given(backend)
-    token = _context.set(resolved)
+    selection = _Selection(_resolve_given(backend))
+    token = _context.set((*_context.get(), selection))
     try:
-        yield resolved
+        yield selection.backend
     finally:
+        _take_back(selection, token)
+
+
+def _take_back(selection: _Selection, token: Token[tuple[_Selection, ...]]) -> None:
+    """End a selection, be it the innermost or not."""
+    opened = _context.get()
+    try:
         _context.reset(token)
+    except ValueError:  # another thread or task has ended the block: what is selected there is its own
+        selection.over = True
+    else:
+        _context.set(tuple(other for other in opened if other is not selection))
 
 
 def current() -> Backend:
     """Return the backend that a model built here and now would bind."""
-    return _context.get() or _process_default or _from_environment()
+    for selection in reversed(_context.get()):
+        if not selection.over:
+            return selection.backend
+    return _process_default or _from_environment()
 
 
 def _from_environment() -> Backend:

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nnx.checks import check_json
-from nnx.errors import FileFormatError, OptionError
+from nnx.errors import FileFormatError, OptionError, shown
 from nnx.history import History
 from nnx.inputs import Examples
 from nnx.network import Snapshot, Weights
@@ -151,6 +151,10 @@ class Keeper:
         step, done = state.position.step, state.history.epochs
         if step > steps:
             raise FileFormatError(f"{kept.path}: there is no step {step} in an epoch of {steps} steps.")
+        if not done <= state.position.steps_before <= done * steps or kept.weights.epoch < done:
+            raise FileFormatError(
+                f"{kept.path}: its steps and epochs are not those of {done} epochs of {steps} steps."
+            )
         if not len(state.callbacks) == len(state.kept) == len(self._callbacks):
             raise FileFormatError(
                 f"{kept.path}: it does not hold what each of {len(self._callbacks)} callbacks keeps."
@@ -202,9 +206,13 @@ def check_same(path: str, before: Mapping[str, Any], now: Mapping[str, Any]) -> 
 
     Raises:
         OptionError: naming the first difference.
+        FileFormatError: the file does not say under which, or names one that no run has.
     """
+    for name in now.keys() ^ before.keys():
+        what = "names" if name in before else "does not say"
+        raise FileFormatError(f"{path}: it {what} {shown(name)} among the terms of its run.")
     for name, value in now.items():
-        if name not in before or before[name] == value:
+        if before[name] == value:
             continue
         if name.endswith("examples"):
             raise OptionError(

@@ -22,7 +22,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from nnx.checks import check_count
+from nnx.checks import check_count, check_number
 from nnx.history import History
 from nnx.network import Weights
 from nnx.resumption import Position, RunState
@@ -79,8 +79,9 @@ def read(stored: Mapping[str, Any], layout: Mapping[str, tuple[str, tuple[int, .
         return Weights(held, check_count("epoch", epoch, 0))
 
     def rates(kind: str) -> tuple[float, float | None]:
-        override = stored[f"{kind}_override"]
-        return float(stored[f"{kind}_factor"]), None if override is None else float(override)
+        factor, override = (f"{kind}_{part}" for part in ("factor", "override"))
+        rate = stored[override]
+        return check_number(factor, stored[factor], 0), None if rate is None else check_number(override, rate, 0)
 
     step = check_count("step", stored["step"], 0)
     lengths = {name: check_count("epochs", length, 0) for name, length in stored["measurements"].items()}
@@ -88,13 +89,54 @@ def read(stored: Mapping[str, Any], layout: Mapping[str, tuple[str, tuple[int, .
         name: fetch(f"history.{number}", "float64", (length,)).tolist()
         for number, (name, length) in enumerate(lengths.items())
     }
+    losses, correct = fetch("losses", "float64", (step,)), fetch("correct", "int64", (step,))
+    if not (np.isfinite(losses).all() and (correct >= 0).all()):
+        raise ValueError("losses must be finite, and correct at least 0")
     return RunState(
         dict(stored["options"]),
-        History(measured, str(stored["stopped"])),
+        History(_sound(measured), _text("stopped", stored["stopped"])),
         Position(step, check_count("steps_before", stored["steps_before"], 0), *rates("epoch")),
         *rates("rate"),
         [dict(state) for state in stored["callbacks"]],
         [weights(number, epoch) for number, epoch in enumerate(stored["kept"])],
-        fetch("losses", "float64", (step,)),
-        fetch("correct", "int64", (step,)),
+        losses,
+        correct,
     )
+
+
+_ALWAYS = ("loss", "learning_rate", "seconds")
+_RANGES = {
+    "loss": (-np.inf, np.inf),
+    "accuracy": (0, 1),
+    "val_accuracy": (0, 1),
+    "learning_rate": (0, np.inf),
+    "seconds": (0, np.inf),
+}
+"""Between what numbers the finite values lie that every epoch measures; callbacks may add others of any kind."""
+
+
+def _sound(measured: dict[str, list[float]]) -> dict[str, list[float]]:
+    """Return measurements that training can have made.
+
+    Raises:
+        ValueError: one is missing, was not made in every epoch, or has a value that it cannot have.
+    """
+    epochs = len(measured.get("loss", ()))
+    for name in _ALWAYS if any(measured.values()) else ():
+        if name not in measured:
+            raise ValueError(f"the history must hold {name}")
+    for name in measured.keys() & {*_RANGES, "val_loss"}:
+        if len(measured[name]) != epochs:
+            raise ValueError(f"the history must hold {name} of {epochs} epochs, got {len(measured[name])}")
+    for name in measured.keys() & _RANGES.keys():
+        low, high = _RANGES[name]
+        wrong = [value for value in measured[name] if not (np.isfinite(value) and low <= value <= high)]
+        if wrong:
+            raise ValueError(f"the history's {name} must be finite and in [{low:g}, {high:g}], got {wrong[0]:g}")
+    return measured
+
+
+def _text(name: str, value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"{name} must be a text, got a {type(value).__name__}")
+    return value

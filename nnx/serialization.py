@@ -70,11 +70,13 @@ def save(
             optimizer or schedule of a class of one's own), metadata would come back changed (tuples, keys that
             are not text), or path is a folder, or in none that exists.
         DivergenceError: the model holds NaN or infinity, which `load` would refuse; nothing is written.
+        BackendError: another thread trains or changes the model.
         StorageError: the file cannot be written, because the disk is full, for example.
     """
     target = check_target(path)
-    config = encode(model, metadata, run)
-    named = {name: model.backend.to_numpy(array) for name, array in _named_arrays(model).items()}
+    with model.access.reading():
+        config = encode(model, metadata, run)
+        named = {name: model.backend.to_numpy(array) for name, array in _named_arrays(model).items()}
     _check_finite(named)
     if run is not None:
         named |= run_files.arrays(run, list(named))

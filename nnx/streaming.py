@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nnx.border import check_time_axis, check_values, check_x, to_host
-from nnx.errors import OptionError, ShapeError, UnknownNameError
+from nnx.errors import BackendError, OptionError, ShapeError, UnknownNameError
 from nnx.inputs import send
 from nnx.interface import Array
 from nnx.layers import Context, Layer
@@ -27,7 +29,7 @@ class Stream:
     Its predictions are those for whole sequences, except that recurrent layers without `return_sequences` give
     their output after each piece. The states belong to the stream: others of the same model do not disturb it, nor
     does training, whose new weights are used as soon as they are there. It follows the model to another backend.
-    One thread at a time may use a stream.
+    One thread at a time may use a stream, while others may use streams of their own.
 
     Attributes:
         model: what predicts.
@@ -55,6 +57,7 @@ class Stream:
         self.model, self.batch_size, self._ops = model, batch_size, model.ops
         self._paths: dict[Layer, str] = {layer: path for path, layer in model.places if isinstance(layer, Layer)}
         self._states: States = {}
+        self._busy = threading.Lock()
         self._advance(np.zeros((batch_size, 1, *model.input_shape[1:])), lambda outputs: outputs)
         self.reset()  # that step has shown which states there are, and of what shapes
 
@@ -66,6 +69,7 @@ class Stream:
 
         Raises:
             DataError, ShapeError, DtypeError, BackendError: x is not what the model takes; the states stay.
+            BackendError: another thread uses the stream, or trains or changes the model; the states stay.
         """
         return self._advance(x, lambda outputs: outputs)
 
@@ -94,12 +98,13 @@ class Stream:
 
     def reset(self) -> None:
         """Begin new sequences, with states of zeros."""
-        self._follow()
-        zeros, dtype = self._ops.backend.zeros, self._ops.dtype
-        self._states = {
-            layer: tuple(zeros(tuple(array.shape), dtype) for array in arrays)
-            for layer, arrays in self._states.items()
-        }
+        with self._alone():
+            self._follow()
+            zeros, dtype = self._ops.backend.zeros, self._ops.dtype
+            self._states = {
+                layer: tuple(zeros(tuple(array.shape), dtype) for array in arrays)
+                for layer, arrays in self._states.items()
+            }
 
     @property
     def states(self) -> HostStates:
@@ -116,7 +121,6 @@ class Stream:
 
     @states.setter
     def states(self, states: Mapping[str, tuple[Any, ...]]) -> None:
-        self._follow()
         if not isinstance(states, Mapping):
             kind = type(states).__name__
             raise OptionError(f"states must map paths of layers to tuples of arrays, got {kind}.")
@@ -124,10 +128,11 @@ class Stream:
         for path in states:
             if path not in held:
                 raise UnknownNameError("recurrent layer", path, held)
-        self._states = {
-            **self._states,
-            **{held[path]: self._checked(path, given, self._states[held[path]]) for path, given in states.items()},
-        }
+        with self._alone():
+            self._follow()
+            self._states |= {
+                held[path]: self._checked(path, given, self._states[held[path]]) for path, given in states.items()
+            }
 
     def __repr__(self) -> str:
         return f"<Stream of {self.batch_size} sequences through {self.model!r}>"
@@ -151,16 +156,27 @@ class Stream:
         )
 
     def _advance(self, x: Any, function: Callable[[Array], Array]) -> NDArray[Any]:
-        self._follow()
-        model, ops, states = self.model, self._ops, dict(self._states)
-        given = to_host(x, "x", ops)
-        self._check_shape(given.shape)
-        host = check_x(given, None, model.vocabulary, ops)
-        with np.errstate(all="ignore"):
+        with self._alone():
+            self._follow()
+            model, ops, states = self.model, self._ops, dict(self._states)
+            given = to_host(x, "x", ops)
+            self._check_shape(given.shape)
+            host = check_x(given, None, model.vocabulary, ops)
             outputs, _ = model.chain.forward(send(host, ops), Context(train=False, states=states))
             result = ops.backend.to_numpy(function(outputs))
-        self._states = states
-        return result
+            self._states = states
+            return result
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Use stream and model as the only thread that advances the one, and while none changes the other."""
+        if not self._busy.acquire(blocking=False):
+            raise BackendError("This stream is being used by another thread; give each thread a stream of its own.")
+        try:
+            with self.model.access.reading(), np.errstate(all="ignore"):
+                yield
+        finally:
+            self._busy.release()
 
     def _check_shape(self, shape: tuple[int, ...]) -> None:
         count, features = self.batch_size, self.model.input_shape[1:]

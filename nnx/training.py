@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import ExitStack, nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from nnx.errors import NnxError, OutOfMemoryError
 from nnx.history import History
 from nnx.inputs import Examples
 from nnx.interrupts import before_training
 from nnx.loop import Loop
+from nnx.memory import check_training
 from nnx.resumption import KeptRun, RunState
 
 if TYPE_CHECKING:
@@ -103,7 +105,9 @@ def prepare(
 
     Raises:
         OptionError, FileFormatError: the run cannot go on from the kept one.
+        MemoryLimitError: there is no memory for it.
     """
+    check_training(model, examples, validation, options.batch_size)
     loop = Loop(Run(model, options.epochs), examples, validation, options, callbacks)
     if kept is not None:
         loop.keeper.check(kept)
@@ -113,7 +117,10 @@ def prepare(
 def fit(loop: Loop, kept: KeptRun | None) -> History:
     """Train, from where a kept run stands if one is given; see `Sequential.fit`."""
     run = loop.run
-    with ExitStack() as endings:  # every callback is told of the end, whatever another one raises
+    with (
+        _told_where_memory_ended(run, kept),
+        ExitStack() as endings,
+    ):  # every callback is told of the end, whatever another one raises
         for callback in reversed(loop.callbacks):
             endings.callback(callback.on_train_end, run)
         with before_training(), nullcontext() if kept is None else loop.keeper.going_on(kept):
@@ -122,3 +129,33 @@ def fit(loop: Loop, kept: KeptRun | None) -> History:
         loop.run_epochs()
         run.completed = True
     return run.history
+
+
+@contextmanager
+def _told_where_memory_ended(run: Run, kept: KeptRun | None) -> Iterator[None]:
+    """Say which run found no room, and what is left of it.
+
+    Raises:
+        OutOfMemoryError: in place of a MemoryError of Python, or of a backend's own class.
+    """
+    try:
+        yield
+    except MemoryError as error:
+        if isinstance(error, NnxError):  # it says already what it is about
+            raise
+        saved = run.saved if kept is None else run.saved or kept.path
+        remedy = "Train with a smaller batch_size, or a smaller network."
+        if saved is not None:
+            remedy = (
+                f"The run stands in {str(saved)!r} as it was last saved: with more memory, or on another backend, "
+                f"fit(..., resume={str(saved)!r}) goes on from it."
+            )
+        raise OutOfMemoryError(
+            f"{run.model.backend.name} ran out of memory in epoch {run.history.epochs + 1} of {run.epochs}"
+            f"{_reason(error)}. The model is left as it was when that epoch began. {remedy}"
+        ) from error
+
+
+def _reason(error: MemoryError) -> str:
+    text = str(error).strip().rstrip(".")
+    return f": {text}" if text else ""

@@ -97,16 +97,6 @@ def test_a_run_may_crash_and_go_on_again_and_again(tmp_path):
     assert_same(last, whole)
 
 
-def test_a_run_goes_on_on_another_backend_within_the_tolerance_of_whole_runs(tmp_path):
-    whole, there = make_model("numpy"), make_model("numba")
-    fit(whole)
-    crash(make_model("numpy"), tmp_path / "run.h5", 2 * STEPS + 1)
-    fit(there, resume=tmp_path / "run.h5")
-    for name, values in whole.get_weights().items():
-        # float32 rounding of 15 Adam steps on a network without biases before its batch normalisation
-        np.testing.assert_allclose(there.get_weights()[name], values, rtol=1e-3, atol=1e-4)
-
-
 def test_a_finished_run_has_nothing_left_to_do(tmp_path):
     first, second = make_model("numpy"), make_model("numpy")
     done = fit(first, Checkpoint(tmp_path / "run.h5"))

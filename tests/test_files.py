@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import stat
+import sys
+from pathlib import Path
 
 import pytest
 
@@ -59,3 +62,103 @@ def test_a_new_file_has_the_permissions_that_others_get(tmp_path):
     (tmp_path / "plain").write_text("")
     modes = [stat.S_IMODE((tmp_path / name).stat().st_mode) for name in ("file", "plain")]
     assert modes[0] == modes[1]
+
+
+locked = pytest.mark.skipif(sys.platform == "win32", reason="Windows cannot rename files that are open and locked")
+
+
+@locked
+def test_what_killed_saves_left_behind_is_gone_after_the_next(tmp_path):
+    target = tmp_path / "run.h5"
+    for name in ("abcdef01", "01234567"):
+        (tmp_path / f".run.h5.{name}.part").write_text("half")
+    with replacing(target) as part:
+        part.write_text("new")
+    assert list(tmp_path.iterdir()) == [target]
+
+
+def test_what_others_are_writing_to_the_same_file_is_not_taken_for_a_leftover(tmp_path):
+    target = tmp_path / "run.h5"
+    with replacing(target) as first:
+        first.write_text("first")
+        with replacing(target) as second:
+            second.write_text("second")
+        assert target.read_text() == "second"
+    assert target.read_text() == "first"
+    assert list(tmp_path.iterdir()) == [target]
+
+
+@pytest.mark.parametrize(
+    "name", [".run.h5.part", ".run.h5.abc.part", ".run_h5.abcdef01.part", "run.h5.abcdef01.part"]
+)
+def test_files_of_similar_names_are_left_alone(tmp_path, name):
+    (tmp_path / name).write_text("theirs")
+    with replacing(tmp_path / "run.h5"):
+        pass
+    assert (tmp_path / name).read_text() == "theirs"
+
+
+@locked
+def test_a_file_that_was_taken_for_a_leftover_before_it_was_locked_is_made_again(tmp_path, monkeypatch):
+    target, make, made = tmp_path / "run.h5", os.open, []
+
+    def make_and_lose_the_first(path, flags, *mode):
+        handle = make(path, flags, *mode)
+        if flags & os.O_EXCL:
+            made.append(path)
+            if len(made) == 1:
+                Path(path).unlink()
+        return handle
+
+    monkeypatch.setattr(os, "open", make_and_lose_the_first)
+    with replacing(target) as part:
+        part.write_text("new")
+    assert target.read_text() == "new"
+    assert len(made) == 2
+
+
+@locked
+def test_leftovers_that_cannot_be_removed_do_not_hinder_a_save(tmp_path, monkeypatch):
+    leftover, unlink = tmp_path / ".run.h5.abcdef01.part", Path.unlink
+    leftover.write_text("half")
+
+    def refuse(path, **options):
+        if path == leftover:
+            raise PermissionError(13, "Permission denied")
+        unlink(path, **options)
+
+    monkeypatch.setattr(Path, "unlink", refuse)
+    with replacing(tmp_path / "run.h5") as part:
+        part.write_text("new")
+    assert (tmp_path / "run.h5").read_text() == "new"
+
+
+@locked
+def test_a_disk_without_locks_keeps_leftovers_since_they_could_be_in_use(tmp_path, monkeypatch):
+    import fcntl
+
+    def refuse(*_):
+        raise OSError(95, "Operation not supported")
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    leftover = tmp_path / ".run.h5.abcdef01.part"
+    leftover.write_text("half")
+    with replacing(tmp_path / "run.h5") as part:
+        part.write_text("new")
+    assert (tmp_path / "run.h5").read_text() == "new"
+    assert leftover.exists()
+
+
+def test_the_umask_of_other_threads_is_never_touched(tmp_path, monkeypatch):
+    def touch(_mask: int) -> int:
+        raise AssertionError("two threads that set it at once can leave it at 0 for good")
+
+    former = os.umask(0o027)
+    try:
+        monkeypatch.setattr(os, "umask", touch)
+        with replacing(tmp_path / "file") as part:
+            part.write_text("new")
+        assert stat.S_IMODE((tmp_path / "file").stat().st_mode) == 0o640
+    finally:
+        monkeypatch.undo()
+        os.umask(former)

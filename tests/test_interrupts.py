@@ -72,7 +72,10 @@ def test_the_text_says_where_the_run_was_saved(tmp_path):
     path = tmp_path / "run.h5"
     with pytest.raises(KeyboardInterrupt) as caught:
         fit(At(STEPS + 3, interrupt), Checkpoint(path))
-    assert str(caught.value) == f"saved at epoch 2 of 3 in {path}; the same command goes on"
+    assert str(caught.value) == (
+        f"saved at epoch 2 of 3 in {path}; go on from it with fit(..., resume={str(path)!r}), or with the same nnx "
+        "train command"
+    )
     assert fit(Checkpoint(path), resume=path).epochs == 3
 
 
@@ -125,3 +128,21 @@ def test_a_fit_within_a_fit_hands_the_signal_on(tmp_path):
         fit(inner, Checkpoint(paths[0]))
     assert all(path.exists() for path in paths)
     assert signal.getsignal(signal.SIGINT) == former
+
+
+class InterruptedTwice(Checkpoint):
+    """A second signal comes while the file is written on behalf of the first."""
+
+    def _keep_former(self):
+        interrupt()
+        raise AssertionError("the save went on after the second signal")
+
+
+def test_a_second_signal_ends_at_once_without_waiting_for_the_save(tmp_path):
+    path = tmp_path / "run.h5"
+    fit(Checkpoint(path), epochs=1)
+    before = path.read_bytes()
+    with pytest.raises(KeyboardInterrupt, match=r"^$"):
+        fit(At(STEPS + 3, interrupt), InterruptedTwice(path, interval=3600), resume=path)
+    assert path.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [path]

@@ -1,15 +1,18 @@
-"""Building a model on a backend and moving it to another: whole, or not at all."""
+"""Models, and runs of training, that move from one backend to another: whole, or not at all."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from support.problems import assert_same_bits, classification, full_network, weights_of
+from support.problems import assert_same_bits, classification, fit_fully, full_network, measured, weights_of
 
 from nnx import Backend, Dense, Sequential
+from nnx.callbacks import Checkpoint
+from nnx.conformance.training import TRAJECTORY
 from nnx.errors import BackendError, UnknownNameError
 from nnx.interface import Array
 from nnx.interface.generic import GenericBackend
@@ -104,3 +107,38 @@ def test_a_move_before_building_decides_where_the_model_is_built(backend: Backen
     model = Sequential([Dense(2)]).to(backend)
     model.build((4,))
     assert model.backend is backend
+
+
+class BrokenOffError(Exception):
+    """What ends a run here."""
+
+
+class BreaksOff(Checkpoint):
+    """Keeps a run once, and breaks it off there."""
+
+    def save(self, run: Any) -> None:
+        super().save(run)
+        raise BrokenOffError
+
+
+@pytest.mark.parametrize("dtype", TRAJECTORY)
+@pytest.mark.parametrize(("first", "second"), [("numpy", "numba"), ("numba", "numpy")])
+def test_a_run_ends_on_another_backend_as_on_its_own_but_for_rounding(
+    tmp_path: Path, first: str, second: str, dtype: str
+) -> None:
+    whole, there = full_network(first, dtype), full_network(second, dtype)
+    expected = fit_fully(whole, epochs=4)
+    with pytest.raises(BrokenOffError):
+        fit_fully(full_network(first, dtype), epochs=4, callbacks=[BreaksOff(tmp_path / "run.h5", every=6)])
+    history = fit_fully(there, epochs=4, resume=tmp_path / "run.h5")
+    assert there.backend.name == second
+    assert_on_the_same_way(there.get_weights(), whole.get_weights(), TRAJECTORY[dtype])
+    assert_on_the_same_way(measured(history), measured(expected), TRAJECTORY[dtype])
+
+
+def assert_on_the_same_way(found: Any, expected: Any, tolerance: float) -> None:
+    """Compare as `nnx.conformance` does, relative to the largest value of each array."""
+    assert found.keys() == expected.keys()
+    for name, values in expected.items():
+        largest = max(float(np.abs(values).max()), 1e-3)
+        np.testing.assert_allclose(found[name], values, rtol=0, atol=tolerance * largest, err_msg=name)

@@ -1,7 +1,7 @@
 """Products with few columns and much depth, as inner products along the depth.
 
 Vectors across twenty columns would leave a third of their lanes empty. Along the depth all lanes are full: a tile
-of four rows and four columns keeps sixteen running sums of vectors, whose lanes are added up at a stretch's end.
+of six rows and four columns keeps two dozen running sums of vectors, whose lanes are added up at a stretch's end.
 The columns of the right operand are packed for that; the rows of the left one are read as they lie.
 """
 
@@ -17,7 +17,7 @@ from nnx_numba.lines import REGISTER_BYTES, REGISTERS, Lines, Strided, moved, wo
 from nnx_numba.packing import pack
 from nnx_numba.vectors import loop, smaller
 
-ROWS = 4 if REGISTERS == 32 else 2
+ROWS = 6 if REGISTERS == 32 else 2
 """Rows of a tile."""
 
 GROUP = 4
@@ -26,7 +26,7 @@ GROUP = 4
 MOST = 32
 """Columns that are packed at most."""
 
-_STRETCH = 64  # lines of depth in one go: four rows of them fill a third of the first-level cache
+_STRETCH = 64  # lines of depth in one go: six rows of them fill half of the first-level cache
 _APART = _STRETCH + 1  # lines from one packed column to the next: those a power of two apart evict each other
 
 
@@ -41,14 +41,14 @@ class _Stretch:
 
 
 class InnerProduct:
-    """Emits left @ right for some rows of out; elements of a row of left adjoin."""
+    """Emits left @ right for some rows of out; elements of a row of left, and of out, adjoin."""
 
     def __init__(self, lines: Lines, left: Strided, right: Strided, out: Strided, columns: Any, depth: Any) -> None:
         """Take the operands, the columns, at most `MOST`, and the common extent, in LLVM values."""
         self.lines, self.builder, self.columns, self.depth = lines, lines.builder, columns, depth
         self.left, self.right, self.out = left, right, out
         self.element = WORD(lines.size)
-        self._sums = lines.memory(ROWS * GROUP // min(lines.lanes, ROWS * GROUP))
+        self._sums = lines.memory(-(-ROWS * GROUP // lines.lanes))
         self._packed = Strided(lines.memory(MOST * _APART), WORD(_APART * REGISTER_BYTES), self.element)
 
     def emit(self, begin: Any, stop: Any, bias: Any) -> None:
@@ -83,23 +83,26 @@ class InnerProduct:
             self._add(sums, left, right, builder.mul(k, WORD(REGISTER_BYTES)), None)
         with builder.if_then(builder.icmp_signed(">", stretch.rest, WORD(0))):
             self._add(sums, left, right, builder.mul(stretch.whole, WORD(REGISTER_BYTES)), lines.mask(stretch.rest))
-        totals = self._totals([total.get() for row in sums for total in row])
-        cells = [(place, builder.add(column, WORD(n))) for place in places for n in range(width)]
-        targets = [self.out.at(builder, *cell) for cell in cells]
-        begun = [self._start(stretch, target, cell[1], bias) for target, cell in zip(targets, cells, strict=True)]
-        for start, total, target in zip(begun, totals, targets, strict=False):
-            lines.put(builder.fadd(start, lines.get(total)), target)  # all were read before: rows may coincide
+        self._add_up([total.get() for row in sums for total in row])
+        self._finish(stretch, places, column, width, bias)
 
-    def _totals(self, sums: list[Any]) -> list[Any]:
-        """Return the addresses of the lines' totals, and of more behind: as many as lanes are added up at once."""
-        lines, found = self.lines, []
+    def _add_up(self, sums: list[Any]) -> None:
+        """Store the lines' totals one behind the other, as many at once as there are lanes."""
+        lines = self.lines
         for first in range(0, len(sums), lines.lanes):
             group = sums[first : first + lines.lanes]
             group += [lines.zeros] * (lines.lanes - len(group))
-            place = self.builder.add(self._sums, WORD(first // lines.lanes * REGISTER_BYTES))
-            lines.store(lines.totals(group), place)
-            found += [self.builder.add(place, WORD(n * lines.size)) for n in range(lines.lanes)]
-        return found
+            lines.store(lines.totals(group), self.builder.add(self._sums, WORD(first * lines.size)))
+
+    def _finish(self, stretch: _Stretch, places: list[Any], column: Any, width: int, bias: Any) -> None:
+        """Add totals to what rows begin with; all are read before one is written: rows may coincide."""
+        builder = self.builder
+        parts = Lines(builder, self.lines.element, width * self.lines.size)
+        targets = [self.out.at(builder, place, column) for place in places]
+        begun = [self._start(parts, stretch, target, column, bias) for target in targets]
+        for n, (start, target) in enumerate(zip(begun, targets, strict=True)):
+            total = parts.load(builder.add(self._sums, WORD(n * width * parts.size)))
+            parts.store(builder.fadd(start, total), target)
 
     def _add(self, sums: Any, left: list[Any], right: list[Any], step: Any, mask: Any) -> None:
         lines, builder = self.lines, self.builder
@@ -109,14 +112,14 @@ class InnerProduct:
             for total, column in zip(row, columns, strict=True):
                 total.set(lines.added(total.get(), factor, column))
 
-    def _start(self, stretch: _Stretch, held: Any, column: Any, bias: Any) -> Any:
-        """What a sum begins with: the bias or 0, then what the result holds."""
+    def _start(self, parts: Lines, stretch: _Stretch, held: Any, column: Any, bias: Any) -> Any:
+        """What the sums of a row begin with: the bias or 0, then what the result holds."""
         builder = self.builder
         has_bias = builder.icmp_signed("!=", bias, WORD(0))
         offset = moved(builder, bias, (column, self.element))
         place = builder.select(builder.and_(stretch.fresh, has_bias), offset, held)
         counts = builder.or_(builder.not_(stretch.fresh), has_bias)
-        return builder.select(counts, self.lines.get(place), self.lines.nothing)
+        return builder.select(counts, parts.load(place), parts.zeros)
 
 
 @intrinsic

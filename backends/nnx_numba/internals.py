@@ -10,12 +10,13 @@ from typing import Any
 
 import llvmlite.binding
 import numba
-from numba.core import caching, ccallback, compiler, config, serialize
+from numba.core import caching, ccallback, compiler, compiler_lock, config, serialize
 from numba.np import arrayobj
 
 types: Any = numba.types
 NullCache: Any = caching.NullCache
 CFunc: Any = ccallback.CFunc
+compiling: Any = compiler_lock.global_compiler_lock
 dumps: Any = serialize.dumps
 rebuild_result: Any = compiler.CompileResult._rebuild
 populate_array: Any = arrayobj.populate_array

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -9,6 +10,7 @@ import numba
 from numba import extending
 
 from nnx_numba.cache import DiskCache
+from nnx_numba.internals import compiling
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -18,6 +20,13 @@ FLAGS: dict[str, Any] = {
     "fastmath": {"contract", "nsz", "arcp"},  # what keeps NaN, infinities and the order of operations
     "boundscheck": False,
 }
+
+
+if hasattr(os, "register_at_fork"):  # Windows cannot fork
+    # a process that is forked while another thread compiles would wait for ever to compile something itself
+    os.register_at_fork(
+        before=compiling.acquire, after_in_parent=compiling.release, after_in_child=compiling.release
+    )
 
 
 def device(function: Function) -> Function:

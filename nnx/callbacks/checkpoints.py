@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,9 +21,11 @@ class Checkpoint(Callback):
 
     The file is written after every epoch, and replaced as a whole. While a run is kept, Ctrl-C and SIGTERM first
     let the step end and the file be written; then the program's own handler is called, if it has one, or the
-    program ends. A second signal ends at once; signals that are ignored stay ignored. The file is a model too:
-    `nnx.load` reads it, with the weights of the last step, also where `EarlyStopping` puts the best ones back in
-    the end.
+    program ends, with a line that says where the file is. A second signal ends at once; signals that are ignored
+    stay ignored. Where the process is killed, the last file stands, and the next save removes what was being
+    written beside it. The file is a model too: `nnx.load` reads it, with the weights of the last step, also where
+    `EarlyStopping` puts the best ones back in the end. Give each run a path of its own: two that are kept in one
+    file at once replace what the other has written, though the file is whole at any moment.
 
     Args:
         path: the file.
@@ -79,7 +82,7 @@ class Checkpoint(Callback):
         with storing(self._numbered(1)) as part:
             shutil.copyfile(self.path, part)
             for number in range(self.keep_last - 1, 1, -1):
-                if self._numbered(number - 1).exists():
+                with suppress(FileNotFoundError):  # there have not been so many yet
                     self._numbered(number - 1).replace(self._numbered(number))
 
     def _numbered(self, number: int) -> Path:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
@@ -17,6 +18,7 @@ from nnx.cli.progress import show_progress
 from nnx.cli.usage import Command, count
 from nnx.errors import OptionError
 from nnx.experiments import EXPERIMENTS, Experiment, find
+from nnx.experiments.execution.duration import LISTED, left, minutes_of, whole
 from nnx.experiments.execution.keeping import Kept
 from nnx.experiments.execution.locking import alone_in
 from nnx.experiments.execution.running import (
@@ -24,6 +26,7 @@ from nnx.experiments.execution.running import (
     Outcome,
     Plan,
     carry_out,
+    count_kept,
     default_jobs,
     device_of,
     make_plan,
@@ -75,15 +78,21 @@ Jobs = Annotated[
     "nnx experiment list",
 )
 def list_experiments(json: Json = False) -> None:
-    """Show the experiments, the data that they need, and how many runs they take: rows times seeds."""
+    """Show the experiments, the data that they need, how many runs they take, rows times seeds, and how long."""
     if json:
         print_json([_entry(found) for found in EXPERIMENTS.values()])
         return
     rows = [
-        (found.name, found.title, found.dataset or "none", f"{len(found.rows)} x {found.seeds}")
+        (found.name, found.title, found.dataset or "none", f"{len(found.rows)} x {found.seeds}", _listed(found))
         for found in EXPERIMENTS.values()
     ]
-    print_table(("name", "title", "data set", "rows x seeds"), rows, ("rows x seeds",))
+    print_table(("name", "title", "data set", "rows x seeds", "about"), rows, ("rows x seeds", "about"))
+    note(f"Times: on {LISTED} with all cores of this machine, as measured on cores of a busy AMD EPYC.")
+
+
+def _listed(found: Experiment) -> str:
+    seconds = whole(found)
+    return "" if seconds is None else minutes_of(seconds)
 
 
 def _entry(found: Experiment) -> dict[str, object]:
@@ -94,6 +103,7 @@ def _entry(found: Experiment) -> dict[str, object]:
         "rows": [row.name for row in found.rows],
         "seeds": found.seeds,
         "source": found.source,
+        "seconds of a run": dict(found.seconds),
     }
 
 
@@ -125,8 +135,8 @@ def run_experiment(
     make_folder("--out", folder / RUNS)
     with alone_in(folder / RUNS):
         plan = make_plan(found, rows, engine.name, number, Kept(folder / RUNS))
-        _tell(plan)
-        with show_progress(plan) as ended:
+        _tell(found, plan, processes)
+        with _gone_on_with(plan), show_progress(plan) as ended:
             outcome = carry_out(plan, processes, ended)
         fixed = backend or ("" if any(row.backend for row in rows) else engine.name)
         command = _command(found.name, fixed, number, processes, out)
@@ -161,12 +171,35 @@ def _check_here(found: Experiment) -> None:
         datasets.fetch(found.dataset)
 
 
-def _tell(plan: Plan) -> None:
-    """Say what need not be run again."""
+def _tell(found: Experiment, plan: Plan, jobs: int) -> None:
+    """Say what need not be run again, and what is run now."""
     total, kept = len(plan.runs), len(plan.runs) - plan.missing
     if kept:
         folder = plan.kept.folder
         note(f"{kept} of {total} runs were kept from before; to run them again, remove {str(folder)!r} first.")
+    if plan.missing:
+        rows, seeds = _number(len(plan.rows), "row"), _number(total // len(plan.rows), "seed")
+        engines, side = ", ".join(plan.backends), f", {jobs} at a time" if jobs > 1 else ""
+        seconds = left(plan, found, jobs)
+        time = "" if seconds is None else f": about {minutes_of(seconds)}"
+        note(f"{found.name} on {engines}: {_number(plan.missing, 'run')} of {rows} x {seeds}{side}{time}")
+
+
+def _number(count: int, what: str) -> str:
+    return f"{count} {what}{'' if count == 1 else 's'}"
+
+
+@contextmanager
+def _gone_on_with(plan: Plan) -> Iterator[None]:
+    """Let a Ctrl-C in the block say what is kept, where, and how to go on."""
+    try:
+        yield
+    except KeyboardInterrupt as error:
+        kept, folder = count_kept(plan), str(plan.kept.folder)
+        raise KeyboardInterrupt(
+            f"interrupted: {kept} of {len(plan.runs)} runs are kept in {folder!r}; the same command goes on with "
+            "the others"
+        ) from error
 
 
 def _command(name: str, backend: str, seeds: int, jobs: int, out: Path | None) -> str:

@@ -16,15 +16,24 @@ Rules that hold for every kernel:
 * Shapes are checked by `nnx.ops` before the call; a kernel need not check them again. Any extent may be 0,
   unless the kernel says otherwise.
 * Floating-point special values follow IEEE 754: a NaN that enters a result comes out as NaN.
+* The same call gives the same bits again, on the same machine and with the same number of threads: what threads
+  or blocks sum is added in an order fixed beforehand, never in that of their arrival, so that no kernel needs a
+  second, deterministic version. On Numba the number of threads changes nothing either. On NumPy it may change the
+  last bits where BLAS shares out a sum: `matmul`, `linear`, `linear_backward`, `conv2d` and its backward pass, the
+  recurrent kernels and `clip_by_global_norm`; `nnx.set_num_threads(1)` leaves nothing to it. nnx's CUDA kernels
+  use no atomics on floating numbers: a counter tells which block is the last, and that one adds in their order.
+  Large products on CUDA are cuBLASLt's, which NVIDIA documents as reproducible on one kind of GPU and one version.
 """
 
 from __future__ import annotations
 
 from nnx.interface.activations import ELEMENTWISE
-from nnx.interface.arrays import Array, Memory, aligned_empty, host_memory
+from nnx.interface.arrays import Array, Memory, Scratch, aligned_empty, host_memory
 from nnx.interface.backend import Backend
 from nnx.interface.dropout import LANES
+from nnx.interface.host import free_host_memory
 from nnx.interface.linear import FUSED
+from nnx.interface.outlines import OutlineBackend, outline, placed, reserved
 from nnx.interface.windows import Window
 from nnx.tape import Call, Program, ReplayLoop, Tape
 
@@ -36,10 +45,16 @@ __all__ = [
     "Backend",
     "Call",
     "Memory",
+    "OutlineBackend",
     "Program",
     "ReplayLoop",
+    "Scratch",
     "Tape",
     "Window",
     "aligned_empty",
+    "free_host_memory",
     "host_memory",
+    "outline",
+    "placed",
+    "reserved",
 ]

@@ -12,6 +12,7 @@ import numpy as np
 
 from nnx.errors import BackendError, DtypeError, ShapeError
 from nnx.interface import Array, Backend, Tape
+from nnx.ops.foreign import ForeignKernel
 from nnx.tape import Kernel
 
 _PLAIN = (type(None), bool, int, float, str, tuple)
@@ -45,7 +46,10 @@ class OpsCore:
             self._recording.tape = None
 
     def call(self, kernel: Kernel, *arguments: Any) -> None:
-        """Run a kernel of this backend on finished arguments, and record the call.
+        """Run a kernel of this backend, or a function of one's own, on finished arguments, and record the call.
+
+        A function compiled by Numba with `parallel=True` may be such a kernel, also where models train in several
+        threads: where Numba's threads bear only one call at a time, the calls wait for each other.
 
         Raises:
             BackendError: an argument is an array of another backend.
@@ -53,6 +57,8 @@ class OpsCore:
         for argument in arguments:
             if not isinstance(argument, _PLAIN) and not self.backend.owns(argument):
                 raise BackendError(self._foreign(argument))
+        if getattr(kernel, "__self__", None) is not self.backend:
+            kernel = ForeignKernel(kernel)
         kernel(*arguments)
         tape = getattr(self._recording, "tape", None)
         if tape is not None:

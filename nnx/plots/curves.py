@@ -15,7 +15,7 @@ from nnx.history import History
 from nnx.plots.drawing import legend_below, page
 from nnx.plots.given import filled, host_array
 from nnx.plots.lines import band_handle, draw_band, draw_marks, finish, handle, line_handle, mark_handle, spans_much
-from nnx.plots.runs import Band, band_of, extent_of, finite_part, read_runs
+from nnx.plots.runs import Band, band_of, each_run, extent_of, finite_part, read_runs
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -101,7 +101,7 @@ def learning_curves(
 
     Args:
         curves: for each label its runs: (steps, values), each (S,), the steps rising; or what `fit` returned, of
-            which the quantity is taken.
+            which the quantity is taken. A flat list of values is one run, measured at the steps 1, 2, 3 and so on.
         path: where to write the picture; None for nowhere.
         quantity: the name of the vertical axis.
         across: the name of the horizontal axis.
@@ -142,7 +142,7 @@ def learning_curves(
 
 def has_bands(curves: Mapping[str, Sequence[Any] | History]) -> bool:
     """Return whether `learning_curves` draws ranges of these as bands."""
-    several = sum(len(runs) > 1 for runs in curves.values() if not isinstance(runs, Mapping))
+    several = sum(len(each_run(runs)) > 1 for runs in curves.values())
     return 0 < several <= MOST_BANDS
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -34,19 +35,29 @@ class Band:
 
 
 def read_runs(runs: Any, argument: str, quantity: str) -> list[tuple[Host, Host]]:
-    """Return the finite (steps, values) of each run, (S,) float64 both; a History alone is one run.
+    """Return the finite (steps, values) of each run, (S,) float64 both; see `each_run`.
 
     Raises:
         OptionError, DataError, ShapeError, DtypeError: as `nnx.plots.learning_curves` says.
         UnknownNameError: a History does not have the quantity.
     """
-    if isinstance(runs, Mapping):
-        runs = [runs]
+    runs = each_run(runs)
     if not isinstance(runs, Sequence | np.ndarray) or isinstance(runs, str):
         raise OptionError(f"{argument} must be a list of runs (steps, values), got {type(runs).__name__}.")
     if not len(runs):
         raise DataError(f"{argument} must hold at least one run (steps, values), got none.")
     return [_run(run, f"{argument}[{index}]", quantity) for index, run in enumerate(runs)]
+
+
+def each_run(runs: Any) -> Any:
+    """Return a History, or a flat list of values, as a list of this one run; all else as it is.
+
+    The values are those of the steps 1, 2, 3 and so on, as in a History.
+    """
+    if isinstance(runs, Mapping):
+        return [runs]
+    flat = isinstance(runs, Sequence | np.ndarray) and all(isinstance(value, Real) for value in runs)
+    return [(range(1, len(runs) + 1), runs)] if flat and len(runs) else runs
 
 
 def _run(run: Any, argument: str, quantity: str) -> tuple[Host, Host]:

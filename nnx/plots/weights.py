@@ -71,19 +71,19 @@ def weight_histograms(
 def weight_differences(
     first: Mapping[str, Any], second: Mapping[str, Any], path: str | Path | None = None, *, title: str = ""
 ) -> Figure:
-    """Draw second - first as a heat map per layer: rows are inputs, columns are outputs.
+    """Draw second - first as a heat map per layer: rows are inputs, columns are outputs; of biases a single row.
 
     Each layer has a scale of its own, beside it, the same length to both sides of 0: white is no difference. Where
     there are more inputs or outputs than can be told apart, neighbours share a line, which shows the largest.
 
     Args:
-        first: by layer, weights (I, O).
+        first: by layer, weights (I, O) or biases (O,).
         second: the same layers, in the same shapes.
         path: where to write the picture; None for nowhere.
         title: a heading.
 
     Raises:
-        ShapeError: weights that are not (I, O), or not of one shape.
+        ShapeError: weights that are not (I, O) or (O,), or not of one shape.
         DataError: nothing given, weights that are not finite, or a layer that the other does not have.
         OptionError: not mappings; the path cannot be written to.
         MissingLibraryError: matplotlib is not installed.
@@ -101,10 +101,13 @@ def weight_differences(
         for place, (layer, difference) in enumerate(differences.items(), start=1):
             axes = figure.add_subplot(rows, columns, place)
             _draw_difference(figure, axes, difference)
-            size = f"({difference.shape[0]} × {difference.shape[1]})"
+            size = f"({' × '.join(map(str, difference.shape))})"
             axes.set_title(wrapped(f"{layer} {size}", _PANEL - 1.0, 10.5), pad=10)  # clear of the scale's numbers
             axes.set_xlabel("output")
-            axes.set_ylabel("input")
+            if difference.ndim == 2:
+                axes.set_ylabel("input")
+            else:
+                axes.set_yticks([])
         figure.supxlabel(wrapped(_note(differences), width - 0.3), size=TEXT)
     return figure
 
@@ -161,10 +164,10 @@ def _differences(first: Mapping[str, Host], second: Mapping[str, Host]) -> dict[
 
 def _difference(first: Host, second: Host, layer: str) -> Host:
     for argument, array in (("first", first), ("second", second)):
-        if array.ndim != 2:
+        if array.ndim not in (1, 2):
             raise ShapeError(
-                f"{argument}[{layer!r}] must be weights (I, O), got shape {array.shape}; leave biases out, "
-                "and give kernels of convolutions as .reshape(-1, channels)."
+                f"{argument}[{layer!r}] must be weights (I, O) or biases (O,), got shape {array.shape}; give "
+                "kernels of convolutions as .reshape(-1, channels)."
             )
     if first.shape != second.shape:
         raise ShapeError(
@@ -185,9 +188,10 @@ def _draw_difference(figure: Figure, axes: Axes, difference: Host) -> None:
     from matplotlib.ticker import FuncFormatter, MaxNLocator
 
     reach = float(np.abs(difference).max()) or 1.0
-    rows, columns = difference.shape
+    drawn = np.atleast_2d(difference)
+    rows, columns = drawn.shape
     image = axes.imshow(
-        condensed(condensed(difference).T).T,
+        condensed(condensed(drawn).T).T,
         cmap="RdBu_r",
         vmin=-reach,
         vmax=reach,

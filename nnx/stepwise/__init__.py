@@ -35,6 +35,7 @@ from nnx.stepwise.backward import (
 )
 from nnx.stepwise.batches import random_mini_batches
 from nnx.stepwise.costs import compute_cost, compute_cost_with_L2_regularization
+from nnx.stepwise.dropout import apply_dropout, dropout_backward
 from nnx.stepwise.forward import (
     L_model_forward,
     leaky_relu,
@@ -46,7 +47,7 @@ from nnx.stepwise.forward import (
     tanh,
 )
 from nnx.stepwise.normalization import apply_batchnorm, batchnorm_backward
-from nnx.stepwise.parameters import initialize_parameters
+from nnx.stepwise.parameters import initialize_parameters, initialize_parameters_deep
 from nnx.stepwise.training import L_layer_model, predict
 from nnx.stepwise.updates import (
     initialize_adam,
@@ -63,11 +64,14 @@ __all__ = [
     "L_model_backward",
     "L_model_forward",
     "apply_batchnorm",
+    "apply_dropout",
     "batchnorm_backward",
     "compute_cost",
     "compute_cost_with_L2_regularization",
+    "dropout_backward",
     "initialize_adam",
     "initialize_parameters",
+    "initialize_parameters_deep",
     "initialize_rmsprop",
     "initialize_velocity",
     "leaky_relu",

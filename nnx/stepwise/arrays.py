@@ -11,11 +11,12 @@ argument: float64 stays, all else is float32.
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Mapping
 from functools import lru_cache
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 
 from nnx import registry
 from nnx.border import Extents, as_dtype, to_host
@@ -23,8 +24,14 @@ from nnx.errors import DataError, ShapeError
 from nnx.interface import Array, Backend
 from nnx.ops import Ops
 
+ArrayLike: TypeAlias = Any
+"""What users pass: an array of the selected backend, one of NumPy's, or nested lists."""
 
-def ops_for(value: Any) -> Ops:
+ArraysByName: TypeAlias = Mapping[str, ArrayLike]
+"""Parameters, gradients or moments: W1, b1, ..., or dW1, db1, ..."""
+
+
+def ops_for(value: ArrayLike) -> Ops:
     """Return the operations of the selected backend, in float64 for arrays of float64, else in float32."""
     wide = _name_of(getattr(value, "dtype", None)) in ("float64", ">f8")  # the latter is float64 of another machine
     return _bound(registry.current(), "float64" if wide else "float32")
@@ -47,16 +54,32 @@ def _named(kind: type, dtype: Hashable) -> str:
     return str(dtype).rsplit(".", 1)[-1]
 
 
-def shape_of(value: Any, argument: str, ops: Ops) -> tuple[int, ...]:
+def shape_of(value: ArrayLike, argument: str, ops: Ops) -> tuple[int, ...]:
     """Return the shape of what a user passed: an array, or nested lists.
 
     Raises:
         ShapeError, DataError, DtypeError, BackendError: it is no array of numbers that can be used here.
     """
-    return tuple(value.shape if ops.backend.owns(value) else to_host(value, argument, ops).shape)
+    return tuple(value.shape if ops.backend.owns(value) else host_array(value, argument, ops).shape)
 
 
-def rows(value: Any, argument: str, ops: Ops, features: int | None = None, examples: int | None = None) -> Array:
+def host_array(value: ArrayLike, argument: str, ops: Ops) -> NDArray[Any]:
+    """Return what a user passed as an array of NumPy's.
+
+    Raises:
+        ShapeError, DataError, DtypeError, BackendError: it is no array of numbers that can be used here.
+    """
+    if isinstance(value, tuple) and value and len(getattr(value[0], "shape", ())) == 2:
+        raise ShapeError(
+            f"{argument} must be one array, got a tuple of {len(value)} parts. Functions that go forward return a "
+            f"pair, the array and its cache: pass the first of the two, {argument}[0]."
+        )
+    return to_host(value, argument, ops)
+
+
+def rows(
+    value: ArrayLike, argument: str, ops: Ops, features: int | None = None, examples: int | None = None
+) -> Array:
     """Return examples as kernels take them: (n, m) -> (m, n), a view where the array is fit for use.
 
     Raises:
@@ -67,14 +90,14 @@ def rows(value: Any, argument: str, ops: Ops, features: int | None = None, examp
     return _turned(value, argument, ops, (features, examples), copy=False)
 
 
-def own_rows(value: Any, argument: str, ops: Ops, features: int | None = None) -> Array:
+def own_rows(value: ArrayLike, argument: str, ops: Ops, features: int | None = None) -> Array:
     """Return `rows` that lie one behind the other in memory, and are finite: what is used often is best so."""
     return _turned(value, argument, ops, (features, None), copy=True)
 
 
 def _turned(value: Any, argument: str, ops: Ops, wanted: Extents, copy: bool) -> Array:
     ready = not copy and _is_ready(value, ops)
-    matrix = value if ready else to_host(value, argument, ops)
+    matrix = value if ready else host_array(value, argument, ops)
     _check_examples(tuple(matrix.shape), argument, *wanted)
     return matrix.T if ready else ops.asarray(as_dtype(matrix, ops.dtype, argument).T)
 
@@ -100,30 +123,40 @@ def _check_examples(shape: tuple[int, ...], argument: str, features: int | None,
         raise ShapeError(f"{argument} must have shape {wanted}, one column per example, got {shape}.")
 
 
-def weights(value: Any, argument: str, ops: Ops) -> Array:
+def weights(value: ArrayLike, argument: str, ops: Ops) -> Array:
     """Return weights as kernels take them: (n, n_prev) -> (n_prev, n), a view where the array is fit for use.
 
     Raises:
         ShapeError: not a matrix.
     """
     ready = _is_ready(value, ops)
-    matrix = value if ready else to_host(value, argument, ops)
+    matrix = value if ready else host_array(value, argument, ops)
     if matrix.ndim != 2:
         raise ShapeError(f"{argument} must have shape (units, inputs), got {tuple(matrix.shape)}.")
     return matrix.T if ready else ops.asarray(as_dtype(matrix, ops.dtype, argument).T)
 
 
-def biases(value: Any, argument: str, ops: Ops, units: int) -> Array:
+def biases(value: ArrayLike, argument: str, ops: Ops, units: int) -> Array:
     """Return biases as kernels take them: (n, 1) -> (n,), a view where the array is fit for use.
 
     Raises:
         ShapeError: not one column of so many units.
     """
     ready = _is_ready(value, ops)
-    column = value if ready else to_host(value, argument, ops)
-    if tuple(column.shape) != (units, 1):
-        raise ShapeError(f"{argument} must have shape ({units}, 1), one per unit, got {tuple(column.shape)}.")
+    column = value if ready else host_array(value, argument, ops)
+    check_column(tuple(column.shape), argument, units)
     return ops.flat(column if ready else ops.asarray(as_dtype(column, ops.dtype, argument)))
+
+
+def check_column(shape: tuple[int, ...], argument: str, units: int) -> None:
+    """Make sure that biases are one column with a row per unit.
+
+    Raises:
+        ShapeError: they are not.
+    """
+    if shape != (units, 1):
+        hint = f" Pass {argument}.reshape(-1, 1)." if shape in ((units,), (1, units)) else ""
+        raise ShapeError(f"{argument} must have shape ({units}, 1), one per unit, got {shape}.{hint}")
 
 
 def copy_of(ops: Ops, array: Array) -> Array:

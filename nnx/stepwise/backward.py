@@ -7,12 +7,13 @@ and so do the functions of one layer here: dZ and dA are m times the gradients o
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
-from nnx.checks import DEFAULT_ALPHA, check_count, check_number
-from nnx.errors import OptionError
+import numpy as np
+
+from nnx.checks import DEFAULT_ALPHA, check_count, check_flag, check_number
+from nnx.errors import DataError, OptionError
 from nnx.interface import Array
-from nnx.stepwise.arrays import ops_for, rows, weights
+from nnx.stepwise.arrays import ArrayLike, ops_for, rows, shape_of, weights
 from nnx.stepwise.forward import ACTIVATIONS, Cache, Caches, LinearCache, check_activation
 from nnx.stepwise.normalization import batchnorm_backward
 from nnx.stepwise.parameters import Gradients
@@ -20,7 +21,7 @@ from nnx.stepwise.targets import target_rows
 
 
 def linear_backward(
-    dZ: Any, cache: LinearCache, m: int | None = None, wants_dA: bool = True
+    dZ: ArrayLike, cache: LinearCache, m: int | None = None, wants_dA: bool = True
 ) -> tuple[Array | None, Array, Array]:
     """dW = 1/m dZ A_prev^T, db = 1/m sum_i dZ_i, dA_prev = W^T dZ: the gradients of `linear_forward`.
 
@@ -35,7 +36,7 @@ def linear_backward(
         dA_prev (n_prev, m), or None if it is not wanted; dW (n, n_prev); db (n, 1).
 
     Raises:
-        OptionError: m is not a whole number of at least 1.
+        OptionError: m is not a whole number of at least 1; wants_dA is neither True nor False.
         ShapeError, DataError, DtypeError, BackendError: the arrays do not go together.
     """
     A_prev, W, _ = cache
@@ -45,33 +46,34 @@ def linear_backward(
     dz = rows(dZ, "dZ", ops, weight.shape[1], inputs.shape[0])  # (m, n)
     count = dz.shape[0] if m is None else check_count("m", m)
     dw, db = ops.like(weight), ops.empty(weight.shape[1])
-    dA = ops.linear_backward(inputs, dz, dz, weight, dw, db, "identity", 0.0, wants_dA)  # (m, n_prev)
+    wanted = check_flag("wants_dA", wants_dA)
+    dA = ops.linear_backward(inputs, dz, dz, weight, dw, db, "identity", 0.0, wanted)  # (m, n_prev)
     if count > 1:
         dw, db = dw / count, db / count
     return None if dA is None else dA.T, dw.T, ops.reshape(db, (weight.shape[1], 1))
 
 
-def relu_backward(dA: Any, cache: Any) -> Array:
+def relu_backward(dA: ArrayLike, cache: ArrayLike) -> Array:
     """dZ = dA where Z > 0, else 0; cache is Z (n, m), dA and dZ are alike."""
     return _activate_backward(dA, cache, "relu")
 
 
-def leaky_relu_backward(dA: Any, cache: Any) -> Array:
+def leaky_relu_backward(dA: ArrayLike, cache: ArrayLike) -> Array:
     """dZ = dA where Z > 0, else 0.01 dA; cache is Z (n, m), dA and dZ are alike."""
     return _activate_backward(dA, cache, "leaky_relu")
 
 
-def sigmoid_backward(dA: Any, cache: Any) -> Array:
+def sigmoid_backward(dA: ArrayLike, cache: ArrayLike) -> Array:
     """dZ = dA A (1 - A) with A = sigmoid(Z); cache is Z (n, m), dA and dZ are alike."""
     return _activate_backward(dA, cache, "sigmoid")
 
 
-def tanh_backward(dA: Any, cache: Any) -> Array:
+def tanh_backward(dA: ArrayLike, cache: ArrayLike) -> Array:
     """dZ = dA (1 - A^2) with A = tanh Z; cache is Z (n, m), dA and dZ are alike."""
     return _activate_backward(dA, cache, "tanh")
 
 
-def softmax_backward(dA: Any, cache: Any) -> Array:
+def softmax_backward(dA: ArrayLike, cache: ArrayLike) -> Array:
     """dZ_ki = A_ki (dA_ki - sum_j A_ji dA_ji) with A = softmax(Z); cache is Z (n, m), dA and dZ are alike.
 
     The sum is there because every probability of a column depends on every Z of it. For the cross-entropy, where
@@ -82,14 +84,14 @@ def softmax_backward(dA: Any, cache: Any) -> Array:
     return ops.softmax_backward(ops.softmax(z), rows(dA, "dA", ops, z.shape[1], z.shape[0])).T
 
 
-def _activate_backward(dA: Any, Z: Any, activation: str) -> Array:
+def _activate_backward(dA: ArrayLike, Z: ArrayLike, activation: str) -> Array:
     ops = ops_for(Z)
     z = rows(Z, "Z", ops)  # (m, n)
     da, alpha = rows(dA, "dA", ops, z.shape[1], z.shape[0]), DEFAULT_ALPHA.get(activation, 0.0)
     return ops.activate_backward(z, ops.activate(z, activation, alpha), da, activation, alpha).T
 
 
-BACKWARD: dict[str, Callable[[Any, Any], Array]] = {
+BACKWARD: dict[str, Callable[[ArrayLike, ArrayLike], Array]] = {
     "relu": relu_backward,
     "leaky_relu": leaky_relu_backward,
     "sigmoid": sigmoid_backward,
@@ -100,7 +102,7 @@ BACKWARD: dict[str, Callable[[Any, Any], Array]] = {
 
 
 def linear_activation_backward(
-    dA: Any, cache: Cache, activation: str, m: int | None = None, wants_dA: bool = True
+    dA: ArrayLike, cache: Cache, activation: str, m: int | None = None, wants_dA: bool = True
 ) -> tuple[Array | None, Array, Array]:
     """dZ = dA g'(Z), then `linear_backward`: the gradients of `linear_activation_forward`.
 
@@ -124,7 +126,7 @@ def linear_activation_backward(
 
 
 def L_model_backward(  # noqa: N802  # the name that this function has in courses
-    AL: Any, Y: Any, caches: Caches, lambd: float = 0.0
+    AL: ArrayLike, Y: ArrayLike, caches: Caches, lambd: float = 0.0
 ) -> Gradients:
     """Gradients of the cost J of a whole network, from the last layer to the first.
 
@@ -136,7 +138,8 @@ def L_model_backward(  # noqa: N802  # the name that this function has in course
     by which float32 training of a deep, narrow network ends up elsewhere.
 
     Args:
-        AL: (n_L, m) the outputs from `L_model_forward`; one row means a sigmoid, several a softmax.
+        AL: (n_L, m) the outputs that `L_model_forward` returned with the caches; one row means a sigmoid, several a
+            softmax. A copy, or one whose zeros and ones were clipped, will do.
         Y: (n_L, m) the answers, as in `compute_cost`.
         caches: from `L_model_forward`.
         lambd: factor of the L2 penalty in J, see `compute_cost_with_L2_regularization`: adds lambd / m W_l to dW_l.
@@ -147,12 +150,14 @@ def L_model_backward(  # noqa: N802  # the name that this function has in course
 
     Raises:
         OptionError: caches are not from `L_model_forward`; lambd is negative.
-        ShapeError, DataError, DtypeError, BackendError: the arrays do not go together.
+        DataError: AL is not what `L_model_forward` returned with these caches.
+        ShapeError, DtypeError, BackendError: the arrays do not go together.
     """
     if not isinstance(caches, Caches) or not caches:
         raise OptionError(f"caches must be what L_model_forward returned, got a {type(caches).__name__}.")
     factor, grads, last = check_number("lambd", lambd, 0), Gradients(), len(caches)
-    dZ, cost = _output_gradient(AL, Y, caches[-1][1])
+    _check_outputs(AL, Y, caches)
+    dZ, cost = _output_gradient(Y, caches[-1][1])
     for layer in range(last, 0, -1):
         linear_cache, Z = caches[layer - 1]
         if layer < last:
@@ -165,11 +170,34 @@ def L_model_backward(  # noqa: N802  # the name that this function has in course
     return grads
 
 
-def _output_gradient(AL: Any, Y: Any, Z: Any) -> tuple[Array, Array]:
+def _check_outputs(AL: ArrayLike, Y: ArrayLike, caches: Caches) -> None:
+    """Make sure that AL came with the caches, from which alone the gradients are computed."""
+    if AL is caches.outputs:
+        return
+    Z = caches[-1][1]
+    ops, (units, examples) = ops_for(Z), Z.shape
+
+    def same(outputs: ArrayLike, argument: str) -> bool:
+        given = ops.backend.to_numpy(rows(outputs, argument, ops, units, examples).T)
+        return np.allclose(given, ops.backend.to_numpy(caches.outputs), 0, _SAME, equal_nan=True)
+
+    if not same(AL, "AL"):
+        swapped = shape_of(Y, "Y", ops) == tuple(Z.shape) and same(Y, "Y")
+        hint = " AL and Y have changed places." if swapped else " Pass the AL that came with them."
+        raise DataError(
+            "AL must be the outputs that L_model_forward returned with these caches, got other numbers; the order "
+            f"is L_model_backward(AL, Y, caches).{hint}"
+        )
+
+
+_SAME = 1e-5
+"""How far AL may be from the outputs: more than rounding to float32 and the clipping of zeros and ones change."""
+
+
+def _output_gradient(Y: ArrayLike, Z: ArrayLike) -> tuple[Array, Array]:
     """Return dZ_L = 1/m (AL - Y), and the cost, as an array."""
     ops = ops_for(Z)
     z = rows(Z, "Z", ops)  # (m, n_L)
-    rows(AL, "AL", ops, z.shape[1], z.shape[0])  # its numbers are not needed, but another batch's AL is a mistake
     targets = target_rows(Y, tuple(Z.shape), ops)
     if z.shape[1] == 1:
         cost, dz = ops.sigmoid_cross_entropy(z, targets, None, gradient=True)

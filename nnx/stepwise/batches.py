@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 from nnx import random
 from nnx.checks import check_count
@@ -11,7 +10,7 @@ from nnx.errors import OptionError
 from nnx.interface import Array
 from nnx.ops import Ops
 from nnx.random import check_seed, stream_of
-from nnx.stepwise.arrays import copy_of, ops_for, rows, shape_of
+from nnx.stepwise.arrays import ArrayLike, copy_of, ops_for, rows, shape_of
 from nnx.stepwise.targets import target_rows
 
 Batch = tuple[Array, Array]
@@ -19,7 +18,7 @@ Batch = tuple[Array, Array]
 
 
 def random_mini_batches(
-    X: Any, Y: Any, mini_batch_size: int | str = 64, seed: int = 0, epoch: int = 0
+    X: ArrayLike, Y: ArrayLike, mini_batch_size: int | str = 64, seed: int = 0, epoch: int = 0
 ) -> list[Batch]:
     """Shuffle the examples, and cut them into batches; the last holds what is left over.
 

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
 
 from nnx.checks import check_number
-from nnx.stepwise.arrays import ops_for, rows, weights
+from nnx.stepwise.arrays import ArrayLike, ArraysByName, ops_for, rows, weights
 from nnx.stepwise.parameters import count_layers
 from nnx.stepwise.targets import target_rows
 
 
-def compute_cost(AL: Any, Y: Any) -> float:
+def compute_cost(AL: ArrayLike, Y: ArrayLike) -> float:
     """Cross-entropy of the probabilities AL with the answers Y.
 
     One output (sigmoid): J = -1/m sum_i [y_i log a_i + (1 - y_i) log(1 - a_i)].
@@ -60,7 +57,7 @@ def _below_one(a: NDArray[np.float64], dtype: str) -> NDArray[np.float64]:
 
 
 def compute_cost_with_L2_regularization(  # noqa: N802  # the name that this function has in courses
-    AL: Any, Y: Any, parameters: Mapping[str, Any], lambd: float
+    AL: ArrayLike, Y: ArrayLike, parameters: ArraysByName, lambd: float
 ) -> float:
     """J = cross-entropy + lambd / (2 m) sum_l ||W_l||^2, which makes large weights costly.
 

@@ -7,14 +7,14 @@ with one layer of one unit, W1 being w^T, and the same functions do the work.
 from __future__ import annotations
 
 from numbers import Real
-from typing import Any, TypedDict
+from typing import TypedDict
 
 from nnx import registry
-from nnx.checks import check_count
+from nnx.checks import check_count, check_flag
 from nnx.errors import OptionError, ShapeError
 from nnx.interface import Array
 from nnx.network import DTYPES
-from nnx.stepwise.arrays import ops_for, own_rows, shape_of, weights
+from nnx.stepwise.arrays import ArrayLike, ops_for, own_rows, shape_of, weights
 from nnx.stepwise.backward import L_model_backward
 from nnx.stepwise.costs import compute_cost
 from nnx.stepwise.forward import L_model_forward
@@ -22,6 +22,8 @@ from nnx.stepwise.parameters import Parameters
 from nnx.stepwise.targets import own_target_rows
 from nnx.stepwise.training import COST_INTERVAL, check_cost
 from nnx.stepwise.updates import update_parameters
+
+__all__ = ["initialize_with_zeros", "model", "optimize", "predict", "propagate"]
 
 
 class Line(TypedDict):
@@ -61,7 +63,7 @@ def initialize_with_zeros(dim: int, dtype: str = "float32") -> tuple[Array, floa
     return registry.current().zeros((check_count("dim", dim), 1), dtype), 0.0
 
 
-def propagate(w: Any, b: Any, X: Any, Y: Any) -> tuple[Slopes, float]:
+def propagate(w: ArrayLike, b: float, X: ArrayLike, Y: ArrayLike) -> tuple[Slopes, float]:
     """One pass forward and back: A = sigmoid(w^T X + b), dw = 1/m X (A - Y)^T, db = 1/m sum_i (a_i - y_i).
 
     Args:
@@ -83,7 +85,13 @@ def propagate(w: Any, b: Any, X: Any, Y: Any) -> tuple[Slopes, float]:
 
 
 def optimize(
-    w: Any, b: Any, X: Any, Y: Any, num_iterations: int = 100, learning_rate: float = 0.009
+    w: ArrayLike,
+    b: float,
+    X: ArrayLike,
+    Y: ArrayLike,
+    num_iterations: int = 100,
+    learning_rate: float = 0.009,
+    print_cost: bool = False,
 ) -> tuple[Line, Slopes, list[float]]:
     """Descend: w = w - learning_rate dw, b = b - learning_rate db, as often as asked for.
 
@@ -94,6 +102,7 @@ def optimize(
         Y: (1, m) the answers, 0 or 1.
         num_iterations: how many steps, each on all examples; at least 1.
         learning_rate: >= 0.
+        print_cost: whether to print the costs as they come.
 
     Returns:
         {"w": (n, 1), "b": a float}; the gradients of the last step; and the costs before the steps 0, 100, 200, ...
@@ -108,15 +117,16 @@ def optimize(
     x = own_rows(X, "X", ops, inputs)  # (m, n)
     X, Y = x.T, own_target_rows(Y, (1, x.shape[0]), ops).T
     line, grads = Line(w=network["W1"].T, b=float(network["b1"][0, 0])), Slopes(dw=None, db=0.0)
+    told = check_flag("print_cost", print_cost)
     for iteration in range(check_count("num_iterations", num_iterations)):
         grads, cost = propagate(line["w"], line["b"], X, Y)
         if iteration % COST_INTERVAL == 0:
-            costs.append(check_cost(cost, iteration))
+            costs.append(check_cost(cost, iteration, told))
         line = _descend(line, grads, learning_rate)
     return line, grads, costs
 
 
-def predict(w: Any, b: Any, X: Any) -> Array:
+def predict(w: ArrayLike, b: float, X: ArrayLike) -> Array:
     """Return which examples are among those sought, (1, m): 1 where A = sigmoid(w^T X + b) > 0.5, else 0.
 
     Raises:
@@ -129,23 +139,26 @@ def predict(w: Any, b: Any, X: Any) -> Array:
 
 
 def model(
-    X_train: Any,
-    Y_train: Any,
-    X_test: Any,
-    Y_test: Any,
+    X_train: ArrayLike,
+    Y_train: ArrayLike,
+    X_test: ArrayLike,
+    Y_test: ArrayLike,
     num_iterations: int = 2000,
     learning_rate: float = 0.5,
+    print_cost: bool = False,
     dtype: str = "float32",
 ) -> Report:
     """Train from zeros, and predict.
 
     Args:
-        X_train: (n, m) the inputs to learn from, one column per example.
+        X_train: (n, m) the inputs to learn from, one column per example, best of a size about 1: pixels from 0 to
+            255 divided by 255.
         Y_train: (1, m) the answers, 0 or 1.
         X_test: (n, k) the inputs to be measured on besides.
         Y_test: (1, k) the answers.
         num_iterations: as in `optimize`.
         learning_rate: as in `optimize`.
+        print_cost: as in `optimize`.
         dtype: "float32" or "float64".
 
     Returns:
@@ -157,7 +170,7 @@ def model(
     """
     shape = shape_of(X_train, "X_train", ops_for(X_train))
     w, b = initialize_with_zeros(shape[0] if len(shape) == 2 else 1, dtype)
-    line, _, costs = optimize(w, b, X_train, Y_train, num_iterations, learning_rate)
+    line, _, costs = optimize(w, b, X_train, Y_train, num_iterations, learning_rate, print_cost)
     guesses = [predict(line["w"], line["b"], X) for X in (X_train, X_test)]
     train, test = (_accuracy(guess, Y) for guess, Y in zip(guesses, (Y_train, Y_test), strict=True))
     return {
@@ -172,7 +185,7 @@ def model(
     }
 
 
-def _as_network(w: Any, b: Any) -> Parameters:
+def _as_network(w: ArrayLike, b: float) -> Parameters:
     """Return the two as parameters of `nnx.stepwise`."""
     ops = ops_for(w)
     shape = shape_of(w, "w", ops)
@@ -190,7 +203,7 @@ def _descend(line: Line, grads: Slopes, learning_rate: float) -> Line:
     return {"w": network["W1"].T, "b": float(network["b1"][0, 0])}
 
 
-def _accuracy(guesses: Array, Y: Any) -> float:
+def _accuracy(guesses: Array, Y: ArrayLike) -> float:
     ops = ops_for(guesses)
     host, answers = ops.backend.to_numpy(guesses), own_target_rows(Y, tuple(guesses.shape), ops)
     return float((host == (ops.backend.to_numpy(answers).T > 0.5)).mean())

@@ -6,18 +6,16 @@ the formula alone, applied to whatever examples are given.
 
 from __future__ import annotations
 
-from typing import Any
-
 from nnx.checks import check_number
 from nnx.interface import Array
 from nnx.ops import Ops
 from nnx.ops.normalization import Normalised
-from nnx.stepwise.arrays import ops_for, rows
+from nnx.stepwise.arrays import ArrayLike, ops_for, rows
 
 EPSILON = 1e-5
 
 
-def apply_batchnorm(A: Any, epsilon: float = EPSILON) -> Array:
+def apply_batchnorm(A: ArrayLike, epsilon: float = EPSILON) -> Array:
     """NA = (A - mean) / sqrt(var + epsilon): each unit gets mean 0 and variance 1 over the examples of the batch.
 
     mean_k = 1/m sum_i A_ki and var_k = 1/m sum_i (A_ki - mean_k)^2, for unit k over all examples i. A single
@@ -39,7 +37,7 @@ def apply_batchnorm(A: Any, epsilon: float = EPSILON) -> Array:
     return _normalise(ops, rows(A, "A", ops), epsilon)[0].T
 
 
-def batchnorm_backward(dNA: Any, A: Any, epsilon: float = EPSILON) -> Array:
+def batchnorm_backward(dNA: ArrayLike, A: ArrayLike, epsilon: float = EPSILON) -> Array:
     """Gradient of `apply_batchnorm`: dA = (dNA - mean(dNA) - NA mean(dNA NA)) / sqrt(var + epsilon).
 
     The two means, over the examples, are there because mean and variance of a batch depend on every example in it.

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from nnx.border import to_host
 from nnx.errors import DataError, ShapeError
 from nnx.interface import Array
 from nnx.ops import Ops
-from nnx.stepwise.arrays import own_rows, rows, shape_of
+from nnx.stepwise.arrays import ArrayLike, own_rows, rows, shape_of
 
 Shape = tuple[int, ...]
 
 
-def target_rows(Y: Any, outputs: Shape, ops: Ops) -> Array:
+def target_rows(Y: ArrayLike, outputs: Shape, ops: Ops) -> Array:
     """Return the answers for outputs (n_L, m) as kernels take them, (m, n_L).
 
     Raises:
@@ -25,7 +23,7 @@ def target_rows(Y: Any, outputs: Shape, ops: Ops) -> Array:
     return rows(Y, "Y", ops)
 
 
-def own_target_rows(Y: Any, outputs: Shape, ops: Ops) -> Array:
+def own_target_rows(Y: ArrayLike, outputs: Shape, ops: Ops) -> Array:
     """Return `target_rows` that lie one behind the other in memory, and whose values are right as well.
 
     Raises:
@@ -37,7 +35,7 @@ def own_target_rows(Y: Any, outputs: Shape, ops: Ops) -> Array:
     return own_rows(Y, "Y", ops)
 
 
-def _check_shape(Y: Any, outputs: Shape, ops: Ops) -> None:
+def _check_shape(Y: ArrayLike, outputs: Shape, ops: Ops) -> None:
     shape = shape_of(Y, "Y", ops)
     if shape != outputs:
         kind = "one row, one column per example" if outputs[0] == 1 else "one row per class, one column per example"
@@ -55,7 +53,7 @@ def _hint(shape: Shape, outputs: Shape) -> str:
     return ""
 
 
-def _check_values(Y: Any) -> None:
+def _check_values(Y: ArrayLike) -> None:
     outside = ~((Y >= 0) & (Y <= 1))  # NaN too
     if outside.any():
         row, column = np.argwhere(outside)[0]

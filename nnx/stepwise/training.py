@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 
-from nnx.checks import check_count
+from nnx.checks import check_count, check_flag
 from nnx.errors import DivergenceError
 from nnx.initializers import InitializerLike
-from nnx.stepwise.arrays import ops_for, own_rows
+from nnx.stepwise.arrays import ArrayLike, ArraysByName, ops_for, own_rows
 from nnx.stepwise.backward import L_model_backward
 from nnx.stepwise.batches import batch_size_of, endless_batches
 from nnx.stepwise.costs import compute_cost_with_L2_regularization
@@ -25,8 +24,8 @@ COST_INTERVAL = 100
 
 
 def L_layer_model(  # noqa: N802  # the name that this function has in courses
-    X: Any,
-    Y: Any,
+    X: ArrayLike,
+    Y: ArrayLike,
     layers_dims: Sequence[int],
     learning_rate: float = 0.0075,
     num_iterations: int = 3000,
@@ -38,6 +37,7 @@ def L_layer_model(  # noqa: N802  # the name that this function has in courses
     init: InitializerLike = "he",
     seed: int = 0,
     dtype: str = "float32",
+    print_cost: bool = False,
 ) -> tuple[Parameters, list[float]]:
     """Train a network by gradient descent: forward, cost, backward, update, again and again.
 
@@ -46,7 +46,8 @@ def L_layer_model(  # noqa: N802  # the name that this function has in courses
     `nnx.SGD(learning_rate)`; a network that ends in one unit goes through the very same numbers.
 
     Args:
-        X: (n_0, m) the inputs, one column per example.
+        X: (n_0, m) the inputs, one column per example, best of a size about 1: pixels from 0 to 255 divided by 255.
+            Sums of large inputs throw hidden units far to one side, where many of them never learn.
         Y: (n_L, m) the answers: one row of 0 and 1, or one-hot columns.
         layers_dims: (n_0, n_1, ..., n_L). The last layer is a sigmoid if it has one unit, else a softmax.
         learning_rate: >= 0.
@@ -58,6 +59,7 @@ def L_layer_model(  # noqa: N802  # the name that this function has in courses
         init: how weights are drawn, as in `initialize_parameters`.
         seed: decides weights and batches.
         dtype: "float32" or "float64".
+        print_cost: whether to print the costs as they come.
 
     Returns:
         The parameters, and the costs of the batches of the iterations 0, 100, 200 and so on, before their update,
@@ -69,7 +71,8 @@ def L_layer_model(  # noqa: N802  # the name that this function has in courses
         DivergenceError: the cost became NaN or infinite.
     """
     parameters, size = initialize_parameters(layers_dims, seed, init, dtype), batch_size_of(batch_size)
-    rounds = check_count("num_iterations", num_iterations, 0)
+    rounds, told = check_count("num_iterations", num_iterations, 0), check_flag("print_cost", print_cost)
+    check_flag("use_batchnorm", use_batchnorm)
     ops, costs = ops_for(parameters["W1"]), list[float]()
     x = own_rows(X, "X", ops, layers_dims[0])  # (m, n_0)
     y = own_target_rows(Y, (layers_dims[-1], x.shape[0]), ops)  # (m, n_L)
@@ -78,21 +81,23 @@ def L_layer_model(  # noqa: N802  # the name that this function has in courses
         AL, caches = L_model_forward(X_batch, parameters, use_batchnorm, activation)
         if iteration % COST_INTERVAL == 0:
             cost = compute_cost_with_L2_regularization(AL, Y_batch, parameters, lambd)
-            costs.append(check_cost(cost, iteration))
+            costs.append(check_cost(cost, iteration, told))
         grads = L_model_backward(AL, Y_batch, caches, lambd)
         parameters = update_parameters(parameters, grads, learning_rate)
     _check_parameters(parameters)
     return parameters, costs
 
 
-def check_cost(cost: float, iteration: int) -> float:
-    """Return a cost that is a number.
+def check_cost(cost: float, iteration: int, told: bool) -> float:
+    """Return a cost that is a number, and print it if it is to be told.
 
     Raises:
         DivergenceError: it is NaN or infinite.
     """
     if not math.isfinite(cost):
         raise DivergenceError(f"The cost is {cost:g} in iteration {iteration}; {_ADVICE}")
+    if told:
+        print(f"Cost after iteration {iteration}: {cost:f}", flush=True)
     return cost
 
 
@@ -106,7 +111,11 @@ _ADVICE = "lower the learning rate, or scale the inputs to about 1."
 
 
 def predict(
-    X: Any, Y: Any, parameters: Mapping[str, Any], use_batchnorm: bool = False, activation: str = "relu"
+    X: ArrayLike,
+    Y: ArrayLike,
+    parameters: ArraysByName,
+    use_batchnorm: bool = False,
+    activation: str = "relu",
 ) -> float:
     """Return the accuracy of a network: the share of examples whose most likely class is the right one.
 

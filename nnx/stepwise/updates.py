@@ -5,15 +5,14 @@ Every function returns new parameters and moments; those given stay as they are.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable
 
 from nnx.checks import check_count, check_number
 from nnx.errors import OptionError
 from nnx.interface import Array
 from nnx.ops import Ops
-from nnx.stepwise.arrays import copy_of, ops_for, shape_of, weights
-from nnx.stepwise.parameters import Gradients, Parameters, gradient_of
+from nnx.stepwise.arrays import ArrayLike, ArraysByName, copy_of, ops_for, shape_of, weights
+from nnx.stepwise.parameters import Gradients, Parameters, check_named, gradient_of
 
 Moments = Gradients
 """One array like each parameter: "dW1" like W1, "db1" like b1, ..."""
@@ -22,7 +21,7 @@ Rule = Callable[[Ops, Array, Array, list[Array]], None]
 """Changes parameters p and their moments in place, given gradients g, all (P,): rule(ops, p, g, moments)."""
 
 
-def update_parameters(parameters: Mapping[str, Any], grads: Mapping[str, Any], learning_rate: float) -> Parameters:
+def update_parameters(parameters: ArraysByName, grads: ArraysByName, learning_rate: float) -> Parameters:
     """One step of gradient descent: W = W - learning_rate dW, b = b - learning_rate db.
 
     Args:
@@ -46,7 +45,7 @@ def update_parameters(parameters: Mapping[str, Any], grads: Mapping[str, Any], l
     return _updated(parameters, grads, rule)[0]
 
 
-def initialize_velocity(parameters: Mapping[str, Any]) -> Moments:
+def initialize_velocity(parameters: ArraysByName) -> Moments:
     """Return zeros like each parameter, "dW1" like W1 and so on: the velocity before the first step."""
     zeros = Moments()
     for name, value in parameters.items():
@@ -57,7 +56,11 @@ def initialize_velocity(parameters: Mapping[str, Any]) -> Moments:
 
 
 def update_parameters_with_momentum(
-    parameters: Mapping[str, Any], grads: Mapping[str, Any], v: Mapping[str, Any], beta: float, learning_rate: float
+    parameters: ArraysByName,
+    grads: ArraysByName,
+    v: ArraysByName,
+    beta: float,
+    learning_rate: float,
 ) -> tuple[Parameters, Moments]:
     """One step along a running mean of the gradients.
 
@@ -89,15 +92,15 @@ def update_parameters_with_momentum(
     return new, v_new
 
 
-def initialize_rmsprop(parameters: Mapping[str, Any]) -> Moments:
+def initialize_rmsprop(parameters: ArraysByName) -> Moments:
     """Return zeros like each parameter, "dW1" like W1 and so on: the mean squares before the first step."""
     return initialize_velocity(parameters)
 
 
 def update_parameters_with_rmsprop(
-    parameters: Mapping[str, Any],
-    grads: Mapping[str, Any],
-    s: Mapping[str, Any],
+    parameters: ArraysByName,
+    grads: ArraysByName,
+    s: ArraysByName,
     learning_rate: float,
     beta: float = 0.9,
     epsilon: float = 1e-7,
@@ -131,16 +134,16 @@ def update_parameters_with_rmsprop(
     return new, s_new
 
 
-def initialize_adam(parameters: Mapping[str, Any]) -> tuple[Moments, Moments]:
+def initialize_adam(parameters: ArraysByName) -> tuple[Moments, Moments]:
     """Return v and s, both zeros like each parameter: the moments before the first step."""
     return initialize_velocity(parameters), initialize_velocity(parameters)
 
 
 def update_parameters_with_adam(
-    parameters: Mapping[str, Any],
-    grads: Mapping[str, Any],
-    v: Mapping[str, Any],
-    s: Mapping[str, Any],
+    parameters: ArraysByName,
+    grads: ArraysByName,
+    v: ArraysByName,
+    s: ArraysByName,
     t: int,
     learning_rate: float = 0.01,
     beta1: float = 0.9,
@@ -183,9 +186,13 @@ def update_parameters_with_adam(
 
 
 def _updated(
-    parameters: Mapping[str, Any], grads: Mapping[str, Any], rule: Rule, *moments: Mapping[str, Any]
+    parameters: ArraysByName,
+    grads: ArraysByName,
+    rule: Rule,
+    *moments: ArraysByName,
 ) -> tuple[Parameters, list[Moments]]:
     """Apply a rule to copies of all parameters and moments, each as one flat array."""
+    check_named("parameters", parameters)
     new = Parameters()
     new_moments: list[Moments] = [{} for _ in moments]
     for name, value in parameters.items():
@@ -201,7 +208,7 @@ def _updated(
     return new, new_moments
 
 
-def _moment(key: str, shape: tuple[int, ...], moment: Mapping[str, Any], ops: Ops) -> Any:
+def _moment(key: str, shape: tuple[int, ...], moment: ArraysByName, ops: Ops) -> ArrayLike:
     if key not in moment or shape_of(moment[key], key, ops) != shape:
         start = "initialize_velocity, initialize_rmsprop or initialize_adam"
         raise OptionError(f"the moments must hold {key} of shape {shape}; begin with those of {start}.")

@@ -13,33 +13,15 @@ import sys
 import textwrap
 import time
 from collections.abc import Callable, Iterator
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
-import numpy as np
-from numpy.typing import NDArray
-
-from nnx import datasets, registry, stepwise
+from nnx import registry, stepwise
 from nnx.errors import NnxError
-from nnx.interface import Array
+from nnx.random import check_seed
 from nnx.stepwise.parameters import Parameters
+from nnx.stepwise.questions import Task, blind_guess, is_odd, is_zero, which
 
-STEPS = 300
-"""How often the networks of the first three parts are changed."""
-
-EPOCHS = 10
-"""How often those of the others go through all digits."""
-
-BATCH = 64
-
-
-class Task(NamedTuple):
-    """A question about the digits: inputs (64, m), answers (1, m), or (10, m) with a single 1 in each column."""
-
-    question: str
-    X: Array
-    Y: Array
-    X_test: Array
-    Y_test: Array
+Layers: TypeAlias = tuple[int, ...]  # inputs, and units of each layer
 
 
 class Score(NamedTuple):
@@ -50,29 +32,6 @@ class Score(NamedTuple):
     test: float
 
 
-def ask(question: str, answers: Callable[[NDArray[np.int64]], NDArray[np.bool_]]) -> Task:
-    """Lay the digits out as textbooks do: one column per picture, 64 pixels from 0 to 1."""
-    backend, arrays = registry.current(), []
-    for images, labels in datasets.digits():
-        arrays += [images.reshape(len(images), -1), answers(labels)]
-    return Task(question, *(backend.asarray(array, "float32").T for array in arrays))
-
-
-def is_zero() -> Task:
-    """Ask for zeros."""
-    return ask("Is it a zero?", lambda labels: labels[:, None] == 0)
-
-
-def is_odd() -> Task:
-    """Ask for odd numbers."""
-    return ask("Is it an odd number?", lambda labels: labels[:, None] % 2 == 1)
-
-
-def which() -> Task:
-    """Ask for the digit itself."""
-    return ask("Which digit is it?", lambda labels: labels[:, None] == np.arange(10))
-
-
 def score(task: Task, parameters: Parameters, use_batchnorm: bool = False) -> Score:
     """Measure a network."""
     AL, _ = stepwise.L_model_forward(task.X, parameters, use_batchnorm)
@@ -81,7 +40,9 @@ def score(task: Task, parameters: Parameters, use_batchnorm: bool = False) -> Sc
     return Score(stepwise.compute_cost(AL, task.Y), train, test)
 
 
-def one_neuron(task: Task, seed: int) -> Score:
+def one_neuron(
+    task: Task, seed: int, layers: Layers = (64, 1), learning_rate: float = 0.5, steps: int = 300
+) -> Score:
     """One neuron.
 
     A neuron gives every pixel a weight, adds all up with a bias, Z = W X + b, and squeezes the sum into a
@@ -89,135 +50,179 @@ def one_neuron(task: Task, seed: int) -> Score:
     where the sum should have gone, and dW = 1/m dZ X^T what that means for the weights: a small step against it
     makes the cost smaller. This is logistic regression, and all that follows is the same, over and over.
     """
-    parameters = stepwise.initialize_parameters([64, 1], seed)
+    parameters = stepwise.initialize_parameters(layers, seed)
     W, b = parameters["W1"], parameters["b1"]
-    for _ in range(STEPS):
+    for _ in range(steps):
         Z, cache = stepwise.linear_forward(task.X, W, b)
         A, _ = stepwise.sigmoid(Z)
         _, dW, db = stepwise.linear_backward(A - task.Y, cache, wants_dA=False)
-        W, b = W - 0.5 * dW, b - 0.5 * db
+        W, b = W - learning_rate * dW, b - learning_rate * db
     return score(task, {"W1": W, "b1": b})
 
 
-def harder_question(task: Task, seed: int) -> Score:
+def harder_question(
+    task: Task, seed: int, layers: Layers = (64, 1), learning_rate: float = 0.5, steps: int = 300
+) -> Score:
     """The same neuron, a harder question.
 
     One neuron weighs pixels: each of them speaks for or against, whatever the others show. But 1, 3, 5, 7 and 9
     have no stroke in common that the even digits lack, and such a vote gets only so far.
     """
-    return one_neuron(task, seed)
+    return one_neuron(task, seed, layers, learning_rate, steps)
 
 
-def hidden_layer(task: Task, seed: int) -> Score:
+def hidden_layer(
+    task: Task, seed: int, layers: Layers = (64, 32, 1), learning_rate: float = 0.5, steps: int = 300
+) -> Score:
     """A hidden layer.
 
     32 neurons look at the picture first, each for something of its own, and one decides by what they found. Between
     the two stands relu, max(Z, 0): without it, sums of sums would be sums again. Weights begin at random, or all 32
     would stay alike. Backwards, each layer tells the one before it, by dA = W^T dZ, what it should have put out.
     """
-    parameters = stepwise.initialize_parameters([64, 32, 1], seed)
-    for _ in range(STEPS):
+    parameters = stepwise.initialize_parameters(layers, seed)
+    for _ in range(steps):
         A1, cache1 = stepwise.linear_activation_forward(task.X, parameters["W1"], parameters["b1"], "relu")
         A2, cache2 = stepwise.linear_activation_forward(A1, parameters["W2"], parameters["b2"], "sigmoid")
         dA1, dW2, db2 = stepwise.linear_backward(A2 - task.Y, cache2[0])
         _, dW1, db1 = stepwise.linear_activation_backward(dA1, cache1, "relu", wants_dA=False)
         grads = {"dW1": dW1, "db1": db1, "dW2": dW2, "db2": db2}
-        parameters = stepwise.update_parameters(parameters, grads, learning_rate=0.5)
+        parameters = stepwise.update_parameters(parameters, grads, learning_rate)
     return score(task, parameters)
 
 
-def softmax_outputs(task: Task, seed: int) -> Score:
+def softmax_outputs(
+    task: Task, seed: int, layers: Layers = (64, 32, 10), learning_rate: float = 1.0, epochs: int = 10
+) -> Score:
     """Ten outputs.
 
     To name the digit takes one output for each. The softmax turns the ten sums into shares of one probability, and
     in dZ = A - Y nothing changes but the number of rows. The passes through all layers are loops by now, in
     L_model_forward and L_model_backward. To go through all digits 10 times makes 10 steps, which is not much.
     """
-    parameters = stepwise.initialize_parameters([64, 32, 10], seed)
-    for _ in range(EPOCHS):
+    parameters = stepwise.initialize_parameters(layers, seed)
+    for _ in range(epochs):
         AL, caches = stepwise.L_model_forward(task.X, parameters)
         grads = stepwise.L_model_backward(AL, task.Y, caches)
-        parameters = stepwise.update_parameters(parameters, grads, learning_rate=1.0)
+        parameters = stepwise.update_parameters(parameters, grads, learning_rate)
     return score(task, parameters)
 
 
-def mini_batches(task: Task, seed: int, learning_rate: float = 1.0) -> Score:
+def mini_batches(
+    task: Task,
+    seed: int,
+    layers: Layers = (64, 32, 10),
+    learning_rate: float = 1.0,
+    epochs: int = 10,
+    batch_size: int = 64,
+) -> Score:
     """Mini-batches.
 
     64 digits tell the way nearly as well as all 1437, at a small part of the work: 23 steps instead of one for each
     time through the digits. Every time they come in another order, so that no batch is like another.
     """
-    parameters = stepwise.initialize_parameters([64, 32, 10], seed)
-    for epoch in range(EPOCHS):
-        for X, Y in stepwise.random_mini_batches(task.X, task.Y, BATCH, seed, epoch):
+    parameters = stepwise.initialize_parameters(layers, seed)
+    for epoch in range(epochs):
+        for X, Y in stepwise.random_mini_batches(task.X, task.Y, batch_size, seed, epoch):
             AL, caches = stepwise.L_model_forward(X, parameters)
             grads = stepwise.L_model_backward(AL, Y, caches)
             parameters = stepwise.update_parameters(parameters, grads, learning_rate)
     return score(task, parameters)
 
 
-def too_fast(task: Task, seed: int) -> Score:
+def too_fast(
+    task: Task,
+    seed: int,
+    layers: Layers = (64, 32, 10),
+    learning_rate: float = 2.0,
+    epochs: int = 10,
+    batch_size: int = 64,
+) -> Score:
     """Twice the learning rate.
 
     Larger steps get further, as long as the slope at their beginning still holds at their end. Where it does not,
     they jump across the valley and up the other side, and a step that throws all hidden units below 0, for every
     picture, is the last one: relu passes nothing on any more.
     """
-    return mini_batches(task, seed, learning_rate=2.0)
+    return mini_batches(task, seed, layers, learning_rate, epochs, batch_size)
 
 
-def momentum(task: Task, seed: int) -> Score:
+def momentum(
+    task: Task,
+    seed: int,
+    layers: Layers = (64, 32, 10),
+    learning_rate: float = 2.0,
+    beta: float = 0.9,
+    epochs: int = 10,
+    batch_size: int = 64,
+) -> Score:
     """Momentum.
 
     The gradient of a batch is a guess. A running mean of the last ones, v = 0.9 v + 0.1 dW, forgets what they do
     not agree on, and keeps what they do. That makes the steps steadier, and a large learning rate less of a risk:
     the one here is that of the part before.
     """
-    parameters = stepwise.initialize_parameters([64, 32, 10], seed)
+    parameters = stepwise.initialize_parameters(layers, seed)
     v = stepwise.initialize_velocity(parameters)
-    for epoch in range(EPOCHS):
-        for X, Y in stepwise.random_mini_batches(task.X, task.Y, BATCH, seed, epoch):
+    for epoch in range(epochs):
+        for X, Y in stepwise.random_mini_batches(task.X, task.Y, batch_size, seed, epoch):
             AL, caches = stepwise.L_model_forward(X, parameters)
             grads = stepwise.L_model_backward(AL, Y, caches)
-            parameters, v = stepwise.update_parameters_with_momentum(parameters, grads, v, 0.9, 2.0)
+            parameters, v = stepwise.update_parameters_with_momentum(parameters, grads, v, beta, learning_rate)
     return score(task, parameters)
 
 
-def adam(task: Task, seed: int) -> Score:
+def adam(
+    task: Task,
+    seed: int,
+    layers: Layers = (64, 32, 10),
+    learning_rate: float = 0.02,
+    epochs: int = 10,
+    batch_size: int = 64,
+) -> Score:
     """Adam.
 
     Some weights have much larger gradients than others. RMSprop divides each by its usual size, the root of
     s = 0.999 s + 0.001 dW^2, so that all weights walk about equally fast. Adam does both, momentum and this, and
     corrects the two means for their beginning at 0.
     """
-    parameters, t = stepwise.initialize_parameters([64, 32, 10], seed), 0
+    parameters, t = stepwise.initialize_parameters(layers, seed), 0
     v, s = stepwise.initialize_adam(parameters)
-    for epoch in range(EPOCHS):
-        for X, Y in stepwise.random_mini_batches(task.X, task.Y, BATCH, seed, epoch):
+    for epoch in range(epochs):
+        for X, Y in stepwise.random_mini_batches(task.X, task.Y, batch_size, seed, epoch):
             AL, caches = stepwise.L_model_forward(X, parameters)
             grads, t = stepwise.L_model_backward(AL, Y, caches), t + 1
-            parameters, v, s = stepwise.update_parameters_with_adam(parameters, grads, v, s, t, 0.02)
+            parameters, v, s = stepwise.update_parameters_with_adam(parameters, grads, v, s, t, learning_rate)
     return score(task, parameters)
 
 
-def batch_norm(task: Task, seed: int) -> Score:
+def batch_norm(
+    task: Task,
+    seed: int,
+    layers: Layers = (64, 32, 10),
+    learning_rate: float = 0.02,
+    epochs: int = 10,
+    batch_size: int = 64,
+) -> Score:
     """Batch normalisation.
 
     What a hidden unit puts out wanders while the layers before it learn, and all after it have to follow. Batch
     normalisation gives every unit mean 0 and variance 1 over the batch, whatever it was before. The gradient goes
     through these means too: every picture of a batch has its part in them.
     """
-    parameters, t = stepwise.initialize_parameters([64, 32, 10], seed), 0
+    parameters, t = stepwise.initialize_parameters(layers, seed), 0
     v, s = stepwise.initialize_adam(parameters)
-    for epoch in range(EPOCHS):
-        for X, Y in stepwise.random_mini_batches(task.X, task.Y, BATCH, seed, epoch):
+    for epoch in range(epochs):
+        for X, Y in stepwise.random_mini_batches(task.X, task.Y, batch_size, seed, epoch):
             AL, caches = stepwise.L_model_forward(X, parameters, use_batchnorm=True)
             grads, t = stepwise.L_model_backward(AL, Y, caches), t + 1
-            parameters, v, s = stepwise.update_parameters_with_adam(parameters, grads, v, s, t, 0.02)
+            parameters, v, s = stepwise.update_parameters_with_adam(parameters, grads, v, s, t, learning_rate)
     return score(task, parameters, use_batchnorm=True)
 
 
-PARTS = (
+Part: TypeAlias = Callable[[Task, int], Score]
+
+PARTS: tuple[tuple[Callable[[], Task], Part], ...] = (
     (is_zero, one_neuron),
     (is_odd, harder_question),
     (is_odd, hidden_layer),
@@ -229,15 +234,6 @@ PARTS = (
     (which, batch_norm),
 )
 """Every part of the walk, and what it asks."""
-
-
-def blind_guess(task: Task) -> float:
-    """Return how often the answer that is most frequent among the digits learned from is right on the others."""
-    backend = registry.current()
-    train, test = (backend.to_numpy(Y).mean(axis=1) for Y in (task.Y, task.Y_test))
-    if len(train) == 1:
-        return float(test[0] if train[0] > 0.5 else 1 - test[0])
-    return float(test[train.argmax()])
 
 
 def percent(share: float) -> str:
@@ -255,22 +251,33 @@ def gained(now: Score, before: tuple[int, Score] | None, task: Task) -> str:
     return f"Part {number} came to a cost of {then.cost:.4f}; accuracy on the test digits since then: {change}."
 
 
+def settings(part: Part, seed: int) -> str:
+    """Return what a part was run with: its options, which are all that stand in its signature behind the seed."""
+    words = [f"seed {seed}"]
+    for name, option in list(inspect.signature(part).parameters.items())[2:]:
+        value = "-".join(map(str, option.default)) if isinstance(option.default, tuple) else f"{option.default:g}"
+        words.append(f"{name.replace('_', ' ')} {value}")
+    return ", ".join(words)
+
+
 def walk(seed: int) -> Iterator[str]:
-    """Run the parts one after another, and yield what each of them has to say."""
-    scores: dict[str, tuple[int, Score]] = {}
+    """Say where this runs, run the parts one after another, and yield what each of them has to say."""
+    check_seed(seed)
+    backend, scores = registry.current(), dict[str, tuple[int, Score]]()
+    yield f"On the backend {backend.name}, {backend.device()}. The code stands in nnx/stepwise/walk.py.\n"
     for number, (question, part) in enumerate(PARTS, 1):
         task, start = question(), time.perf_counter()
-        now = part(task, seed)
-        seconds = time.perf_counter() - start
+        now, seconds = part(task, seed), time.perf_counter() - start
         title, _, prose = (inspect.getdoc(part) or "").partition("\n\n")
         told = [
-            task.question,
+            f"{task.question} Code: {part.__name__}.",
+            f"Settings: {settings(part, seed)}.",
             f"Cost {now.cost:.4f}; right: {percent(now.train)} of the digits learned from, {percent(now.test)} of "
             f"the others; {seconds:.2f} s",
             gained(now, scores.get(task.question), task),
         ]
-        text = textwrap.fill(" ".join(prose.split()), 88)
-        yield f"{number}. {title.rstrip('.')}\n\n{text}\n\n" + textwrap.indent("\n".join(told), "    ") + "\n"
+        text, figures = textwrap.fill(" ".join(prose.split()), 88), textwrap.indent("\n".join(told), "    ")
+        yield f"{number}. {title.rstrip('.')}\n\n{text}\n\n{figures}\n"
         scores[task.question] = number, now
 
 

@@ -1,9 +1,11 @@
 from collections.abc import Callable
 
 import pytest
+from support.small_experiments import Toy, experiment
 from typer.testing import CliRunner
 
 from nnx.cli import app
+from nnx.experiments import EXPERIMENTS
 
 
 @pytest.fixture
@@ -30,3 +32,21 @@ def complaint() -> Callable[[object], str]:
         return line
 
     return read
+
+
+@pytest.fixture
+def offer(monkeypatch):
+    """Make an experiment known by the name of "toy"."""
+
+    def known(rows=None, **options):
+        toy = experiment(rows or {"first": Toy(1.0), "second": Toy(2.0)}, **options)
+        monkeypatch.setitem(EXPERIMENTS, "toy", toy)
+        return toy
+
+    return known
+
+
+@pytest.fixture
+def nothing_runs(monkeypatch):
+    """Fail where an experiment is run."""
+    monkeypatch.setattr(Toy, "run", lambda *_: pytest.fail("it was run before all was checked"))

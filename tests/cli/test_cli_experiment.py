@@ -1,44 +1,15 @@
-import errno
 import json
 import os
-import sys
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
-from support.small_experiments import Toy, experiment
+from support.small_experiments import REPORTS, RUN, Toy, files
 
-import nnx
 from nnx import datasets
-from nnx.datasets import download
-from nnx.errors import DatasetUnavailableError
 from nnx.experiments import EXPERIMENTS, Row
-from nnx.experiments.execution.locking import LOCK, alone_in
+from nnx.experiments.execution import duration
+from nnx.experiments.execution.locking import LOCK
 from nnx.experiments.experiment import Settings
-
-RUN = ("experiment", "run", "toy", "--backend", "generic:numpy", "--jobs", "1")
-REPORTS = {"report.html", "report.json", "report.md"}
-
-
-@pytest.fixture
-def offer(monkeypatch):
-    """Make an experiment known by the name of "toy"."""
-
-    def known(rows=None, **options):
-        toy = experiment(rows or {"first": Toy(1.0), "second": Toy(2.0)}, **options)
-        monkeypatch.setitem(EXPERIMENTS, "toy", toy)
-        return toy
-
-    return known
-
-
-@pytest.fixture
-def nothing_runs(monkeypatch):
-    monkeypatch.setattr(Toy, "run", lambda *_: pytest.fail("it was run before all was checked"))
-
-
-def files(folder: Path) -> set[str]:
-    return {path.name for path in folder.iterdir() if path.is_file()}
 
 
 def test_list_shows_every_experiment_its_data_and_its_runs(run_nnx, offer):
@@ -52,10 +23,59 @@ def test_list_shows_every_experiment_its_data_and_its_runs(run_nnx, offer):
         "rows": ["first", "second"],
         "seeds": 7,
         "source": "Nowhere.",
+        "seconds of a run": {},
     }
     lines = run_nnx("experiment", "list").stdout.splitlines()
     assert [line.split()[0] for line in lines[2:]] == list(EXPERIMENTS)
     assert lines[-1].split() == ["toy", "A", "toy", "none", "2", "x", "7"]
+
+
+def test_list_says_about_how_long_an_experiment_takes_if_that_was_measured(run_nnx, offer, monkeypatch):
+    monkeypatch.setattr(duration, "cores", lambda: 2)
+    shown = {}
+    for seconds, shares, alone in ((4.0, 1, False), (4.0, 1, True), (40.0, 30, False), (0.01, 1, False)):
+        offer(seconds={"numba": seconds}, seeds=10 * shares, alone=alone)
+        result = run_nnx("experiment", "list")
+        shown[seconds, alone] = " ".join(result.stdout.splitlines()[-1].split()[-2:])
+        assert result.stderr.startswith("Times: on numba with all cores of this machine")
+    # of two rows: 20 runs of 4 s, two at a time or one by one; 600 of 40 s; 20 that take no time
+    assert shown == {(4.0, False): "1 min", (4.0, True): "2 min", (40.0, False): "200 min", (0.01, False): "1 min"}
+    for found in list(EXPERIMENTS.values())[:-1]:
+        assert duration.whole(found)
+
+
+def test_a_run_says_at_once_what_it_runs_and_about_how_long_that_takes(run_nnx, offer):
+    offer(seconds={"generic:numpy": 30.0})
+    first = run_nnx(*RUN, "--seeds", "2")
+    assert first.stderr.splitlines()[0] == "toy on generic:numpy: 4 runs of 2 rows x 2 seeds: about 2 min"
+    offer()  # not measured on this engine
+    second = run_nnx(*RUN, "--seeds", "3")
+    assert second.stderr.splitlines()[1] == "toy on generic:numpy: 2 runs of 2 rows x 3 seeds"
+    assert "toy on" not in run_nnx(*RUN, "--seeds", "3").stderr
+    offer({"first": Toy(1.0)})
+    single = run_nnx(*RUN, "--seeds", "1", "--out", "single")
+    assert single.stderr.splitlines()[0] == "toy on generic:numpy: 1 run of 1 row x 1 seed"
+
+
+@pytest.mark.parametrize(("finished", "kept"), [(0, "0 of 6"), (3, "3 of 6")])
+def test_an_interrupt_says_what_is_kept_where_and_how_to_go_on(run_nnx, offer, monkeypatch, finished, kept):
+    offer()
+    run, count = Toy.run, iter(range(100))
+
+    def interrupted(self, *given):
+        if next(count) == finished:
+            raise KeyboardInterrupt
+        return run(self, *given)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Toy, "run", interrupted)
+        result = run_nnx(*RUN)
+    assert result.exit_code == 130
+    told = f"interrupted: {kept} runs are kept in 'runs/toy/runs'; the same command goes on with the others"
+    assert result.stderr.splitlines()[-1] == told
+    again = run_nnx(*RUN)
+    assert again.exit_code == 0
+    assert (f"{kept} runs were kept from before" in again.stderr) == (finished > 0)
 
 
 def test_every_experiment_has_data_that_nnx_knows_and_rows_of_their_own_names():
@@ -148,101 +168,12 @@ def test_an_error_in_a_note_is_not_hidden(run_nnx, offer):
     assert isinstance(run_nnx(*RUN).exception, KeyError)
 
 
-def test_a_folder_that_another_run_writes_to_is_told_before_any_work(run_nnx, offer, complaint, tmp_path):
-    offer()
-    folder = tmp_path / "runs" / "toy" / "runs"
-    folder.mkdir(parents=True)
-    with alone_in(folder):
-        assert "Another run is writing to 'runs/toy/runs'" in complaint(run_nnx(*RUN))
-    assert run_nnx(*RUN).exit_code == 0
-
-
 def test_of_many_failures_only_some_are_named(run_nnx, offer):
     offer({"first": Toy(1.0, failing=tuple(range(1, 40)))})
     error = run_nnx(*RUN, "--seeds", "40").stderr.splitlines()[-1]
     assert error.startswith("error: 39 of 40 runs failed and are left out. first, seed 1: ")
     assert error.endswith("and 36 more.")
     assert error.count("The loss became nan") == 3
-
-
-@pytest.mark.usefixtures("nothing_runs")
-@pytest.mark.parametrize(
-    ("arguments", "words"),
-    [
-        (("toi",), "Unknown experiment 'toi'. Did you mean 'toy'?"),
-        (("toy", "--backend", "nump"), "Unknown backend 'nump'. Did you mean 'numpy'?"),
-        (("toy", "--seeds", "0"), "--seeds must be a whole number from 1 to 1000, got '0'."),
-        (("toy", "--seeds", "1e9"), "--seeds must be a whole number from 1 to 1000, got '1e9'."),
-        (("toy", "--jobs", "0"), "--jobs must be a whole number from 1 to 1000, got '0'."),
-        (("toy", "--jobs", "-1"), "--jobs must be a whole number from 1 to 1000, got '-1'."),
-        (("toy", "--out", "file"), "--out: the folder 'file' cannot be made: File exists."),
-        (("toy", "--out", "file/inside"), "--out: the folder 'file/inside' cannot be made: Not a directory."),
-    ],
-)
-def test_a_wrong_command_line_is_one_line_before_any_work(run_nnx, offer, complaint, tmp_path, arguments, words):
-    offer()
-    (tmp_path / "file").write_text("")
-    result = run_nnx("experiment", "run", *arguments)
-    assert words in complaint(result)
-    assert result.exit_code == 2
-    assert files(tmp_path) == {"file"}
-
-
-@pytest.mark.usefixtures("nothing_runs")
-def test_a_folder_that_cannot_be_written_to_is_told_before_any_work(run_nnx, offer, complaint, tmp_path):
-    offer()
-    (tmp_path / "runs" / "toy" / "runs").mkdir(parents=True)
-    (tmp_path / "runs" / "toy").chmod(0o500)
-    if os.access(tmp_path / "runs" / "toy", os.W_OK):
-        pytest.skip("this user may write to any folder")
-    assert "--out: nothing can be written to 'runs/toy'" in complaint(run_nnx(*RUN))
-
-
-@pytest.mark.usefixtures("nothing_runs")
-def test_a_missing_data_set_is_told_before_any_work(run_nnx, offer, complaint, tmp_path, monkeypatch):
-    def refuse(*_):
-        raise DatasetUnavailableError("no network")
-
-    monkeypatch.delenv("NNX_DATA", raising=False)
-    monkeypatch.setenv("NNX_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(download, "download", refuse)
-    offer(dataset="cats")
-    result = run_nnx(*RUN)
-    assert "Data set 'cats' is not here: run `nnx data fetch cats`" in complaint(result)
-    assert result.exit_code == 1
-    assert not (tmp_path / "runs").exists()
-
-
-@pytest.fixture
-def without_matplotlib(monkeypatch):
-    for name in [name for name in sys.modules if name.partition(".")[0] == "matplotlib"]:
-        monkeypatch.delitem(sys.modules, name)
-    monkeypatch.setitem(sys.modules, "matplotlib", None)
-
-
-@pytest.mark.usefixtures("without_matplotlib", "nothing_runs")
-def test_a_missing_matplotlib_is_told_before_any_work_and_how_to_get_it(run_nnx, offer, complaint, tmp_path):
-    offer()
-    result = run_nnx(*RUN)
-    told = "matplotlib is needed for pictures, and is not installed: python -m pip install 'nnx-framework[plot]'"
-    assert told in complaint(result)
-    assert result.exit_code == 1
-    assert not (tmp_path / "runs").exists()
-    assert run_nnx("experiment", "list").exit_code == 0
-
-
-@pytest.mark.usefixtures("nothing_runs")
-def test_an_engine_that_is_not_here_or_has_no_row_is_told_before_any_work(run_nnx, offer, complaint, monkeypatch):
-    toy = offer([Row("numpy", Toy(), backend="numpy"), Row("numba", Toy(), backend="numba")], alone=True)
-    result = run_nnx(*RUN)
-    assert "--backend must be one of numba, numpy for toy" in complaint(result)
-    assert result.exit_code == 2
-    monkeypatch.setitem(EXPERIMENTS, "toy", replace(toy, dataset=None))
-    result = run_nnx("experiment", "run", "toy", "--backend", "numpy", "--jobs", "2")
-    assert "--jobs must be 1 for toy, which measures time" in complaint(result)
-    if not nnx.registry.describe("cupy").available:
-        result = run_nnx("experiment", "run", "toy", "--backend", "cupy")
-        assert "Backend 'cupy' is not available" in complaint(result)
 
 
 def test_rows_about_engines_are_run_on_them_and_the_report_can_be_made_again(run_nnx, offer):
@@ -253,45 +184,6 @@ def test_rows_about_engines_are_run_on_them_and_the_report_can_be_made_again(run
     report = json.loads(run_nnx("experiment", "run", "toy", "--backend", "numpy", "--json", "--jobs", "1").stdout)
     assert [row["name"] for row in report["rows"]] == ["loop"]
     assert "--backend numpy" in report["provenance"]["command"]
-
-
-def fill_disk(patch, method: str, name: str) -> None:
-    """Let there be room for the name of a file that begins so, and none for what `method` of Path writes to it."""
-    write = getattr(Path, method)
-
-    def refuse(self, *given, **options):
-        if not self.name.startswith(name):
-            return write(self, *given, **options)
-        self.touch()
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self))
-
-    patch.setattr(Path, method, refuse)
-
-
-@pytest.mark.parametrize(
-    ("method", "name", "words", "left"),
-    [
-        ("write_text", ".second", "'second', seed 1, could not be kept in 'runs/toy/runs': No space left", 3),
-        ("write_bytes", ".report.md", "The report cannot be written to 'runs/toy': No space left on device", 6),
-    ],
-)
-def test_a_full_disk_is_one_line_and_leaves_no_half_written_file(
-    run_nnx, offer, tmp_path, monkeypatch, method, name, words, left
-):
-    offer()
-    run_nnx(*RUN, "--seeds", "1")
-    before = (tmp_path / "runs" / "toy" / "report.json").read_bytes()
-    with monkeypatch.context() as patch:
-        fill_disk(patch, method, name)
-        result = run_nnx(*RUN)
-    assert result.exit_code == 1
-    assert words in result.stderr.splitlines()[-1]
-    assert "Traceback" not in result.stderr
-    folder = tmp_path / "runs" / "toy"
-    assert {path.name for path in folder.iterdir()} == REPORTS | {"runs"}
-    assert (folder / "report.json").read_bytes() == before
-    assert len(files(folder / "runs") - {LOCK}) == left
-    assert run_nnx(*RUN).exit_code == 0
 
 
 def test_an_experiment_of_cats_runs_and_is_reported(run_nnx, monkeypatch):

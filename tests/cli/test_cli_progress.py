@@ -2,23 +2,22 @@ import io
 import re
 import sys
 
-from support.small_experiments import Toy, experiment
+from support.small_experiments import RUN, Toy, experiment
 
 from nnx.cli.progress import show_progress
 from nnx.experiments import EXPERIMENTS
 from nnx.experiments.execution.keeping import Kept
 from nnx.experiments.execution.running import carry_out, make_plan
 
-RUN = ("experiment", "run", "toy", "--backend", "generic:numpy", "--jobs", "1")
-
 
 def test_progress_elsewhere_than_on_a_terminal_is_some_lines_that_count_what_was_kept(run_nnx, monkeypatch):
     monkeypatch.setitem(EXPERIMENTS, "toy", experiment({"first": Toy()}))
-    assert run_nnx(*RUN, "--seeds", "1").stderr == ""
-    lines = run_nnx(*RUN, "--seeds", "101").stderr.splitlines()
-    assert lines[0].startswith("1 of 101 runs were kept")
-    assert [line.split(",")[0] for line in lines[1:]] == [f"{10 * tenth + 1} of 101 runs" for tenth in range(1, 10)]
-    assert all(re.fullmatch(r".* runs, about \d+:\d\d left", line) for line in lines[1:])
+    assert run_nnx(*RUN, "--seeds", "1").stderr == "toy on generic:numpy: 1 run of 1 row x 1 seed\n"
+    kept, begun, *lines = run_nnx(*RUN, "--seeds", "101").stderr.splitlines()
+    assert kept.startswith("1 of 101 runs were kept")
+    assert begun == "toy on generic:numpy: 100 runs of 1 row x 101 seeds"
+    assert [line.split(",")[0] for line in lines] == [f"{10 * tenth + 1} of 101 runs" for tenth in range(1, 10)]
+    assert all(re.fullmatch(r".* runs, about \d+:\d\d left", line) for line in lines)
 
 
 class Terminal(io.StringIO):

@@ -28,6 +28,12 @@ def test_training_reaches_what_such_a_network_reaches(run_nnx):
     assert report["test_accuracy"] > 0.93
 
 
+def test_a_network_for_which_there_is_no_memory_is_refused_in_one_sentence(run_nnx, complaint):
+    result = run_nnx("train", "digits", "--layers", "1000000000", "--backend", "numpy")
+    assert result.exit_code == 1
+    assert "Drawing 1.weight, of shape (64, 1000000000) and 238.4 GiB as float32, needs" in complaint(result)
+
+
 def test_same_seed_gives_the_same_numbers_and_another_seed_others(run_nnx):
     costs = [
         json.loads(run_nnx("train", "digits", *SMALL, "--seed", seed, "--json").stdout)["cost_after"]
@@ -166,6 +172,22 @@ def test_a_finished_run_that_is_started_again_says_so(run_nnx):
     assert run_nnx(*command).stderr == ""
     assert run_nnx(*command).stderr == "went on at epoch 2 of 2: nothing left to train.\n"
     assert run_nnx(*command[:-3], "3", *command[-2:]).stderr == "went on at epoch 2 of 3.\n"
+
+
+def test_memory_that_ends_during_training_is_one_line_and_the_same_command_goes_on(run_nnx, complaint, monkeypatch):
+    def swell(_callback, run, _epoch, _logs):
+        if run.history.epochs == 2:
+            raise MemoryError("Unable to allocate 9.1 GiB")
+
+    command = ("train", "digits", *SMALL, "--epochs", "3", "--checkpoint", "run.h5")
+    with monkeypatch.context() as patch:
+        patch.setattr("nnx.cli.training._SECONDS_BETWEEN_CHECKPOINTS", 0.0)
+        patch.setattr(nnx.callbacks.Checkpoint, "on_epoch_end", swell)
+        result = run_nnx(*command)
+    assert "ran out of memory in epoch 2 of 3: Unable to allocate 9.1 GiB. " in complaint(result)
+    assert "The run stands in 'run.h5' as it was last saved" in result.stderr
+    assert result.exit_code == 1
+    assert run_nnx(*command).stderr == "went on at epoch 1 of 3.\n"
 
 
 def test_an_interruption_before_training_says_so(run_nnx, monkeypatch):

@@ -14,12 +14,13 @@ import pytest
 from support.experiment_reports import COMMAND, COST, PROVENANCE, Still, experiment, pictures, results, sample
 
 import nnx
-from nnx.experiments import Quantity, Row
+from nnx import datasets
+from nnx.experiments import EXPERIMENTS, Quantity, Row
 from nnx.experiments.execution.keeping import Done
 from nnx.experiments.reporting import provenance as made
 from nnx.experiments.reporting.html import page
 from nnx.experiments.reporting.markdown import code, paragraph, text
-from nnx.experiments.reporting.report import compared, make
+from nnx.experiments.reporting.report import compared, make, references
 from nnx.experiments.result import Result
 
 NO_DRAWING = "matplotlib is not installed: nothing draws pictures"
@@ -89,6 +90,24 @@ def test_the_page_holds_command_versions_machine_and_seeds():
         "1 to 2",
     ):
         assert words in reader.text
+
+
+def test_a_report_says_where_to_read_of_what_was_published_and_of_the_data():
+    address = "https://example.org/?a=1&b=_2_"
+    found = make(replace(experiment(), dataset="mnist", links={"The <course>": address}), results(), PROVENANCE)
+    data = "The data: 70,000 handwritten digits, 28x28 grey"
+    links = [given["href"] for tag, given in Reader(page(found)).tags if tag == "a"]
+    assert links == [address, datasets.info("mnist").page]
+    assert f"The <course>: {address}" in "".join(Reader(page(found)).text)
+    assert data in "".join(Reader(page(found)).text)
+    lines = Reader(rendered(text(found)))
+    # an address in angle brackets is escaped by the reader of Markdown as it likes: it is compared as text
+    assert f"The <course>: {address}" in "".join(lines.text)
+    assert len([tag for tag, _ in lines.tags if tag == "a"]) == 2
+    assert [link["address"] for link in found.to_json()["references"]] == links
+    for known in EXPERIMENTS.values():
+        assert references(known)
+    assert references(experiment()) == []
 
 
 def test_a_verdict_is_a_word_and_a_cell_without_a_value_is_empty():

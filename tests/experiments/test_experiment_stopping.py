@@ -134,7 +134,13 @@ def test_an_interrupt_ends_every_process_with_one_line_and_keeps_what_was_finish
     stdout, stderr = command.process.communicate(timeout=30)
     assert command.process.returncode == 130
     assert stdout == ""
-    assert [line for line in stderr.splitlines() if " left" not in line] == ["interrupted"]
+    begun, *others = [line for line in stderr.splitlines() if " left" not in line]
+    side = ", 2 at a time" if jobs == "2" else ""
+    assert begun == f"toy on {ENGINE}: 6 runs of 2 rows x 3 seeds{side}"
+    kept = len(list((command.folder / "runs" / "toy" / "runs").glob("*.json")))
+    assert others == [
+        f"interrupted: {kept} of 6 runs are kept in 'runs/toy/runs'; the same command goes on with the others"
+    ]
     wait_until(lambda: not command.family(), "the processes to end")
     assert list((command.folder / "runs" / "toy").iterdir()) == [command.folder / "runs" / "toy" / "runs"]
 
@@ -142,6 +148,9 @@ def test_an_interrupt_ends_every_process_with_one_line_and_keeps_what_was_finish
 def test_processes_end_by_themselves_when_the_command_is_killed(started: Callable[..., Started]) -> None:
     command = started("--jobs", "2")
     command.wait_for_a_result()
+    assert len(command.family()) > 2
     command.process.kill()
     command.process.communicate()
+    assert command.process.returncode == -signal.SIGKILL
     wait_until(lambda: not command.family(), "the processes to end")
+    assert command.family() == set()

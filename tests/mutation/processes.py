@@ -132,4 +132,5 @@ def run_tests(module: Path, code: str, tests: Sequence[str], output: Path) -> in
     with output.open("w") as sink:
         os.dup2(sink.fileno(), 1)
         os.dup2(sink.fileno(), 2)
-    return int(pytest.main(["-x", "-q", "-p", "no:cacheprovider", "--assert=plain", "--backend", "numpy", *tests]))
+    quick = ["--backend", "numpy", "-k", "not torch"]  # PyTorch takes seconds to import, and some have none
+    return int(pytest.main(["-x", "-q", "-p", "no:cacheprovider", "--assert=plain", *quick, *tests]))

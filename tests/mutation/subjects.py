@@ -20,7 +20,8 @@ TESTS = {
         "test_parameters.py",
         "test_weight_files.py",
     ),
-    "nnx/optimizers.py": ("test_optimizers.py",),
-    "nnx/losses.py": ("test_losses.py",),
+    "nnx/optimizers.py": ("test_optimizer_options.py", "test_optimizers.py"),
+    "nnx/losses.py": ("test_losses.py", "test_sequence_outputs.py", "test_lengths.py"),
+    "nnx/schedules.py": ("test_schedules.py",),
 }
-"""Files in `tests/`; they run on the NumPy backend alone."""
+"""Files in `tests/`; they run on the NumPy backend alone, without those that compare with PyTorch."""

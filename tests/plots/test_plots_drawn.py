@@ -11,7 +11,9 @@ from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from support.pictures import drawn_texts
 
+import nnx
 from nnx import History, plots
+from nnx.errors import ShapeError
 from nnx.plots.lines import logarithmic_numbers
 from nnx.plots.weights import MOST_ROWS, condensed
 
@@ -253,3 +255,39 @@ def test_read_only_and_strided_arrays_are_drawn_like_others() -> None:
     images.flags.writeable = False
     figure = plots.misclassified(images, [0, 0, 0], [0, 1, 0], ["a", "b"])
     np.testing.assert_array_equal(figure.axes[0].images[0].get_array(), images[1])
+
+
+def test_biases_are_one_row_with_nothing_said_of_inputs():
+    before = {"weight": np.zeros((3, 4)), "bias": np.zeros(4)}
+    bias = np.array([0.5, -1.0, 0.0, 0.25])
+    figure = plots.weight_differences(before, {"weight": np.ones((3, 4)), "bias": bias})
+    panels = {axes.get_title(): axes for axes in figure.axes if axes.get_title()}
+    assert list(panels) == ["weight (3 × 4)", "bias (4)"]
+    drawn = panels["bias (4)"]
+    np.testing.assert_array_equal(drawn.images[0].get_array(), bias[None])
+    assert drawn.get_xlabel() == "output"
+    assert drawn.get_ylabel() == ""
+    assert not len(drawn.get_yticks())
+
+
+@pytest.mark.parametrize("kind", [list, tuple, np.array])
+def test_a_flat_list_of_costs_is_one_run_at_the_steps_1_2_3(kind):
+    figure = plots.learning_curves({"mine": kind([0.7, 0.5, 0.4]), "other": [([1, 2], [0.9, 0.8])]})
+    mine, other = figure.axes[0].lines[:2]
+    np.testing.assert_array_equal(mine.get_xydata(), [[1, 0.7], [2, 0.5], [3, 0.4]])
+    np.testing.assert_array_equal(other.get_xydata(), [[1, 0.9], [2, 0.8]])
+    assert not figure.axes[0].collections  # a list of costs is not taken for so many runs, which would have a band
+
+
+def test_arrays_of_a_backend_are_drawn_as_they_are() -> None:
+    weights = nnx.get_backend("generic:array_api_strict").asarray(np.array([[1.0, 2.0]]), "float64")
+    assert not isinstance(weights, np.ndarray)
+    image = plots.weight_differences({"a": [[0.0, 0.0]]}, {"a": weights}).axes[0].images[0]
+    np.testing.assert_array_equal(image.get_array(), [[1.0, 2.0]])
+
+
+def test_confusions_are_counted_as_the_matrix_draws_them():
+    counts = nnx.plots.confusion_counts([2, 0, 2, 2], [2, 1, 0, 2], ["a", "b", "c"])
+    assert counts.tolist() == [[0, 1, 0], [0, 0, 0], [1, 0, 2]]
+    with pytest.raises(ShapeError, match=r"predictions must have shape \(4,\)"):
+        nnx.plots.confusion_counts([2, 0, 2, 2], [2], ["a", "b", "c"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 from typing import Any
 
@@ -12,6 +13,7 @@ from threadpoolctl import threadpool_limits
 import nnx
 from nnx import Backend, stepwise
 from nnx.errors import DataError, DivergenceError, OptionError
+from nnx.stepwise import logistic
 
 ON_CPU = [name for name in ("numpy", "numba") if nnx.registry.describe(name).available]
 RANDOM = np.random.default_rng(5)
@@ -195,3 +197,28 @@ def test_options_out_of_range_are_refused_by_name() -> None:
     for option in ({"num_iterations": -1}, {"batch_size": 0}, {"learning_rate": -1}, {"lambd": -1}):
         with pytest.raises(OptionError, match=next(iter(option))):
             stepwise.L_layer_model(X, ANSWERS[1], [6, 4, 1], **{"num_iterations": 2, **option})
+
+
+def test_costs_are_printed_as_they_come_only_if_asked_for(capsys: pytest.CaptureFixture[str]) -> None:
+    X, Y = [[1.0, -1.0]], [[1, 0]]
+    train = functools.partial(stepwise.L_layer_model, X, Y, [1, 1], 0.1, 201)
+    regress = functools.partial(logistic.model, X, Y, X, Y, 201, 0.1)
+    costs = {train: train()[1], regress: regress()["costs"]}
+    assert capsys.readouterr().out == ""
+    for call, expected in costs.items():
+        call(print_cost=True)
+        lines = [f"Cost after iteration {100 * place}: {cost:f}" for place, cost in enumerate(expected)]
+        assert capsys.readouterr().out.splitlines() == lines
+        assert len(lines) == 3
+
+
+def test_the_second_name_draws_the_same_weights() -> None:
+    for options in ({}, {"seed": 3, "init": "xavier", "dtype": "float64"}):
+        first, second = (
+            make([4, 3, 1], **options)
+            for make in (stepwise.initialize_parameters, stepwise.initialize_parameters_deep)
+        )
+        assert list(first) == list(second)
+        for name, value in first.items():
+            np.testing.assert_array_equal(second[name], value)
+            assert second[name].dtype == value.dtype

@@ -45,7 +45,13 @@ def test_the_walk_is_printed_part_by_part_with_what_was_gained() -> None:
     assert len(titles) == len(walk.PARTS)
     assert sum("Always giving the most frequent answer" in line for line in lines) == 3
     assert sum(" came to a cost of " in line for line in lines) == len(walk.PARTS) - 3
-    assert max(map(len, lines)) <= 100
+    assert max(map(len, lines[1:])) <= 100
+    assert lines[0].startswith("On the backend numpy, ")
+    settings = [line.strip() for line in lines if line.startswith("    Settings: seed 2, layers 64-")]
+    assert len(settings) == len(walk.PARTS)
+    named = "layers 64-32-10, learning rate 2, beta 0.9, epochs 10, batch size 64."
+    assert "    Which digit is it? Code: momentum." in lines
+    assert settings[6] == f"Settings: seed 2, {named}"
     assert re.search(r"\d %", result.stdout)
     assert not re.search(r"\d%", result.stdout)
 
@@ -62,6 +68,17 @@ def test_what_cannot_be_used_is_told_in_one_line(arguments: list[str], engine: s
     assert result.stderr.startswith("error: ")
     assert words in result.stderr
     assert result.stderr.count("\n") == 1
+
+
+def test_a_part_is_run_with_the_settings_that_it_names(monkeypatch: pytest.MonkeyPatch) -> None:
+    """All else than the seed stands in the signature, so that the line cannot say what the code does not do."""
+    rates: list[float] = []
+    update = walk.stepwise.update_parameters
+    monkeypatch.setattr(walk.stepwise, "update_parameters", lambda *given: rates.append(given[2]) or update(*given))
+    walk.too_fast(walk.which(), 1)
+    assert set(rates) == {2.0}
+    assert len(rates) == 10 * 23
+    assert walk.settings(walk.too_fast, 1) == ("seed 1, layers 64-32-10, learning rate 2, epochs 10, batch size 64")
 
 
 def test_a_gain_is_told_as_it_was() -> None:

@@ -17,6 +17,12 @@ from nnx.errors import DivergenceError, UnknownNameError
 from nnx.experiments import Curve, Experiment, Quantity, Result, Row, Settings
 from nnx.experiments.experiment import nothing
 
+RUN = ("experiment", "run", "toy", "--backend", "generic:numpy", "--jobs", "1")
+"""A command line that runs the experiment called "toy"."""
+
+REPORTS = {"report.html", "report.json", "report.md"}
+
+
 SCORE = Quantity("score", 1, better="high")
 
 
@@ -88,3 +94,8 @@ def experiment(rows: Mapping[str, Settings] | Sequence[Row], **options: object) 
         "seeds": 3,
     }
     return Experiment(**{**usual, **options})
+
+
+def files(folder: Path) -> set[str]:
+    """Return the names of the files in a folder."""
+    return {path.name for path in folder.iterdir() if path.is_file()}

@@ -41,4 +41,5 @@ EXPERIMENT = Experiment(
     source=SOURCE,
     pictures=pictures,
     notes=notes,
+    seconds={"numba": 2.6, "numpy": 10.8},
 )

@@ -42,4 +42,5 @@ EXPERIMENT = Experiment(
     source=SOURCE,
     pictures=pictures,
     notes=notes,
+    seconds={"numba": 4.2, "numpy": 10.5},
 )

@@ -142,6 +142,11 @@ def make_plan(experiment: Experiment, rows: Sequence[Row], backend: str, seeds: 
     return Plan(tuple(rows), runs, tuple(_found(run, kept) for run in runs), kept)
 
 
+def count_kept(plan: Plan) -> int:
+    """Return how many runs of a plan are kept by now."""
+    return sum(_found(run, plan.kept) is not None for run in plan.runs)
+
+
 def _found(run: Run, kept: Kept) -> Done | None:
     """Return what was kept of a run, unless it lacks what the row is compared by."""
     done = kept.find(run.key)

@@ -27,7 +27,7 @@ _MONITORED = "val_accuracy"
 HIDDEN = (20, 7, 5)
 LEARNING_RATE, BATCH_SIZE, MOST_EPOCHS, SHARE = 0.009, 128, 200, 0.2
 SEEDS = 5
-"""Fewer than elsewhere: 200 epochs of 48000 images take 7 to 30 s, a whole experiment 6 minutes on two cores."""
+"""Fewer than elsewhere: 200 epochs of 48000 images take 7 to 30 s, and an experiment has up to 16 rows."""
 SOURCE = (
     "A report on a network written by hand for the digits of MNIST, as an exercise of a university course on deep "
     "learning: single runs."

@@ -8,7 +8,7 @@ from html import escape
 
 from nnx.experiments.experiment import Picture, Quantity
 from nnx.experiments.reporting.provenance import shown as provenance_shown
-from nnx.experiments.reporting.report import VERDICTS, Report, file_name
+from nnx.experiments.reporting.report import VERDICTS, Report, file_name, references
 from nnx.experiments.reporting.style import STYLE
 from nnx.experiments.summary import Cell, Line, parts
 
@@ -31,7 +31,7 @@ def _parts(report: Report) -> Iterator[str]:
     experiment, made_by = report.experiment, report.provenance
     yield f"<header>\n<p class='kind'>nnx experiment <b>{escape(experiment.name)}</b></p>"
     yield f"<h1>{escape(experiment.title)}</h1>\n{_paragraph(experiment.question)}\n</header>"
-    yield f"<h2>What was published</h2>\n{_paragraph(experiment.source)}"
+    yield f"<h2>What was published</h2>\n{_paragraph(experiment.source)}{_links(report)}"
     yield f"<h2>What was measured</h2>\n{_results(report)}\n{_paragraph(report.legend, 'small')}"
     if report.notes:
         yield f"<h2>What it means</h2>\n<ul>{''.join(f'<li>{escape(note)}</li>' for note in report.notes)}</ul>"
@@ -39,6 +39,15 @@ def _parts(report: Report) -> Iterator[str]:
     yield f"<h2>Settings</h2>\n{_pairs(experiment.settings.items())}"
     yield f"<h2>How this report was made</h2>\n<pre><code>{escape(made_by['command'])}</code></pre>"
     yield _pairs(provenance_shown(made_by))
+
+
+def _links(report: Report) -> str:
+    """Return where to read more, each address spelled out for those who print the page."""
+    lines = [
+        f'<li>{escape(what)}: <a href="{escape(address)}">{escape(address)}</a></li>'
+        for what, address in references(report.experiment)
+    ]
+    return f"\n<ul>{''.join(lines)}</ul>" if lines else ""
 
 
 def _paragraph(text: str, kind: str = "") -> str:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from nnx.experiments.experiment import Picture
 from nnx.experiments.reporting.provenance import shown as provenance_shown
-from nnx.experiments.reporting.report import Report, compared, file_name
+from nnx.experiments.reporting.report import Report, compared, file_name, references
 from nnx.experiments.summary import Cell, shown
 
 _SPECIAL = re.compile(r"([\\`*\[\]|~$]|(?<![^\W_])_|_(?![^\W_]))")
@@ -27,6 +27,8 @@ def _parts(report: Report) -> Iterator[str]:
     yield f"# {escape(experiment.title)}"
     yield paragraph(experiment.question)
     yield f"## What was published\n\n{paragraph(experiment.source)}"
+    if links := references(experiment):
+        yield "\n".join(f"- {paragraph(what)}: <{address}>" for what, address in links)
     yield f"## What was measured\n\n{_results(report)}\n\n{paragraph(report.legend)}"
     if report.notes:
         yield "## What it means"

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from nnx.datasets import info
 from nnx.experiments.experiment import Experiment, Picture, Results
 from nnx.experiments.summary import Cell, Line, Verdict, shown, summarise
 
@@ -76,6 +77,7 @@ class Report:
             "dataset": experiment.dataset,
             "settings": dict(experiment.settings),
             "source": experiment.source,
+            "references": [{"what": what, "address": address} for what, address in references(experiment)],
             "quantities": [quantity.name for quantity in experiment.quantities],
             "rows": [{"name": line.name, "cells": _cells(line)} for line in self.lines],
             "legend": self.legend,
@@ -96,6 +98,15 @@ def make(experiment: Experiment, results: Results, provenance: Mapping[str, Any]
     """
     pictures, notes = tuple(experiment.pictures(results)), tuple(experiment.notes(results))
     return Report(experiment, summarise(experiment, results), pictures, notes, provenance)
+
+
+def references(experiment: Experiment) -> list[tuple[str, str]]:
+    """Return where to read of what was published and of the data: what is found there, and the address."""
+    found = list(experiment.links.items())
+    if experiment.dataset is None:
+        return found
+    data = info(experiment.dataset)
+    return [*found, (f"The data: {data.title} ({data.publisher})", data.page)]
 
 
 def file_name(picture: Picture) -> str:

@@ -1,0 +1,3 @@
+"""The engines that laws are tried on unless others are named."""
+
+ENGINES = ("numba", "numpy")
