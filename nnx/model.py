@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -81,6 +82,7 @@ class Sequential(Trainable):
         eager: bool = False,
         progress: bool | None = None,
         resume: str | Path | None = None,
+        distributed: bool = False,
     ) -> History:
         """Train the model; calling it again goes on where it ended.
 
@@ -109,6 +111,9 @@ class Sequential(Trainable):
                 same backend. The model must be made, and fit called, as before, callbacks with the same options
                 too; only epochs may grow, and callbacks that have no bearing on training (`Callback.lasting`) may
                 come and go. A run that a callback ended early stays ended.
+            distributed: train with all processes that `mpiexec` has started, each of which makes the same call: the
+                batches are shared out, and the model becomes what it becomes in one process, up to rounding; see
+                `nnx.distributed`. Callbacks are asked on rank 0 alone.
 
         Raises:
             DataError, ShapeError, DtypeError, BackendError: the data are not what the model takes.
@@ -121,7 +126,9 @@ class Sequential(Trainable):
             OutOfMemoryError: host or device ran out of memory on the way; the model is left as it was when the
                 epoch began, and the last file of a `Checkpoint` stands.
             NotBuiltError: `compile` was not called.
-            BackendError: this model is being trained already, or another thread uses it.
+            BackendError: this model is being trained already, or another thread uses it; or distributed processes
+                cannot begin, or no longer agree.
+            MissingLibraryError: distributed, and mpi4py is not installed.
         """
         watchers, share = check_callbacks(callbacks), check_number("validation_split", validation_split, 0, 1)
         options = training.Options(
@@ -131,14 +138,25 @@ class Sequential(Trainable):
             eager=eager,
             progress=progress,
         )
+        team = self._find_team(check_flag("distributed", distributed))
         # losses are checked for NaN and infinity instead of every operation
         with self.access.exclusively(), np.errstate(all="ignore"):
-            with before_training(), self.unbuilt_if_refused():
+            with before_training(), self.unbuilt_if_refused(), team.together():
                 examples = self.take(x, y, sample_weight, class_weight, lengths)
                 examples, validation = self.set_aside(examples, validation_data, share)
-                kept = None if resume is None else self._read_run(resume)
-                loop = training.prepare(self, examples, validation, options, watchers, kept)
-            return training.fit(loop, kept)
+                kept = None if resume is None else team.read(partial(self._read_run, resume))
+                loop = team.loop(self, examples, validation, options, watchers)
+                if kept is not None:
+                    loop.keeper.check(kept)
+            return team.fit(loop, kept)
+
+    @staticmethod
+    def _find_team(distributed: bool) -> training.Team:
+        if not distributed:
+            return training.Team()
+        from nnx.distributed.fitting import find_team
+
+        return find_team()
 
     def _read_run(self, path: str | Path) -> KeptRun:
         from nnx.serialization import read_run
