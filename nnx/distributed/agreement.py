@@ -107,4 +107,4 @@ def check_state(group: Group, model: Sequential) -> str:
                 "differently. Train on computers of one kind, with the same versions of NumPy and Numba."
             )
         )
-    return digests[0]
+    return str(digests[0])

@@ -26,8 +26,8 @@ DEVICE_BUFFERS = "NNX_MPI_DEVICE_BUFFERS"
 class Sum:
     """Replaces a vector by the sum of those of all ranks, in place.
 
-    Where the vector lies in the host's memory, or MPI reads the device's, it is sent from there; otherwise a copy of
-    it on the host is.
+    Where the vector lies in the host's memory, or MPI reads the device's, it is sent from there; otherwise a
+    copy of it on the host is.
     """
 
     def __init__(self, group: Group, backend: Backend, length: int, dtype: str) -> None:

@@ -55,7 +55,7 @@ class RankShare:
 
     def counts(self, rows: int) -> NDArray[np.float64]:
         """Return how many rows each rank has of an array of which this one has `rows`."""
-        return np.diff(self.bounds) * (rows / self.present)
+        return np.diff(self.bounds).astype(np.float64) * (rows / self.present)
 
     def folded(self, times: int) -> RankShare:
         """See `layers.Share`."""

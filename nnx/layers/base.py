@@ -20,13 +20,12 @@ States = dict["Layer", tuple[Array, ...]]
 
 
 class Share(Protocol):
-    """What one process has of a batch that several share, for the layers to whom the whole batch matters.
+    """What one process has of a batch that several share, for the layers to whom the whole batch matters."""
 
-    Attributes:
-        first: the number of its first row in the batch.
-    """
-
-    first: int
+    @property
+    def first(self) -> int:
+        """The number of its first row in the batch."""
+        ...
 
     def folded(self, times: int) -> Share:
         """Return the share of a batch in which every row has become `times` rows."""

@@ -1,4 +1,4 @@
-"""What each rank runs: `mpiexec -n 2 python -m tests.distributed.program FOLDER CASE...`; rank 0 writes FOLDER/CASE.npz."""
+"""What each rank runs: `mpiexec -n 2 python -m tests.distributed.program FOLDER CASE...`; rank 0 writes files."""
 
 from __future__ import annotations
 
