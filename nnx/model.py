@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,13 +11,14 @@ from numpy.typing import NDArray
 
 from nnx import training
 from nnx.callbacks import Callback, check_callbacks
-from nnx.checks import check_count, check_flag, check_number
-from nnx.errors import OptionError
+from nnx.checks import check_batch_size, check_count, check_flag, check_number
+from nnx.distributed import find_team
 from nnx.inputs import send
 from nnx.interface import Array, Backend
 from nnx.interrupts import before_training
 from nnx.layers import Context, Layer
 from nnx.measurement import Measurement
+from nnx.memory import MemoryNeed, check_evaluation, check_prediction, of_training
 from nnx.streaming import Stream
 from nnx.trainable import Trainable
 
@@ -128,35 +128,28 @@ class Sequential(Trainable):
             NotBuiltError: `compile` was not called.
             BackendError: this model is being trained already, or another thread uses it; or distributed processes
                 cannot begin, or no longer agree.
+            MemoryLimitError: there is not enough memory; nothing has been allocated. See `memory`.
             MissingLibraryError: distributed, and mpi4py is not installed.
         """
         watchers, share = check_callbacks(callbacks), check_number("validation_split", validation_split, 0, 1)
         options = training.Options(
             epochs=check_count("epochs", epochs, 0),
-            batch_size=batch_size if batch_size == "full" else _check_batch_size(batch_size),
+            batch_size=check_batch_size(batch_size),
             shuffle=check_flag("shuffle", shuffle),
             eager=eager,
             progress=progress,
         )
-        team = self._find_team(check_flag("distributed", distributed))
+        team = find_team(check_flag("distributed", distributed))
         # losses are checked for NaN and infinity instead of every operation
         with self.access.exclusively(), np.errstate(all="ignore"):
             with before_training(), self.unbuilt_if_refused(), team.together():
                 examples = self.take(x, y, sample_weight, class_weight, lengths)
                 examples, validation = self.set_aside(examples, validation_data, share)
-                kept = None if resume is None else team.read(partial(self._read_run, resume))
+                kept = None if resume is None else team.read(lambda: self._read_run(resume))
                 loop = team.loop(self, examples, validation, options, watchers)
                 if kept is not None:
                     loop.keeper.check(kept)
             return team.fit(loop, kept)
-
-    @staticmethod
-    def _find_team(distributed: bool) -> training.Team:
-        if not distributed:
-            return training.Team()
-        from nnx.distributed.fitting import find_team
-
-        return find_team()
 
     def _read_run(self, path: str | Path) -> KeptRun:
         from nnx.serialization import read_run
@@ -173,9 +166,10 @@ class Sequential(Trainable):
             DataError, ShapeError, DtypeError, BackendError: the data are not what the model takes.
         """
         self.need_built()
-        examples = self.take(x, y, lengths=lengths)
+        examples, size = self.take(x, y, lengths=lengths), check_count("batch_size", batch_size)
+        check_evaluation(self, examples, size)
         with self.access.reading(), np.errstate(all="ignore"):
-            return Measurement(self, examples, check_count("batch_size", batch_size)).measure()
+            return Measurement(self, examples, size).measure()
 
     def predict(self, x: Any, *, lengths: Any = None, batch_size: int = 1024) -> NDArray[Any]:
         """Return the outputs, (N, *output shape): logits for a classifier, values for a regression.
@@ -212,14 +206,31 @@ class Sequential(Trainable):
         self.need_built()
         size = check_count("batch_size", batch_size)
         host, counts = self.check_inputs(x, lengths)
+        check_prediction(self, host.shape, size)
         pieces = []
         with self.access.reading(), np.errstate(all="ignore"):
             for start in range(0, max(host.shape[0], 1), size):
                 piece = send(host[start : start + size], self.ops)
                 real = None if counts is None else send(counts[start : start + size], self.ops)
-                outputs, _ = self.chain.forward(piece, Context(train=False, lengths=real))
+                outputs = self.chain.forward(piece, Context(train=False, lengths=real))[0]
                 pieces.append(self.backend.to_numpy(function(outputs)))
         return np.concatenate(pieces)
+
+    def memory(
+        self, batch_size: int, input_shape: Sequence[int] | None = None, examples: int | None = None
+    ) -> MemoryNeed:
+        """Return the bytes that training takes, computed before any is taken; see `nnx.memory`.
+
+        Args:
+            batch_size: examples per step.
+            input_shape: the shape of one example, such as more steps; by default that of the built model.
+            examples: how many there are, to count the data set in, and a last, smaller batch.
+
+        Raises:
+            NotBuiltError: there is no input_shape, or `compile` was not called.
+            OptionError, ShapeError: an argument is out of its range, or a layer of one's own cannot be followed.
+        """
+        return of_training(self, batch_size, input_shape, examples)
 
     def stream(self, batch_size: int = 1) -> Stream:
         """Return a stream that predicts sequences piece by piece, recurrent states carried on; see `nnx.Stream`.
@@ -290,10 +301,3 @@ class Sequential(Trainable):
     def __repr__(self) -> str:
         where = f" on {self.backend.name}, {self.store.count()} parameters" if self.built else ", not built"
         return f"<Sequential of {len(self.chain.layers)} layers{where}>"
-
-
-def _check_batch_size(value: object) -> int:
-    try:
-        return check_count("batch_size", value)
-    except OptionError as error:
-        raise OptionError(f'batch_size must be "full" or a whole number of at least 1, got {value!r}.') from error

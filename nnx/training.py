@@ -13,6 +13,7 @@ from nnx.history import History
 from nnx.inputs import Examples
 from nnx.interrupts import before_training
 from nnx.loop import Loop
+from nnx.memory import check_training
 from nnx.resumption import KeptRun, RunState
 
 if TYPE_CHECKING:
@@ -111,7 +112,12 @@ class Team:
         options: Options,
         callbacks: list[Callback],
     ) -> Loop:
-        """Return what trains a built and compiled model; the weights are left as they are."""
+        """Return what trains a built and compiled model; the weights are left as they are.
+
+        Raises:
+            MemoryLimitError: there is no memory for it.
+        """
+        check_training(model, examples, validation, options.batch_size)
         return Loop(Run(model, options.epochs), examples, validation, options, callbacks)
 
     def fit(self, loop: Loop, kept: KeptRun | None) -> History:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from pathlib import Path
 
 from nnx.distributed import launched_ranks, open_group
 
@@ -16,5 +17,5 @@ def joins_others() -> bool:
     """
     if launched_ranks() == 1 or open_group().leads:
         return True
-    sys.stdout = sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115  # until the process ends
+    sys.stdout = sys.stderr = Path(os.devnull).open("w", encoding="utf-8")  # until the process ends
     return False

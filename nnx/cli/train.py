@@ -12,9 +12,9 @@ import typer
 
 from nnx import datasets
 from nnx.checks import ACTIVATIONS
+from nnx.cli.company import joins_others
 from nnx.cli.configuration import read_configuration, resolve_length
 from nnx.cli.options import BackendName, Json, Seed, examples, find_backend
-from nnx.cli.company import joins_others
 from nnx.cli.output import check_targets, note, print_json, print_table, say, write_text
 from nnx.cli.training import DEFAULT_EPOCHS, Result, Task, parse_batch_size, parse_layers
 from nnx.cli.usage import count, number

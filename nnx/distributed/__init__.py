@@ -16,6 +16,7 @@ ranks. MPI is loaded by the first such `fit`; it is optional: python -m pip inst
 `fitting.py` one call of `fit`.
 """
 
+from nnx.distributed.fitting import find_team
 from nnx.distributed.group import Group, launched_ranks, open_group
 
-__all__ = ["Group", "launched_ranks", "open_group"]
+__all__ = ["Group", "find_team", "launched_ranks", "open_group"]

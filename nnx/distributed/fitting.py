@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 from nnx.distributed.agreement import check_alike, check_parts, terms
 from nnx.distributed.group import Group, open_group
 from nnx.distributed.loop import Absent, RankLoop
-from nnx.errors import BackendError
+from nnx.errors import BackendError, OptionError, UnknownNameError
 from nnx.inputs import Examples
+from nnx.memory import check_training
 from nnx.registry import chosen_num_threads, set_num_threads
 from nnx.training import Options, Run, Team
 
@@ -27,14 +28,15 @@ if TYPE_CHECKING:
 _THREAD_SETTINGS = ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OMP_NUM_THREADS", "NUMBA_NUM_THREADS")
 
 
-def find_team() -> Team:
-    """Return who trains with distributed=True: all processes, or as ever if there is one.
+def find_team(distributed: bool) -> Team:
+    """Return who trains: all processes, if that is wanted and there are several; else this one alone.
 
     Raises:
         MissingLibraryError, BackendError: see `open_group`.
     """
-    group = open_group()
-    return Team() if group.size == 1 else RankTeam(group)
+    if not distributed or open_group().size == 1:
+        return Team()
+    return RankTeam(open_group())
 
 
 class RankTeam(Team):
@@ -52,20 +54,23 @@ class RankTeam(Team):
         """Have all ranks fail if one of them fails in the block, in which they do not talk to each other.
 
         Raises:
-            BackendError: another rank has failed.
+            OptionError, BackendError: another rank has failed.
         """
         failure: Exception | None = None
         try:
             yield
         except Exception as error:
             failure = error
-        texts = self._group.collect(None if failure is None else f"{type(failure).__name__}: {failure}")
+        wrong = isinstance(failure, OptionError | UnknownNameError)
+        found = self._group.collect(None if failure is None else (wrong, f"{type(failure).__name__}: {failure}"))
         if failure is not None:
             raise self._group.agree_on(failure)
-        failed = next((rank for rank, text in enumerate(texts) if text is not None), None)
+        failed = next((rank for rank, told in enumerate(found) if told is not None), None)
         if failed is not None:
-            text = f"Training cannot begin, since rank {failed} of {self._group.size} failed: {texts[failed]}"
-            raise self._group.agree_on(BackendError(text))
+            wrong, text = found[failed]
+            kind = OptionError if wrong else BackendError
+            text = f"Training cannot begin, since rank {failed} of {self._group.size} failed: {text}"
+            raise self._group.agree_on(kind(text))
 
     def read(self, read: Callable[[], KeptRun]) -> KeptRun | None:
         """See `Team.read`; rank 0 reads for all."""
@@ -83,8 +88,11 @@ class RankTeam(Team):
 
         Raises:
             OptionError: the model has a layer that may mix examples.
+            MemoryLimitError: there is no memory for the data and for this rank's share of a batch.
         """
         check_parts(model)
+        size = examples.x.shape[0] if isinstance(options.batch_size, str) else options.batch_size
+        check_training(model, examples, validation, -(-size // self._group.size))
         self._terms = terms(model, examples, validation, options, callbacks)
         if not self._group.leads:
             callbacks, options = list(map(Absent, callbacks)), replace(options, progress=False)

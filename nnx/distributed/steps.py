@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -13,9 +14,11 @@ from nnx.inputs import Examples
 from nnx.interface import Array
 from nnx.layers import Context, Observer
 from nnx.measurement import Measurement
-from nnx.model import Sequential
 from nnx.ops import Ops
 from nnx.steps import Batches, EvaluationStep, Runner, Trace, TrainingStep, count_correct
+
+if TYPE_CHECKING:
+    from nnx.model import Sequential
 
 
 class RankStep(TrainingStep):
