@@ -17,5 +17,5 @@ def joins_others() -> bool:
     """
     if launched_ranks() == 1 or open_group().leads:
         return True
-    sys.stdout = sys.stderr = Path(os.devnull).open("w", encoding="utf-8")  # until the process ends
+    sys.stdout = sys.stderr = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115  # until the process ends
     return False

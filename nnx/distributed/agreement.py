@@ -79,10 +79,10 @@ def check_alike(group: Group, ours: Mapping[str, Any]) -> None:
     for name, value in first.items():
         for rank, other in enumerate(others, 1):
             if other[name] != value:
-                shown = "" if _is_digest(value) else f": {value!r} on rank 0, {other[name]!r} on rank {rank}"
+                shown = "" if _is_digest(value) else f": {value!r} and {other[name]!r}"
                 text = (
-                    f"distributed=True needs the same model, data and options on every rank, but on rank {rank}, "
-                    f"{name} are others than on rank 0{shown}. Make them by the same code from the same files."
+                    "distributed=True needs the same model, data and options on every rank, but ranks 0 and "
+                    f"{rank} differ in {name}{shown}. Make them by the same code from the same files."
                 )
                 raise group.agree_on(OptionError(text))
 

@@ -37,7 +37,8 @@ class Sum:
         width = -(-length // group.size)
         self._sent, self._parts = self._room(group.size, width), self._room(group.size, width)
         self._total, self._sums = self._room(width), self._room(group.size, width)
-        self._flat_sent, self._flat_sums = self._sent.reshape(-1), self._sums.reshape(-1)
+        flatten = backend.xp.reshape if self._direct else np.reshape
+        self._flat_sent, self._flat_sums = flatten(self._sent, (-1,)), flatten(self._sums, (-1,))
         self._sent[...] = 0  # what is beyond the vector's end is added too
 
     def _room(self, *shape: int) -> Array:
@@ -51,9 +52,9 @@ class Sum:
         self._flat_sent[:length] = vector if self._direct else self._backend.to_numpy(vector)
         self._wait()
         comm.Alltoall(self._sent, self._parts)
-        self._total[...] = self._parts[0]
-        for part in self._parts[1:]:
-            self._total += part
+        self._total[...] = self._parts[0, ...]
+        for rank in range(1, self._group.size):
+            self._total += self._parts[rank, ...]
         self._wait()
         comm.Allgather(self._total, self._sums)
         sums = self._flat_sums[:length]
