@@ -48,11 +48,13 @@ def depends_on_the_number_of_rows(run, a):
 
 @mutant("dropout")
 def counts_the_rows_of_every_process_from_zero(run, a):
+    del a
     run(sample=0)
 
 
 @mutant("channel_dropout")
 def counts_the_images_of_every_process_from_zero(run, a):
+    del a
     run(sample=0)
 
 
