@@ -263,11 +263,14 @@ def _milliseconds(seconds: float) -> str:
 def report(found: Measured, links: Links) -> str:
     """Return what stands between the marks of the page."""
     worst = max(abs(found.predicted(name) / found.together[name] - 1) for name in NETWORKS)
-    here = found.links
+    here, load = found.links, os.getloadavg()[0]
+    busy = (
+        ": other work kept the cores busy, so that these figures want repeating" if load > 2 * found.ranks else ""
+    )
     verdict = "within" if worst <= 0.2 else "not within"
     lines = [
         f"{processor()}, {cores()} cores, {found.ranks} ranks of one thread each, backend numba, load "
-        f"average {os.getloadavg()[0]:.1f} afterwards. Sums of this machine: latency {here.latency * 1e6:.3g} us, "
+        f"average {load:.1f} afterwards{busy}. Sums of this machine: latency {here.latency * 1e6:.3g} us, "
         f"bandwidth {here.bandwidth / 1e9:.3g} GB/s.",
         "",
         *check_table(found),
