@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from nnx import training
 from nnx.callbacks import Callback, check_callbacks
-from nnx.checks import check_count, check_flag, check_number
-from nnx.errors import OptionError
+from nnx.checks import check_batch_size, check_count, check_flag, check_number
+from nnx.distributed import find_team
 from nnx.inputs import send
 from nnx.interface import Array, Backend
 from nnx.interrupts import before_training
@@ -82,6 +82,7 @@ class Sequential(Trainable):
         eager: bool = False,
         progress: bool | None = None,
         resume: str | Path | None = None,
+        distributed: bool = False,
     ) -> History:
         """Train the model; calling it again goes on where it ended.
 
@@ -110,6 +111,9 @@ class Sequential(Trainable):
                 same backend. The model must be made, and fit called, as before, callbacks with the same options
                 too; only epochs may grow, and callbacks that have no bearing on training (`Callback.lasting`) may
                 come and go. A run that a callback ended early stays ended.
+            distributed: train with all processes that `mpiexec` has started, each of which makes the same call: the
+                batches are shared out, and the model becomes what it becomes in one process, up to rounding; see
+                `nnx.distributed`. Callbacks are asked on rank 0 alone.
 
         Raises:
             DataError, ShapeError, DtypeError, BackendError: the data are not what the model takes.
@@ -122,25 +126,30 @@ class Sequential(Trainable):
             OutOfMemoryError: host or device ran out of memory on the way; the model is left as it was when the
                 epoch began, and the last file of a `Checkpoint` stands.
             NotBuiltError: `compile` was not called.
-            BackendError: this model is being trained already, or another thread uses it.
+            BackendError: this model is being trained already, or another thread uses it; or distributed processes
+                cannot begin, or no longer agree.
             MemoryLimitError: there is not enough memory; nothing has been allocated. See `memory`.
+            MissingLibraryError: distributed, and mpi4py is not installed.
         """
         watchers, share = check_callbacks(callbacks), check_number("validation_split", validation_split, 0, 1)
         options = training.Options(
             epochs=check_count("epochs", epochs, 0),
-            batch_size=batch_size if batch_size == "full" else _check_batch_size(batch_size),
+            batch_size=check_batch_size(batch_size),
             shuffle=check_flag("shuffle", shuffle),
             eager=eager,
             progress=progress,
         )
+        team = find_team(check_flag("distributed", distributed))
         # losses are checked for NaN and infinity instead of every operation
         with self.access.exclusively(), np.errstate(all="ignore"):
-            with before_training(), self.unbuilt_if_refused():
+            with before_training(), self.unbuilt_if_refused(), team.together():
                 examples = self.take(x, y, sample_weight, class_weight, lengths)
                 examples, validation = self.set_aside(examples, validation_data, share)
-                kept = None if resume is None else self._read_run(resume)
-                loop = training.prepare(self, examples, validation, options, watchers, kept)
-            return training.fit(loop, kept)
+                kept = None if resume is None else team.read(lambda: self._read_run(resume))
+                loop = team.loop(self, examples, validation, options, watchers)
+                if kept is not None:
+                    loop.keeper.check(kept)
+            return team.fit(loop, kept)
 
     def _read_run(self, path: str | Path) -> KeptRun:
         from nnx.serialization import read_run
@@ -305,10 +314,3 @@ class Sequential(Trainable):
     def __repr__(self) -> str:
         where = f" on {self.backend.name}, {self.store.count()} parameters" if self.built else ", not built"
         return f"<Sequential of {len(self.chain.layers)} layers{where}>"
-
-
-def _check_batch_size(value: object) -> int:
-    try:
-        return check_count("batch_size", value)
-    except OptionError as error:
-        raise OptionError(f'batch_size must be "full" or a whole number of at least 1, got {value!r}.') from error

@@ -171,6 +171,11 @@ def loaded() -> list[Backend]:
         return list(_loaded.values())
 
 
+def chosen_num_threads() -> int | None:
+    """Return what `set_num_threads` was last given, or None."""
+    return _num_threads
+
+
 def set_num_threads(count: int) -> None:
     """Have every engine use at most `count` threads of the host: BLAS under NumPy, and Numba's kernels.
 
