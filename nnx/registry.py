@@ -234,7 +234,9 @@ def use_backend(backend: str | Backend) -> Iterator[Backend]:
         'numba'
     """
     selection = _Selection(_resolve_given(backend))
-    token = _context.set((*(other for other in _context.get() if not other.over), selection))
+    opened = tuple(other for other in _context.get() if not other.over)
+    _context.set(opened)  # the token keeps what was set before it, and with it the engines of blocks that are over
+    token = _context.set((*opened, selection))
     try:
         yield selection.backend
     finally:
