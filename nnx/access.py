@@ -42,8 +42,8 @@ class Access:
         if not self._lock.acquire(blocking=False):
             self._refuse_half_changed()
             raise BackendError(
-                f"This model is being trained or changed already; {_OWN}, and do not train, compile or move a model "
-                "in a callback."
+                f"This model is being trained or changed already; {_OWN}, and do not train, compile or move a "
+                "model in a callback."
             )
         try:
             me = self._changer = os.getpid(), threading.get_ident()
@@ -96,8 +96,8 @@ class Access:
         changer = self._changer
         if changer is not None and _is_lost(changer):
             raise BackendError(
-                "This model was being trained or changed by another thread when this process was forked, so that it "
-                "may be half old and half new here for good; load it anew, from a file, or make another one."
+                "This model was being trained or changed by another thread when this process was forked, so that "
+                "it may be half old and half new here for good; load it anew, from a file, or make another one."
             )
 
 

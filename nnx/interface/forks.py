@@ -1,7 +1,7 @@
 """Locks that a fork waits for.
 
-A forked process has no thread but the one that forked. A lock that another thread held at that moment would never be
-let go there, and what that thread was about would stay half done: for a module half imported Python itself would
+A forked process has no thread but the one that forked. A lock that another thread held at that moment would never
+be let go there, and what that thread was about would stay half done: for a module half imported Python itself would
 wait for ever. So whoever forks takes these locks first, and lets them go in both processes.
 """
 

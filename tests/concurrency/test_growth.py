@@ -15,7 +15,6 @@ import pytest
 from tests.growth.__main__ import main
 from tests.growth.measures import Held, grown_between
 
-
 PROGRAM = """
 import dataclasses, json, pathlib, sys
 from tests.growth.measures import held

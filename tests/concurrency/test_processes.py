@@ -225,11 +225,11 @@ def test_a_forked_process_is_told_to_load_the_model_anew_that_another_thread_was
     in_training: nnx.Sequential,
 ) -> None:
     def use() -> None:
-        with pytest.raises(BackendError, match="when this process was forked.*load it anew"):
+        with pytest.raises(BackendError, match=r"when this process was forked.*load it anew"):
             in_training.get_weights()
-        with pytest.raises(BackendError, match="when this process was forked.*load it anew"):
+        with pytest.raises(BackendError, match=r"when this process was forked.*load it anew"):
             in_training.compile("softmax_cross_entropy")
-        with pytest.raises(BackendError, match="when this process was forked.*load it anew"):
+        with pytest.raises(BackendError, match=r"when this process was forked.*load it anew"):
             in_training.set_weights({})
 
     with pytest.raises(BackendError, match="predict and save when that is done"):

@@ -97,14 +97,16 @@ def test_a_generator_ended_by_another_thread_is_taken_back_where_it_began() -> N
 
 
 def test_generators_ended_by_another_thread_keep_no_engine_once_another_one_is_selected() -> None:
-    engines = [Backend.from_namespace(nnx.current_backend().xp) for _ in range(5)]
-    kept, generators = [weakref.ref(engine) for engine in engines], [steps(engine) for engine in engines]
-    for generator in generators:
+    def select_and_end_elsewhere() -> weakref.ref[Backend]:
+        engine = Backend.from_namespace(nnx.current_backend().xp)
+        generator = steps(engine)
         next(generator)
-    thread = threading.Thread(target=lambda: [generator.close() for generator in generators])
-    thread.start()
-    thread.join()
-    del engines, generators, generator, thread
+        thread = threading.Thread(target=generator.close)
+        thread.start()
+        thread.join()
+        return weakref.ref(engine)
+
+    kept = [select_and_end_elsewhere() for _ in range(5)]
     with nnx.use_backend(A):
         gc.collect()
         assert [engine() for engine in kept] == [None] * 5
