@@ -126,8 +126,8 @@ class Sequential(Trainable):
             OutOfMemoryError: host or device ran out of memory on the way; the model is left as it was when the
                 epoch began, and the last file of a `Checkpoint` stands.
             NotBuiltError: `compile` was not called.
-            BackendError: this model is being trained already, or another thread uses it; or distributed processes
-                cannot begin, or no longer agree.
+            BackendError: this model is being trained or changed already, or another thread uses it; or distributed
+                processes cannot begin, or no longer agree.
             MemoryLimitError: there is not enough memory; nothing has been allocated. See `memory`.
             MissingLibraryError: distributed, and mpi4py is not installed.
         """
@@ -165,10 +165,11 @@ class Sequential(Trainable):
             BackendError: another thread trains or changes the model.
             DataError, ShapeError, DtypeError, BackendError: the data are not what the model takes.
         """
-        self.need_built()
-        examples, size = self.take(x, y, lengths=lengths), check_count("batch_size", batch_size)
-        check_evaluation(self, examples, size)
+        size = check_count("batch_size", batch_size)
         with self.access.reading(), np.errstate(all="ignore"):
+            self.need_built()
+            examples = self.take(x, y, lengths=lengths)
+            check_evaluation(self, examples, size)
             return Measurement(self, examples, size).measure()
 
     def predict(self, x: Any, *, lengths: Any = None, batch_size: int = 1024) -> NDArray[Any]:
@@ -203,12 +204,11 @@ class Sequential(Trainable):
         return loss.classes(self.predict(x, lengths=lengths, batch_size=batch_size))
 
     def _map(self, x: Any, lengths: Any, batch_size: int, function: Callable[[Array], Array]) -> NDArray[Any]:
-        self.need_built()
-        size = check_count("batch_size", batch_size)
-        host, counts = self.check_inputs(x, lengths)
-        check_prediction(self, host.shape, size)
-        pieces = []
+        size, pieces = check_count("batch_size", batch_size), []
         with self.access.reading(), np.errstate(all="ignore"):
+            self.need_built()
+            host, counts = self.check_inputs(x, lengths)
+            check_prediction(self, host.shape, size)
             for start in range(0, max(host.shape[0], 1), size):
                 piece = send(host[start : start + size], self.ops)
                 real = None if counts is None else send(counts[start : start + size], self.ops)

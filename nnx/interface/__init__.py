@@ -31,6 +31,7 @@ from nnx.interface.activations import ELEMENTWISE
 from nnx.interface.arrays import Array, Memory, Scratch, aligned_empty, host_memory
 from nnx.interface.backend import Backend
 from nnx.interface.dropout import LANES
+from nnx.interface.forks import hold_across_forks
 from nnx.interface.host import free_host_memory
 from nnx.interface.linear import FUSED
 from nnx.interface.outlines import OutlineBackend, outline, placed, reserved
@@ -53,6 +54,7 @@ __all__ = [
     "Window",
     "aligned_empty",
     "free_host_memory",
+    "hold_across_forks",
     "host_memory",
     "outline",
     "placed",
