@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from nnx.checks import check_flag, check_json
 from nnx.errors import DivergenceError, OptionError
 from nnx.files import check_target, storing
+from nnx.network import Network
 from nnx.onnx.exports import write_chain
 from nnx.onnx.graph import Graph, Value
 from nnx.onnx.library import library
 from nnx.version import __version__
-
-if TYPE_CHECKING:
-    from nnx.network import Network
 
 OPSET, IR_VERSION = 20, 9
 """The first operator set with Gelu, and the version of the format that came with it: onnx 1.15, of 2023."""
@@ -38,14 +36,12 @@ def write_model(model: Network, metadata: dict[str, Any], path: str | Path, leng
 
 def _message(model: Network, metadata: dict[str, Any], lengths: bool) -> Any:
     onnx = library()
-    with model.access.reading():
-        graph = _graph(model, lengths)
     _check_lengths(model, lengths)
-    x = graph_input(model)
+    graph = _graph(model, lengths)
     y = write_chain(graph, model.chain.layers, Value(model.input_shape, INPUT))
     graph.path = ""
     graph.nodes.append(onnx.helper.make_node("Identity", [graph.last(y)], [OUTPUT], "output"))
-    inputs = [x, *([_tensor(LENGTHS, "int32", ("N",))] if lengths else [])]
+    inputs = [_input(model), *([_tensor(LENGTHS, "int32", ("N",))] if lengths else [])]
     steps = ("T", *model.output_shape[1:]) if _any_steps(model) and model.steps_last else model.output_shape
     outputs = [_tensor(OUTPUT, model.dtype, ("N", *steps))]
     made = onnx.helper.make_graph(graph.nodes, "nnx", inputs, outputs, graph.constants)
@@ -67,7 +63,9 @@ def _graph(model: Network, lengths: bool) -> Graph:
     weights = model.get_weights()
     for name, array in weights.items():
         if not np.isfinite(array).all():
-            raise DivergenceError(f"The model cannot be exported: {name} holds NaN or infinity. No file was changed.")
+            raise DivergenceError(
+                f"The model cannot be exported: {name} holds NaN or infinity. No file was changed."
+            )
     total = sum(array.nbytes for array in weights.values())
     if total > LARGEST:
         raise OptionError(f"a model of {total:,} bytes cannot be exported: an ONNX file holds at most {LARGEST:,}.")
@@ -86,7 +84,7 @@ def _any_steps(model: Network) -> bool:
     return model.input_extents[:1] == (None,)
 
 
-def graph_input(model: Network) -> Any:
+def _input(model: Network) -> Any:
     """Return the description of the graph's input: batch, and steps where any number will do, by name."""
     extents = ("N", *("T" if extent is None else extent for extent in model.input_extents))
     return _tensor(INPUT, model.dtype if model.vocabulary is None else "int64", extents)
