@@ -13,8 +13,8 @@ Layers: Dense, Activation, BatchNorm, LayerNorm, Dropout, SpatialDropout, Flatte
 Optimizers: SGD, Momentum, Nesterov, RMSprop, Adam, AdamW; their learning rates may be `schedules`.
 Checks: check_gradients, for layers and losses of one's own; diff, where two engines part.
 Engines: set_backend, use_backend, available_backends, set_num_threads; Backend to write one.
-Modules: callbacks, datasets, errors, initializers, losses, onnx, optimizers, plots, schedules; examples to read; the
-    passes as plain functions, by `from nnx import stepwise`.
+Modules: callbacks, datasets, errors, initializers, losses, onnx, optimizers, plots, schedules; examples to read;
+    the passes as plain functions, by `from nnx import stepwise`.
 The command line is `nnx --help`.
 """
 

@@ -80,16 +80,14 @@ def regroup(axes: Axes, target: Sequence[int | Group]) -> Axes:
     Raises:
         ShapeError: the elements do not fit, or an axis would be cut across.
     """
-    rest, front, back = list(flat(axes)), [], []
+    rest, front, back = list(flat(axes)), list[Group](), list[Group]()
     middle = next((place for place, extent in enumerate(target) if extent == -1), None)
-    for extent in target[:middle]:
-        front.append(_take(rest, extent, 0))
+    front.extend(_take(rest, extent, 0) for extent in target[:middle])
     if middle is None:
         if rest:
             raise ShapeError("the shape holds fewer elements than there are")
         return front
-    for extent in reversed(target[middle + 1 :]):
-        back.append(_take(rest, extent, -1))
+    back.extend(_take(rest, extent, -1) for extent in reversed(target[middle + 1 :]))
     return [*front, tuple(rest), *reversed(back)]
 
 

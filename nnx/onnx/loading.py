@@ -71,10 +71,8 @@ def _inputs(source: Source) -> tuple[Axes, Input, str | None]:
     lengths = next((item for item in source.inputs if item.name == LENGTHS and len(source.inputs) == 2), None)
     given = [item for item in source.inputs if item is not lengths]
     if len(given) != 1 or len(source.outputs) != 1:
-        names = [item.name for item in given]
-        raise FileFormatError(
-            f"expected one input and one output, got inputs {shown(names)} and outputs {shown(list(source.outputs))}"
-        )
+        names = shown([item.name for item in given]), shown(list(source.outputs))
+        raise FileFormatError(f"expected one input and one output, got inputs {names[0]} and outputs {names[1]}")
     extents = given[0].extents
     if not extents:
         raise FileFormatError(f"input {shown(given[0].name)} should have an axis for the batch")
@@ -91,9 +89,9 @@ def _hint(source: Source, count: int) -> list[int | None]:
     except (ValueError, RecursionError):
         kept = []
     plain = isinstance(kept, list) and len(kept) == count
-    if plain and all(type(extent) is int and 0 < extent < 2**31 for extent in kept):
-        return kept
-    return [None] * count
+    if not plain or not all(type(extent) is int and 0 < extent < 2**31 for extent in kept):
+        return [None] * count
+    return [int(extent) for extent in kept]
 
 
 def _dtype(source: Source, start: Input) -> str:
@@ -183,10 +181,11 @@ def _description(start: Input, output: str, given: Axes, trunk: Trunk, end: Valu
 
 
 def _places(axes: Axes, layout: Axes) -> list[int]:
-    left = [whole(group) for group in axes]
+    """Return which axis of the file each axis in nnx is; -1 for one of a single element that the file lacks."""
+    left: dict[int, Group] = {place: whole(group) for place, group in enumerate(axes)}
     places = []
     for group in layout:
-        place = left.index(whole(group))
+        place = next((place for place, held in left.items() if held == whole(group)), -1)
+        left.pop(place, None)
         places.append(place)
-        left[place] = (Atom(None),)  # taken
     return places

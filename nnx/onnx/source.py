@@ -46,9 +46,13 @@ class Node:
     def __str__(self) -> str:
         return f"node {shown(self.name)}, {excerpt(self.operator, 100)}"
 
+    def refusal(self, reason: str) -> UnsupportedOperatorError:
+        """Return an error that names the node."""
+        return UnsupportedOperatorError(f"{self}: {reason}")
+
     def refuse(self, reason: str) -> NoReturn:
-        """Raise UnsupportedOperatorError."""
-        raise UnsupportedOperatorError(f"{self}: {reason}")
+        """Raise an error that names the node."""
+        raise self.refusal(reason)
 
     def option(self, name: str, default: Any) -> Any:
         """Return an attribute, or the default where the file gives none.

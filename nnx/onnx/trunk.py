@@ -220,19 +220,31 @@ class Trunk:
         return value, _order(group, end)
 
     def finish(self, value: Value) -> Axes:
-        """Bring the output to the file's axes, as far as reshaping can; return those of nnx."""
+        """Bring the output to the file's axes, as far as reshaping can; return those of nnx.
+
+        Axes of one element may be missing, and the order may be another one, the batch being first.
+        """
         self.need_end(value)
         axes = value.layout.settle()
-        if not same(axes, value.axes) and flat(axes) == flat(value.axes) and same(axes[:1], value.axes[:1]):
-            axes = self._reshaped(value, value.axes).layout.settle()
-        if Counter(map(whole, axes)) != Counter(map(whole, value.axes)):
+        if same(axes, value.axes):
+            return axes
+        if flat(axes) == flat(value.axes) and same(axes[:1], value.axes[:1]):
+            return self._reshaped(value, value.axes).layout.settle()
+        filled = [whole(group) for group in value.axes if whole(group)]
+        order = flat(axes)
+        if any(group[0] not in order for group in filled):
+            raise ShapeError("the output has axes that are not those of its layers")
+        wanted = sorted(filled, key=lambda group: order.index(group[0]))
+        if flat(wanted) != order or wanted[:1] != [whole(axes[0])]:
             raise ShapeError("the output has axes that nnx would have to transpose")
-        return axes
+        if [whole(group) for group in axes if whole(group)] == wanted:
+            return axes
+        return self._reshaped(value, wanted).layout.settle()
 
 
 def _cut_off(axes: Axes, count: int) -> Axes:
     """Return axes without so many atoms at their end; those of one element that lie there go with them."""
-    left, kept = len(flat(axes)) - count, []
+    left, kept = len(flat(axes)) - count, list[Group]()
     for axis in axes:
         taken = whole(axis)[:left]
         if kept and not left:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -41,9 +42,11 @@ def _message(model: Network, metadata: dict[str, Any], lengths: bool) -> Any:
     y = write_chain(graph, model.chain.layers, Value(model.input_shape, INPUT))
     graph.path = ""
     graph.nodes.append(onnx.helper.make_node("Identity", [graph.last(y)], [OUTPUT], "output"))
-    inputs = [_input(model), *([_tensor(LENGTHS, "int32", ("N",))] if lengths else [])]
-    steps = ("T", *model.output_shape[1:]) if _any_steps(model) and model.steps_last else model.output_shape
-    outputs = [_tensor(OUTPUT, model.dtype, ("N", *steps))]
+    inputs = [_input(model), *([_tensor(LENGTHS, "int32", ["N"])] if lengths else [])]
+    extents: list[int | str] = ["N", *model.output_shape]
+    if _any_steps(model) and model.steps_last:
+        extents[1] = "T"
+    outputs = [_tensor(OUTPUT, model.dtype, extents)]
     made = onnx.helper.make_graph(graph.nodes, "nnx", inputs, outputs, graph.constants)
     opsets = [onnx.helper.make_opsetid("", OPSET)]
     message = onnx.helper.make_model(
@@ -86,11 +89,11 @@ def _any_steps(model: Network) -> bool:
 
 def _input(model: Network) -> Any:
     """Return the description of the graph's input: batch, and steps where any number will do, by name."""
-    extents = ("N", *("T" if extent is None else extent for extent in model.input_extents))
-    return _tensor(INPUT, model.dtype if model.vocabulary is None else "int64", extents)
+    extents: list[int | str] = ["T" if extent is None else extent for extent in model.input_extents]
+    return _tensor(INPUT, model.dtype if model.vocabulary is None else "int64", ["N", *extents])
 
 
-def _tensor(name: str, dtype: str, extents: tuple[int | str, ...]) -> Any:
+def _tensor(name: str, dtype: str, extents: Sequence[int | str]) -> Any:
     onnx = library()
     kind = onnx.helper.np_dtype_to_tensor_dtype(np.dtype(dtype))
     return onnx.helper.make_tensor_value_info(name, kind, extents)

@@ -24,14 +24,10 @@ from nnx.onnx.graph import Graph, Value
 
 def _attributes(layer: Windowed, x: Value) -> dict[str, Any]:
     """Return the attributes of a window on examples like x, along its one or two axes."""
-    height, width = (1, x.shape[0]) if layer.axes == 1 else x.shape[:2]
-    window, axes = layer.frame.window(height, width), slice(2 - layer.axes, 2)
-    return {
-        "kernel_shape": window.size[axes],
-        "strides": window.stride[axes],
-        "pads": (*window.before[axes], *window.after[axes]),
-        "dilations": window.dilation[axes],
-    }
+    height, width, _ = x.shape if layer.axes == 2 else (1, *x.shape)
+    window = layer.frame.window(height, width)
+    size, stride, before, after, dilation = (pair[2 - layer.axes :] for pair in window)
+    return {"kernel_shape": size, "strides": stride, "pads": before + after, "dilations": dilation}
 
 
 @exporter(Conv1D, Conv2D)

@@ -51,7 +51,7 @@ def write_layer(graph: Graph, layer: Layer, x: Value) -> Value:
     write = _EXPORTERS.get(type(layer))
     if write is None:
         raise OptionError(
-            f"layer {graph.path}, {layer!r}, cannot be exported: nnx knows how to write {', '.join(sorted(LAYERS))}. "
+            f"layer {graph.path}, {layer!r}, cannot be exported: nnx can write {', '.join(sorted(LAYERS))}. "
             f"Say how a {type(layer).__name__} is written by @nnx.onnx.exporter({type(layer).__name__}), "
             "see help(nnx.onnx.exporter)."
         )

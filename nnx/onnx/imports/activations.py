@@ -96,7 +96,7 @@ def silu(reading: Reading, node: Node) -> Value:
     trunk, pair = reading.trunk, (reading.value(node, 0), reading.value(node, 1))
     for x, gate in (pair, pair[::-1]):
         step = trunk.last_step(gate)
-        if step and step.is_a(Activation) and step.options["activation"] == "sigmoid":
-            if trunk.since(x) == len(trunk.steps) - 1 and gate.axes == x.axes:
-                return trunk.change(gate, [Step(Activation, {"activation": "silu"})], 1)
-    node.refuse("nnx knows the product of x and sigmoid(x), which is silu, and no others")
+        sigmoid = step is not None and step.is_a(Activation) and step.options["activation"] == "sigmoid"
+        if sigmoid and trunk.since(x) == len(trunk.steps) - 1 and gate.axes == x.axes:
+            return trunk.change(gate, [Step(Activation, {"activation": "silu"})], 1)
+    raise node.refusal("nnx knows the product of x and sigmoid(x), which is silu, and no others")

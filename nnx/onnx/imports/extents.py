@@ -27,7 +27,7 @@ def constant(reading: Reading, node: Node) -> Found:
             return np.array(node.attributes[name], dtype)
     if "value_floats" in node.attributes:
         return np.array(node.attributes["value_floats"], np.float32)
-    node.refuse("nnx reads constants that are arrays of numbers")
+    raise node.refusal("nnx reads constants that are arrays of numbers")
 
 
 @importer("Shape")

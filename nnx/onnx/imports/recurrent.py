@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from nnx.checks import check_alpha
-from nnx.errors import FileFormatError
+from nnx.errors import FileFormatError, shown
 from nnx.layers import GRU, LSTM, Bidirectional, SimpleRNN
 from nnx.layers.unrolling import Recurrent
 from nnx.onnx.axes import Atom, Group, axis_of, flat, size, whole
@@ -120,9 +120,8 @@ def _check_rest(reading: Reading, node: Node) -> None:
     for place in (5, 6):
         if reading.has(node, place) and not _is_zero(reading.any(node, place)):
             node.refuse("states must begin with zeros")
-    if reading.has(node, 7):
-        if not _is_zero(reading.any(node, 7)):
-            node.refuse("nnx has no peepholes")
+    if reading.has(node, 7) and not _is_zero(reading.any(node, 7)):
+        node.refuse("nnx has no peepholes")
     if node.attributes.get("clip") is not None:
         node.refuse("nnx does not clip the sums of its gates")
     if node.option("input_forget", 0):
@@ -139,23 +138,29 @@ def _is_zero(found: Found) -> bool:
 
 def _activation(node: Node, directions: int) -> dict[str, Any]:
     """Return the option of a `SimpleRNN`; refuse what the kernels do not have."""
-    given = node.attributes.get("activations") or _USUAL[node.operator] * directions
-    first = given[: len(_USUAL[node.operator])]
-    if given != first * directions:
-        node.refuse("nnx has the same activations in both directions")
-    if first == _USUAL[node.operator]:
+    usual = _USUAL[node.operator]
+    given = node.attributes.get("activations") or usual * directions
+    first = given[: len(usual)]
+    name = _SIMPLE.get(str(first[0])) if node.operator == "RNN" else None
+    if given == usual * directions:
         return {}
+    if name is None or given != first * directions or not _as_usual(node, str(first[0])):
+        node.refuse(f"nnx has no recurrent layer with the activations {shown(given)} and these factors of them")
+    return {"activation": name}
+
+
+_SIMPLE = {
+    "Affine": "identity",
+    **{name: OPERATORS[name] for name in ("Relu", "LeakyRelu", "Elu", "Sigmoid", "Tanh", "Softplus")},
+}
+"""What the activations of an RNN are called in nnx."""
+
+
+def _as_usual(node: Node, activation: str) -> bool:
+    """Tell whether the factors of an activation are those that a `SimpleRNN` takes."""
     alphas, betas = node.attributes.get("activation_alpha") or [], node.attributes.get("activation_beta") or []
-    if node.operator == "RNN" and len(first) == 1:
-        name = "identity" if first == ["Affine"] else OPERATORS.get(str(first[0]), "")
-        usual = 1.0 if name == "identity" else check_alpha(name, None) if name in _NAMED else 0.0
-        default = usual if name == "identity" else ALPHAS.get(str(first[0]), 0.0)
-        if name in _NAMED and all(alpha == usual for alpha in alphas or [default]) and not any(betas):
-            return {"activation": name}
-    node.refuse(f"nnx has no recurrent layer with the activations {first} and alpha {alphas}")
-
-
-_NAMED = ("identity", "relu", "leaky_relu", "elu", "sigmoid", "softplus")
+    wanted = 1.0 if activation == "Affine" else check_alpha(_SIMPLE[activation], None)
+    return all(alpha == wanted for alpha in alphas or [ALPHAS.get(activation, wanted)]) and not any(betas)
 
 
 @importer("Concat")
