@@ -235,9 +235,11 @@ class Trunk:
         if any(group[0] not in order for group in filled):
             raise ShapeError("the output has axes that are not those of its layers")
         wanted = sorted(filled, key=lambda group: order.index(group[0]))
+        if not whole(axes[0]):  # a batch of one
+            wanted.insert(0, ())
         if flat(wanted) != order or wanted[:1] != [whole(axes[0])]:
             raise ShapeError("the output has axes that nnx would have to transpose")
-        if [whole(group) for group in axes if whole(group)] == wanted:
+        if [whole(group) for group in axes if whole(group)] == [group for group in wanted if group]:
             return axes
         return self._reshaped(value, wanted).layout.settle()
 
