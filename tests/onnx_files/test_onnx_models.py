@@ -11,6 +11,7 @@ import pytest
 from onnx_files.runtimes import predict, require_close, require_round_trip, unsettle
 
 import nnx
+from nnx.errors import OptionError
 from nnx.examples import airline, cats_cnn, mnist_cnn, shakespeare
 from nnx.experiments import EXPERIMENTS
 from nnx.experiments.training import Training
@@ -32,13 +33,21 @@ def networks() -> dict[str, Training]:
 
 
 NETWORKS = networks()
+BY_COMPANY = ("mnist-batchnorm: divided by the variance", "mnist-batchnorm: own statistics")
+"""Mistakes that are shown: these predict an example by those predicted with it, which no layer of nnx does."""
 
 
 @pytest.mark.parametrize("name", sorted(NETWORKS))
-def test_the_networks_of_the_experiments_predict_the_same_elsewhere_and_come_back(name: str, tmp_path: Path) -> None:
+def test_the_networks_of_the_experiments_predict_the_same_elsewhere_and_come_back(
+    name: str, tmp_path: Path
+) -> None:
     settings, path = NETWORKS[name], tmp_path / "m.onnx"
     classes, shape = EXAMPLES_OF[settings.dataset]
     model = settings.network(classes, shape, 1, "numpy")
+    if name in BY_COMPANY:
+        with pytest.raises(OptionError, match="cannot be exported"):
+            model.export_onnx(path)
+        return
     x = np.random.default_rng(0).uniform(0, 1, (3, *shape)).astype("float32")
     model.fit(x, np.arange(3) % 2, epochs=1, progress=False)
     model.export_onnx(path)
@@ -52,7 +61,7 @@ def test_the_networks_of_the_examples_predict_the_same_elsewhere_and_come_back(t
     for model, shape, tokens in (
         (mnist_cnn.build(1, 1, "numpy"), (28, 28, 1), None),
         (cats_cnn.build(1, 1, "numpy"), (64, 64, 3), None),
-        (airline.build(nnx.LSTM(8), 1, 1, "numpy"), (12, 1), None),
+        (airline.build(nnx.LSTM, 1, 1, "numpy"), (12, 1), None),
         (shakespeare.build(65, 1, 1, "numpy"), (20,), 65),
     ):
         model.build(shape)
@@ -138,19 +147,26 @@ def torch_models() -> dict[str, tuple[Any, tuple[int, ...]]]:
             ),
             (2, 9, 13),
         ),
-        "pooled": (layers.Sequential(layers.Conv1d(2, 3, 2), layers.AdaptiveAvgPool1d(1), layers.Flatten()), (2, 7)),
+        "pooled": (
+            layers.Sequential(layers.Conv1d(2, 3, 2), layers.AdaptiveAvgPool1d(1), layers.Flatten()),
+            (2, 7),
+        ),
         "sequences": (Last(), (6, 3)),
     }
 
 
 @pytest.mark.parametrize("name", ["dense", "images", "pooled", "sequences"])
-@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::UserWarning", "ignore::FutureWarning")
+@pytest.mark.filterwarnings("ignore")  # PyTorch warns of its own tracing, of kinds of its own
 def test_files_of_pytorch_are_read_with_their_axes_told(name: str, tmp_path: Path) -> None:
     import torch
 
     network, shape = torch_models()[name]
     x, path = torch.randn(3, *shape), tmp_path / "m.onnx"
-    options = {"input_names": ["in"], "output_names": ["out"], "dynamic_axes": {"in": {0: "batch"}, "out": {0: "b"}}}
+    options = {
+        "input_names": ["in"],
+        "output_names": ["out"],
+        "dynamic_axes": {"in": {0: "batch"}, "out": {0: "b"}},
+    }
     torch.onnx.export(network.eval(), (x,), str(path), dynamo=False, **options)
     model = nnx.onnx.load(path, "numpy")
     axes = model.metadata["onnx"]

@@ -81,7 +81,11 @@ def branch(message: Any) -> None:
 @pytest.mark.parametrize(
     ("how", "error", "sentence"),
     [
-        (rename, UnsupportedOperatorError, r"node '0\.Conv', ConvTranspose: nnx has no layer for it; it reads Add,"),
+        (
+            rename,
+            UnsupportedOperatorError,
+            r"node '0\.Conv', ConvTranspose: nnx has no layer for it; it reads Add,",
+        ),
         (elsewhere, FileFormatError, "lies in another file, which is not read"),
         (grow, FileFormatError, "has 8 values"),
         (loop_back, FileFormatError, "nothing before it makes its input 'y'"),
@@ -140,7 +144,9 @@ def test_a_layer_of_ones_own_is_named_and_can_be_written(tmp_path: Path) -> None
             return self.ops.add(x, x), lambda dy: self.ops.add(dy, dy)
 
     model = nnx.Sequential([nnx.Dense(2), Twice()], input_shape=(3,), backend="numpy")
-    with pytest.raises(OptionError, match=r"layer 1, Twice\(\), cannot be exported: .*@nnx\.onnx\.exporter\(Twice\)"):
+    with pytest.raises(
+        OptionError, match=r"layer 1, Twice\(\), cannot be exported: .*@nnx\.onnx\.exporter\(Twice\)"
+    ):
         model.export_onnx(tmp_path / "m.onnx")
     assert not list(tmp_path.iterdir())
 
