@@ -133,17 +133,24 @@ def _take_apart(message: Any, size: int) -> Source:
     graph = message.graph
     if len(message.functions) or len(graph.sparse_initializer):
         raise FileFormatError("functions of the file's own and sparse arrays are not read; inline them first")
-    constants = {tensor.name: read_tensor(tensor) for tensor in graph.initializer}
+    constants = {text(tensor.name): read_tensor(tensor) for tensor in graph.initializer}
     nodes = tuple(_node(node) for node in graph.node)
     return Source(
         nodes,
         constants,
-        tuple(_input(item) for item in graph.input if item.name not in constants),
-        tuple(item.name for item in graph.output),
+        tuple(_input(item) for item in graph.input if text(item.name) not in constants),
+        tuple(text(item.name) for item in graph.output),
         _opset(message.opset_import),
-        {item.key: item.value for item in message.metadata_props},
+        {text(item.key): text(item.value) for item in message.metadata_props},
         size,
     )
+
+
+def text(value: str | bytes) -> str:
+    """Return a text of the file, which comes as bytes where it is no UTF-8."""
+    if isinstance(value, bytes):
+        raise FileFormatError(f"holds a text that is not UTF-8, {shown(value)}")
+    return value
 
 
 def _opset(imports: Iterable[Any]) -> int:
@@ -159,10 +166,10 @@ def _opset(imports: Iterable[Any]) -> int:
 
 
 def _node(node: Any) -> Node:
-    domain = "" if node.domain in _STANDARD else f"{excerpt(node.domain, 100)}."
-    attributes = {item.name: _attribute(item) for item in node.attribute}
-    names = tuple(node.input), tuple(node.output)
-    return Node(domain + node.op_type, node.name or (node.output[0] if node.output else ""), *names, attributes)
+    domain = "" if node.domain in _STANDARD else f"{excerpt(text(node.domain), 100)}."
+    attributes = {text(item.name): _attribute(item) for item in node.attribute}
+    inputs, outputs = (tuple(text(name) for name in names) for names in (node.input, node.output))
+    return Node(domain + text(node.op_type), text(node.name) or (*outputs, "")[0], inputs, outputs, attributes)
 
 
 def _attribute(item: Any) -> Any:
@@ -236,4 +243,4 @@ def _input(item: Any) -> Input:
     extents = tuple(int(dim.dim_value) if dim.HasField("dim_value") else None for dim in tensor.shape.dim)
     if any(extent is not None and extent < 1 for extent in extents):
         raise FileFormatError(f"input {shown(item.name)} has the extents {shown(extents)}")
-    return Input(item.name, kinds[tensor.elem_type], extents)
+    return Input(text(item.name), kinds[tensor.elem_type], extents)

@@ -26,7 +26,7 @@ MODULES = (
     *("logsoftmax", "lstm", "matmul", "maxpool", "relu", "reducemean", "reshape", "rnn", "sigmoid"),
     *("softmax", "softplus", "squeeze", "swish", "tanh", "transpose", "unsqueeze"),
 )
-"""The modules of the package that hold tests of operators which nnx has layers for; names differ between versions."""
+"""Modules of the package with tests of operators that nnx has layers for; names differ between versions."""
 
 
 @dataclass(frozen=True)

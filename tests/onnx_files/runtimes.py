@@ -11,7 +11,7 @@ import nnx
 
 ROUNDING = 2e-5
 """How far two float32 programs may part, relative to the largest output: sums here have up to a hundred terms, each
-rounded by 2^-24 in either program (1.2e-5 together), and steps of recurrences, whose gates damp, add up a few such."""
+rounded by 2^-24 in either program (1.2e-5 together), and steps of recurrences, whose gates damp, add some more."""
 
 
 def predict(path: Path, **inputs: Any) -> Any:

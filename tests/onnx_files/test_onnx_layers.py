@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as some
-from onnx_files.runtimes import predict, reference, require_close, require_round_trip, unsettle
 
 import nnx
 from nnx.interface import FUSED
 from nnx.layers import LAYERS
+from tests.onnx_files.runtimes import predict, reference, require_close, require_round_trip, unsettle
 from tests.properties.subjects import Shape, Subject, drawn_layers, subject_of
 
 EXAMPLES = 6

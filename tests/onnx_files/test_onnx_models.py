@@ -8,14 +8,13 @@ from typing import Any
 import numpy as np
 import onnx
 import pytest
-from onnx_files.runtimes import predict, require_close, require_round_trip, unsettle
 
 import nnx
 from nnx.errors import OptionError
 from nnx.examples import airline, cats_cnn, mnist_cnn, shakespeare
 from nnx.experiments import EXPERIMENTS
 from nnx.experiments.training import Training
-
+from tests.onnx_files.runtimes import predict, require_close, require_round_trip, unsettle
 
 EXAMPLES_OF = {"cats": (2, (64, 64, 3)), "cats_vs_dogs": (2, (64, 64, 3)), "mnist": (10, (28, 28, 1))}
 """Classes and shape of an example, by data set."""

@@ -1,9 +1,10 @@
-"""The node tests of the package `onnx` for our operators: they pass, or are refused with a reason; none is wrong."""
+"""The node tests of the package `onnx` for our operators: passed, or refused with a reason; none is wrong."""
 
 from __future__ import annotations
 
 import pytest
-from onnx_files.node_cases import Outcome, outcomes
+
+from tests.onnx_files.node_cases import Outcome, outcomes
 
 PASSED = {
     "AveragePool": 10,
@@ -35,8 +36,8 @@ PASSED = {
     "Transpose": 7,
     "Unsqueeze": 7,
 }
-"""How many tests of each operator passed with onnx 1.23; a later one may have more. What is refused, and why, is said
-by `python -m tests.onnx_files.node_cases`: nnx's layers have not all of an operator's options."""
+"""How many tests of each operator passed with onnx 1.23; a later one may have more. What is refused, and why, is
+told by `python -m tests.onnx_files.node_cases`: layers have not all of an operator's options."""
 
 
 @pytest.fixture(scope="module")

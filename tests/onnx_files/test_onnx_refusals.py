@@ -156,7 +156,7 @@ def test_a_layer_of_ones_own_is_named_and_can_be_written(tmp_path: Path) -> None
         name = graph.last(x)
         return nnx.onnx.Value(x.shape, graph.emit("Add", name, name)[0])
 
-    from onnx_files.runtimes import predict, require_close
+    from tests.onnx_files.runtimes import predict, require_close
 
     x = np.ones((2, 3), "float32")
     model.export_onnx(tmp_path / "m.onnx")
