@@ -18,6 +18,7 @@ from nnx.interface import Array, Backend
 from nnx.interrupts import before_training
 from nnx.layers import Context, Layer
 from nnx.measurement import Measurement
+from nnx.memory import MemoryNeed, check_evaluation, check_prediction, of_training
 from nnx.streaming import Stream
 from nnx.trainable import Trainable
 
@@ -122,6 +123,7 @@ class Sequential(Trainable):
                 epoch began, and the last file of a `Checkpoint` stands.
             NotBuiltError: `compile` was not called.
             BackendError: this model is being trained already, or another thread uses it.
+            MemoryLimitError: there is not enough memory; nothing has been allocated. See `memory`.
         """
         watchers, share = check_callbacks(callbacks), check_number("validation_split", validation_split, 0, 1)
         options = training.Options(
@@ -155,9 +157,10 @@ class Sequential(Trainable):
             DataError, ShapeError, DtypeError, BackendError: the data are not what the model takes.
         """
         self.need_built()
-        examples = self.take(x, y, lengths=lengths)
+        examples, size = self.take(x, y, lengths=lengths), check_count("batch_size", batch_size)
+        check_evaluation(self, examples, size)
         with self.access.reading(), np.errstate(all="ignore"):
-            return Measurement(self, examples, check_count("batch_size", batch_size)).measure()
+            return Measurement(self, examples, size).measure()
 
     def predict(self, x: Any, *, lengths: Any = None, batch_size: int = 1024) -> NDArray[Any]:
         """Return the outputs, (N, *output shape): logits for a classifier, values for a regression.
@@ -194,14 +197,31 @@ class Sequential(Trainable):
         self.need_built()
         size = check_count("batch_size", batch_size)
         host, counts = self.check_inputs(x, lengths)
+        check_prediction(self, host.shape, size)
         pieces = []
         with self.access.reading(), np.errstate(all="ignore"):
             for start in range(0, max(host.shape[0], 1), size):
                 piece = send(host[start : start + size], self.ops)
                 real = None if counts is None else send(counts[start : start + size], self.ops)
-                outputs, _ = self.chain.forward(piece, Context(train=False, lengths=real))
+                outputs = self.chain.forward(piece, Context(train=False, lengths=real))[0]
                 pieces.append(self.backend.to_numpy(function(outputs)))
         return np.concatenate(pieces)
+
+    def memory(
+        self, batch_size: int, input_shape: Sequence[int] | None = None, examples: int | None = None
+    ) -> MemoryNeed:
+        """Return the bytes that training takes, computed before any is taken; see `nnx.memory`.
+
+        Args:
+            batch_size: examples per step.
+            input_shape: the shape of one example, such as more steps; by default that of the built model.
+            examples: how many there are, to count the data set in, and a last, smaller batch.
+
+        Raises:
+            NotBuiltError: there is no input_shape, or `compile` was not called.
+            OptionError, ShapeError: an argument is out of its range, or a layer of one's own cannot be followed.
+        """
+        return of_training(self, batch_size, input_shape, examples)
 
     def stream(self, batch_size: int = 1) -> Stream:
         """Return a stream that predicts sequences piece by piece, recurrent states carried on; see `nnx.Stream`.

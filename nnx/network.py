@@ -118,7 +118,7 @@ class Network:
         self._build(input_shape, partial(Blank, room=room))
 
     def _build(self, input_shape: Sequence[int], maker: Callable[..., Builder]) -> None:
-        shape = _check_input_shape(input_shape)
+        shape = check_input_shape(input_shape)
         if self.built:
             if shape != self.input_shape:
                 raise ShapeError(f"The model was built for examples of shape {self.input_shape}, got {shape}.")
@@ -288,7 +288,12 @@ class Network:
                 held[name][...] = self.ops.asarray(values)
 
 
-def _check_input_shape(shape: object) -> Shape:
+def check_input_shape(shape: object) -> Shape:
+    """Return the shape of one example.
+
+    Raises:
+        OptionError: it is no sequence of whole numbers of at least 1.
+    """
     if not isinstance(shape, Sequence) or isinstance(shape, str | bytes):
         raise OptionError(f"input_shape must be the shape of one example, such as (784,), got {shape!r}.")
     try:

@@ -13,6 +13,7 @@ from nnx.history import History
 from nnx.inputs import Examples
 from nnx.interrupts import before_training
 from nnx.loop import Loop
+from nnx.memory import check_training
 from nnx.resumption import KeptRun, RunState
 
 if TYPE_CHECKING:
@@ -104,7 +105,9 @@ def prepare(
 
     Raises:
         OptionError, FileFormatError: the run cannot go on from the kept one.
+        MemoryLimitError: there is no memory for it.
     """
+    check_training(model, examples, validation, options.batch_size)
     loop = Loop(Run(model, options.epochs), examples, validation, options, callbacks)
     if kept is not None:
         loop.keeper.check(kept)

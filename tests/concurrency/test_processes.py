@@ -59,13 +59,13 @@ COMPILING = """
 import os, signal, sys, threading, time, warnings
 warnings.simplefilter("ignore")  # of fork, that threads are there
 import nnx
-from nnx_numba.internals import compiling
+from nnx_numba.internals import lock
 from support.runs_at_once import run
 
 holding, forked = threading.Event(), threading.Event()
 
 def compile_for_a_while():
-    with compiling:
+    with lock:
         holding.set()
         time.sleep(0.3)
         print("compiled", flush=True)
@@ -76,7 +76,7 @@ holding.wait()
 child = os.fork()
 if child == 0:
     signal.alarm(60)
-    with compiling:
+    with lock:
         os._exit(0)
 thread.join()
 print("child ended with", os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
