@@ -9,7 +9,16 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from nnx.errors import FileFormatError, NnxError, UnsupportedOperatorError, shown
+from nnx.errors import (
+    DataError,
+    DtypeError,
+    FileFormatError,
+    NnxError,
+    OptionError,
+    ShapeError,
+    UnsupportedOperatorError,
+    shown,
+)
 from nnx.interface import Backend
 from nnx.model import Sequential
 from nnx.onnx.axes import Atom, Axes, Group, axis_of, whole
@@ -135,9 +144,7 @@ def _model(source: Source, reading: Reading, start: Input, engine: Backend) -> S
         shape = tuple(_extent(group) for group in given[1:])
         model.lay_out(shape, sum(array.size for array in weights.values()))
         model.set_weights(weights)
-    except FileFormatError:
-        raise
-    except NnxError as error:
+    except (ShapeError, OptionError, DataError, DtypeError) as error:
         raise FileFormatError(f"its layers do not make a model: {str(error).rstrip('.')}") from error
     _check_open(model, given)
     model.metadata = _metadata(source)

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nnx.errors import ShapeError
-from nnx.layers import Reshape, Residual, TimeDistributed
+from nnx.layers import Flatten, Reshape, Residual, TimeDistributed
 from nnx.onnx.axes import Atom, Axes, Group, axis_of, flat, regroup, same, size, whole
 from nnx.onnx.steps import Step
 
@@ -190,7 +190,8 @@ class Trunk:
         return self._reshaped(value, made).seen_as(made)
 
     def _reshaped(self, value: Value, wanted: Axes) -> Value:
-        step = Step(Reshape, {"shape": tuple(size(group) for group in wanted[1:])})
+        extents = tuple(size(group) for group in wanted[1:])
+        step = Step(Flatten) if len(extents) == 1 else Step(Reshape, {"shape": extents})
         return self.follow(value, step, value.axes, Layout(wanted, value.axes), value.part)
 
     def bring_last(self, value: Value, group: Group) -> tuple[Value, NDArray[np.intp] | None]:

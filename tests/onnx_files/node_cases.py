@@ -7,6 +7,7 @@ constants, as weights are in files. Only the first output is asked for.
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import sys
 import tempfile
 import warnings

@@ -83,13 +83,8 @@ def test_layers_come_back_as_they_were_written(tmp_path: Path) -> None:
     model = unsettle(nnx.Sequential(layers, input_shape=(8, 8, 2), backend="numpy"))
     model.export_onnx(tmp_path / "m.onnx")
     again = nnx.onnx.load(tmp_path / "m.onnx", "numpy")
-    residual = "Residual([Conv2D(4, (3, 3), padding=((1, 1), (1, 1))), BatchNorm(eps=0.001), "
-    assert repr(again.chain.layers) == (
-        "[Conv2D(4, (3, 3), strides=(1, 1), padding=((0, 0), (0, 0)), dilation_rate=(1, 1), activation='relu'), "
-        "MaxPool2D(pool_size=(2, 2), strides=(2, 2), padding=((0, 0), (0, 0))), "
-        + residual.replace("(3, 3), ", "(3, 3), strides=(1, 1), ").replace("))), ", ")), dilation_rate=(1, 1)), ")
-        + "Activation('elu', alpha=0.3)]), Reshape((36,)), Dense(3, activation='softmax')]"
-    )
+    written = [layer for layer in layers if not isinstance(layer, nnx.Dropout)]  # predictions drop nothing
+    assert repr(again.chain.layers) == repr(written)
 
 
 def test_a_file_says_what_wrote_it_and_what_goes_in_and_out(tmp_path: Path) -> None:

@@ -47,12 +47,13 @@ def convolution(reading: Reading, node: Node) -> Value:
         raise FileFormatError(f"{node}: {size(x.axes[1])} channels do not fit weights of shape {kernel.shape}")
     strides = _extents(node, "strides", axes)
     reach = tuple((taps - 1) * gap + 1 for taps, gap in zip(sizes, dilation, strict=True))
+    padding = _padding(node, x, reach, strides)
     options = {
         "filters": kernel.shape[0],
         "kernel_size": _either(sizes),
         "strides": _either(strides),
         "dilation_rate": _either(dilation),
-        "padding": _padding(node, x, reach, strides),
+        "padding": _shown(padding),
         "groups": groups,
         "bias": reading.has(node, 2),
     }
@@ -60,7 +61,7 @@ def convolution(reading: Reading, node: Node) -> Value:
     if reading.has(node, 2):
         weights["bias"] = reading.weight(node, 2, 1)
     step = Step((Conv1D, Conv2D)[axes - 1], options, weights)
-    return _put(reading, x, step, reach, strides, kernel.shape[0])
+    return _put(reading, x, step, (padding, reach, strides), kernel.shape[0])
 
 
 @importer("MaxPool", "AveragePool")
@@ -81,8 +82,10 @@ def pool(reading: Reading, node: Node) -> Value:
     kinds: tuple[type[Layer], ...] = (MaxPool1D, MaxPool2D)
     if node.operator == "AveragePool":
         kinds = (AveragePool1D, AveragePool2D)
-    options = {"pool_size": _either(sizes), "strides": _either(strides), "padding": padding}
-    return _put(reading, x, Step(kinds[axes - 1], options), sizes, strides, None)
+    options = {"pool_size": _either(sizes), "padding": _shown(padding)}
+    if strides != sizes:
+        options["strides"] = _either(strides)
+    return _put(reading, x, Step(kinds[axes - 1], options), (padding, sizes, strides), None)
 
 
 @importer("GlobalAveragePool")
@@ -131,7 +134,15 @@ def _extents(node: Node, name: str, axes: int) -> tuple[int, ...]:
 
 
 def _either(extents: tuple[int, ...]) -> Any:
-    return extents if len(extents) > 1 else extents[0]
+    """Return one number where it holds for all axes."""
+    return extents[0] if len(set(extents)) == 1 else extents
+
+
+def _shown(padding: Sides) -> Any:
+    """Return padding as one would give it."""
+    if not any(map(any, padding)):
+        return "valid"
+    return padding[0][0] if len({side for sides in padding for side in sides}) == 1 else padding
 
 
 def _padding(node: Node, x: Value, reach: tuple[int, ...], strides: tuple[int, ...]) -> Sides:
@@ -170,12 +181,16 @@ def _rounded_up(extent: int, sides: tuple[int, int], reach: int, stride: int) ->
 
 
 def _put(
-    reading: Reading, x: Value, step: Step, reach: tuple[int, ...], strides: tuple[int, ...], filters: int | None
+    reading: Reading,
+    x: Value,
+    step: Step,
+    window: tuple[Sides, tuple[int, ...], tuple[int, ...]],
+    filters: int | None,
 ) -> Value:
-    """Put a layer of windows behind a value; so many filters, or as many channels as before."""
+    """Put a layer behind a value, of windows (padding, reach, strides); so many filters, or channels as before."""
     places = [
         (size(group) + sum(sides) - taps) // stride + 1
-        for group, sides, taps, stride in zip(x.axes[2:], step.options["padding"], reach, strides, strict=True)
+        for group, sides, taps, stride in zip(x.axes[2:], *window, strict=True)
     ]
     if min(places) < 1:
         raise FileFormatError("windows are larger than the image")
