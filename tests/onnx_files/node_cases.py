@@ -81,8 +81,8 @@ def _file(model: Any, inputs: list[Any], place: int) -> bytes:
     del changed.graph.input[:], changed.graph.output[1:]
     changed.graph.input.append(given[place])
     for item, values in zip(given, inputs, strict=True):
-        if item.name != given[place].name and isinstance(values, np.ndarray):
-            changed.graph.initializer.append(onnx.numpy_helper.from_array(values, item.name))
+        if item.name != given[place].name and isinstance(values, np.ndarray | np.generic):
+            changed.graph.initializer.append(onnx.numpy_helper.from_array(np.asarray(values), item.name))
     return changed.SerializeToString()
 
 
