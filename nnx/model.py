@@ -310,6 +310,19 @@ class Sequential(Trainable):
         self.need_built()
         return layer_table(self)
 
+    def __reduce__(self) -> tuple[Callable[..., Sequential], tuple[Any, ...]]:
+        """Go into pickles, and so to other processes, as options and values; see `nnx.copying`."""
+        from nnx.copying import reduce
+
+        return reduce(self)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Sequential:
+        """Be copied, backend and all; see `nnx.copying`."""
+        from nnx.copying import duplicate
+
+        del memo  # a copy shares nothing with anything
+        return duplicate(self)
+
     def __repr__(self) -> str:
         where = f" on {self.backend.name}, {self.store.count()} parameters" if self.built else ", not built"
         return f"<Sequential of {len(self.chain.layers)} layers{where}>"

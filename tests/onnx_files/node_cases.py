@@ -104,7 +104,9 @@ def outcomes() -> list[Outcome]:
 
 def table(found: list[Outcome]) -> str:
     """Return Markdown: how many tests of each operator pass, and which are refused, with nnx's own words."""
-    lines = ["| Operator | Passed | Refused |", "| --- | --- | --- |"]
+    counts = {word: sum(item.verdict == word for item in found) for word in ("passed", "refused", "wrong")}
+    told = "{passed} passed, {refused} were refused, {wrong} gave other numbers than they should."
+    lines = [told.format(**counts), "", "| Operator | Passed | Refused |", "| --- | --- | --- |"]
     for operator in sorted({item.operator for item in found}):
         verdicts = [item.verdict for item in found if item.operator == operator]
         lines.append(f"| {operator} | {verdicts.count('passed')} | {verdicts.count('refused')} |")
