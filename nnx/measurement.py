@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from nnx.inputs import Examples
-from nnx.steps import Batches, EvaluationStep, summarise
+from nnx.steps import Batches, EvaluationStep, Runner, summarise
 from nnx.verification import make_runner
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ class Measurement:
         self.model = model
         self.batches = Batches(model.ops, examples, batch_size)
         self._step = EvaluationStep(model, self.batches)
-        self._runner = make_runner(model, self._step, self.batches, self._step.trace, eager)
+        self._runner: Runner = make_runner(model, self._step, self.batches, self._step.trace, eager)
 
     def measure(self) -> dict[str, float]:
         """Return the mean loss and, for classification, the accuracy."""

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from nnx import training
 from nnx.callbacks import Callback, check_callbacks
 from nnx.checks import check_batch_size, check_count, check_flag, check_number
+from nnx.distributed import find_team
 from nnx.inputs import send
 from nnx.interface import Array, Backend
 from nnx.interrupts import before_training
@@ -83,6 +84,7 @@ class Sequential(Trainable):
         eager: bool = False,
         progress: bool | None = None,
         resume: str | Path | None = None,
+        distributed: bool = False,
     ) -> History:
         """Train the model; calling it again goes on where it ended.
 
@@ -111,6 +113,9 @@ class Sequential(Trainable):
                 same backend. The model must be made, and fit called, as before, callbacks with the same options
                 too; only epochs may grow, and callbacks that have no bearing on training (`Callback.lasting`) may
                 come and go. A run that a callback ended early stays ended.
+            distributed: train with all processes that `mpiexec` has started, each of which makes the same call: the
+                batches are shared out, and the model becomes what it becomes in one process, up to rounding; see
+                `nnx.distributed`. Callbacks are asked on rank 0 alone.
 
         Raises:
             DataError, ShapeError, DtypeError, BackendError: the data are not what the model takes.
@@ -123,9 +128,11 @@ class Sequential(Trainable):
             OutOfMemoryError: host or device ran out of memory on the way; an epoch that had begun is undone, one
                 that had been trained stands, and so does the last file of a `Checkpoint`.
             NotBuiltError: `compile` was not called.
-            BackendError: this model is being trained already, or another thread uses it.
+            BackendError: this model is being trained or changed already, or another thread uses it; or distributed
+                processes cannot begin, or no longer agree.
             MemoryLimitError: there is not enough memory, as computed before any is taken, see `memory`; or a
                 callback raises it, as where it trains another model, and an epoch that had begun is undone.
+            MissingLibraryError: distributed, and mpi4py is not installed.
         """
         watchers, share = check_callbacks(callbacks), check_number("validation_split", validation_split, 0, 1)
         options = training.Options(
@@ -135,14 +142,17 @@ class Sequential(Trainable):
             eager=eager,
             progress=progress,
         )
+        team = find_team(check_flag("distributed", distributed))
         # losses are checked for NaN and infinity instead of every operation
         with self.access.exclusively(), np.errstate(all="ignore"):
-            with before_training(), self.unbuilt_if_refused():
+            with before_training(), self.unbuilt_if_refused(), team.together():
                 examples = self.take(x, y, sample_weight, class_weight, lengths)
                 examples, validation = self.set_aside(examples, validation_data, share)
-                kept = None if resume is None else self._read_run(resume)
-                loop = training.prepare(self, examples, validation, options, watchers, kept)
-            return training.fit(loop, kept)
+                kept = None if resume is None else team.read(lambda: self._read_run(resume))
+                loop = team.loop(self, examples, validation, options, watchers)
+                if kept is not None:
+                    loop.keeper.check(kept)
+            return team.fit(loop, kept)
 
     def _read_run(self, path: str | Path) -> KeptRun:
         from nnx.serialization import read_run
@@ -160,10 +170,11 @@ class Sequential(Trainable):
             DataError, ShapeError, DtypeError, BackendError: the data are not what the model takes.
             MemoryLimitError, OutOfMemoryError: there is not enough memory, or it ended on the way.
         """
-        self.need_built()
-        examples, size = self.take(x, y, lengths=lengths), check_count("batch_size", batch_size)
-        check_evaluation(self, examples, size)
+        size = check_count("batch_size", batch_size)
         with self.access.reading(), np.errstate(all="ignore"):
+            self.need_built()
+            examples = self.take(x, y, lengths=lengths)
+            check_evaluation(self, examples, size)
             return Measurement(self, examples, size).measure()
 
     def predict(self, x: Any, *, lengths: Any = None, batch_size: int = 1024) -> NDArray[Any]:
@@ -200,12 +211,11 @@ class Sequential(Trainable):
 
     @tells_where_memory_ended("Take a smaller batch_size, or fewer examples at a time.")
     def _map(self, x: Any, lengths: Any, batch_size: int, function: Callable[[Array], Array]) -> NDArray[Any]:
-        self.need_built()
-        size = check_count("batch_size", batch_size)
-        host, counts = self.check_inputs(x, lengths)
-        check_prediction(self, host.shape, size)
-        pieces = []
+        size, pieces = check_count("batch_size", batch_size), []
         with self.access.reading(), np.errstate(all="ignore"):
+            self.need_built()
+            host, counts = self.check_inputs(x, lengths)
+            check_prediction(self, host.shape, size)
             for start in range(0, max(host.shape[0], 1), size):
                 piece = send(host[start : start + size], self.ops)
                 real = None if counts is None else send(counts[start : start + size], self.ops)
@@ -288,12 +298,46 @@ class Sequential(Trainable):
 
         self.set_weights(read_weights(path, self.get_weights()))
 
+    def export_onnx(self, path: str | Path, *, lengths: bool = False) -> None:
+        """Write what `predict` computes to an ONNX file, whole or not at all; see `nnx.onnx`.
+
+        Args:
+            path: the file; an existing one is replaced only once the new one is complete.
+            lengths: whether the file has a second input, "lengths" (N,) int32, as `predict` has for sequences.
+
+        Raises:
+            NotBuiltError: the model has no weights yet.
+            OptionError: a layer of one's own that nobody has said how to write, lengths for layers that would take
+                padding for steps, more than an ONNX file holds, or path is a folder, or in none that exists.
+            DivergenceError: the model holds NaN or infinity.
+            BackendError: another thread trains or changes the model.
+            StorageError: the file cannot be written, because the disk is full, for example.
+            MissingLibraryError: onnx is not installed.
+        """
+        from nnx.onnx.writing import write_model
+
+        self.need_built()
+        write_model(self, self.metadata, path, lengths)
+
     def summary(self) -> str:
         """Return a table of the layers, their output shapes and numbers of parameters."""
         from nnx.summary import layer_table
 
         self.need_built()
         return layer_table(self)
+
+    def __reduce__(self) -> tuple[Callable[..., Sequential], tuple[Any, ...]]:
+        """Go into pickles, and so to other processes, as options and values; see `nnx.copying`."""
+        from nnx.copying import reduce
+
+        return reduce(self)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Sequential:
+        """Be copied, backend and all; see `nnx.copying`."""
+        from nnx.copying import duplicate
+
+        del memo  # a copy shares nothing with anything
+        return duplicate(self)
 
     def __repr__(self) -> str:
         where = f" on {self.backend.name}, {self.store.count()} parameters" if self.built else ", not built"

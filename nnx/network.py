@@ -102,6 +102,7 @@ class Network:
         Raises:
             ShapeError: the layers do not fit together, or the model was built for another shape.
             OptionError: input_shape is not a shape, or a layer belongs to another model.
+            BackendError: the model has no weights yet, and another thread uses it.
         """
         self._build(input_shape, Builder)
 
@@ -119,13 +120,17 @@ class Network:
 
     def _build(self, input_shape: Sequence[int], maker: Callable[..., Builder]) -> None:
         shape = check_input_shape(input_shape)
-        if self.built:
-            if shape != self.input_shape:
-                raise ShapeError(f"The model was built for examples of shape {self.input_shape}, got {shape}.")
+        if self._is_built_for(shape):
             return
         with self.access.changing():
-            self._bind(self.backend, shape, maker)
-            self.built = True
+            if not self._is_built_for(shape):  # nor has another thread done so, and perhaps trained it, by now
+                self._bind(self.backend, shape, maker)
+                self.built = True
+
+    def _is_built_for(self, shape: Shape) -> bool:
+        if self.built and shape != self.input_shape:
+            raise ShapeError(f"The model was built for examples of shape {self.input_shape}, got {shape}.")
+        return self.built
 
     def _bind(self, backend: Backend, shape: Shape, maker: Callable[..., Builder]) -> None:
         ops, step = Ops(backend, self.dtype), backend.zeros((), "int64")

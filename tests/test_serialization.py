@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 from pathlib import Path
 
 import h5py
@@ -134,8 +133,11 @@ def test_an_unbuilt_model_is_not_saved(tmp_path):
 def test_a_failed_save_leaves_the_former_file_and_nothing_else(saved):
     before = saved.read_bytes()
     model = nnx.Sequential([nnx.Dense(2, init=nnx.initializers.orthogonal)], input_shape=(3,), backend="numpy")
-    with pytest.raises(OptionError, match=r"cannot be saved; use one of the initialisers' names: \w+(, \w+)*\.$"):
+    with pytest.raises(
+        OptionError, match="as an option cannot be saved; use one of the initialisers' names: "
+    ) as caught:
         model.save(saved)
+    assert str(caught.value).endswith(f": {', '.join(sorted(nnx.initializers.INITIALIZERS))}.")
     with pytest.raises(OptionError, match=r"^metadata is not JSON"):
         make_built().save(saved, {"oops": object()})
     assert saved.read_bytes() == before
@@ -183,14 +185,15 @@ class OwnSchedule(nnx.schedules.Schedule):
 def test_what_could_not_be_read_back_as_it_was_is_not_saved(saved, make_layer, loss, optimizer, name):
     before = saved.read_bytes()
     model = nnx.Sequential([make_layer()], input_shape=(4,), backend="numpy").compile(loss, optimizer)
-    with pytest.raises(
-        OptionError, match=f"^a model with a {name} cannot be saved, because only the classes"
-    ) as caught:
+    with pytest.raises(OptionError) as caught:
         model.save(saved)
-    assert re.search(
-        r" are read back: \w+(, \w+)*\. Save the weights alone by model\.save_weights\(path\), and load_weights in "
-        r"a model made by the same code\.$",
-        str(caught.value),
+    start, _, rest = str(caught.value).partition(" are read back: ")
+    listed, _, advice = rest.partition(". ")
+    assert start == f"a model with a {name} cannot be saved, because only the classes of nnx itself"
+    for known in listed.split(", "):
+        assert any(hasattr(place, known) for place in (nnx, nnx.losses, nnx.schedules))
+    assert advice == (
+        "Save the weights alone by model.save_weights(path), and load_weights in a model made by the same code."
     )
     assert saved.read_bytes() == before
     assert list(saved.parent.iterdir()) == [saved]

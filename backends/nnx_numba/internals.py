@@ -14,12 +14,16 @@ import numba
 from numba.core import codegen, compiler, compiler_lock, config, registry, runtime
 from numba.np import arrayobj
 
+from nnx.interface import hold_across_forks
+
 types: Any = numba.types
 CodeLibrary: Any = codegen.CodeLibrary
 populate_array: Any = arrayobj.populate_array
 
 lock: Any = compiler_lock.global_compiler_lock
 """What a thread holds while it compiles, or loads what was compiled."""
+
+hold_across_forks(lock)
 
 _ALONE = {
     "nopython": True,

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from typing import Any, TypeVar
 
 import numba
 from numba import extending
-
-from nnx_numba.internals import lock
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -19,11 +16,6 @@ FLAGS: dict[str, Any] = {
     "fastmath": {"contract", "nsz", "arcp"},  # what keeps NaN, infinities and the order of operations
     "boundscheck": False,
 }
-
-
-if hasattr(os, "register_at_fork"):  # Windows cannot fork
-    # a process that is forked while another thread compiles would wait for ever to compile something itself
-    os.register_at_fork(before=lock.acquire, after_in_parent=lock.release, after_in_child=lock.release)
 
 
 def device(function: Function) -> Function:

@@ -31,6 +31,7 @@ from nnx.interface.activations import ELEMENTWISE
 from nnx.interface.arrays import Array, Scratch, aligned_empty
 from nnx.interface.backend import Backend
 from nnx.interface.dropout import LANES
+from nnx.interface.forks import hold_across_forks
 from nnx.interface.host import Memory, host_memory
 from nnx.interface.linear import FUSED
 from nnx.interface.outlines import OutlineBackend, outline, placed, reserved
@@ -52,6 +53,7 @@ __all__ = [
     "Tape",
     "Window",
     "aligned_empty",
+    "hold_across_forks",
     "host_memory",
     "outline",
     "placed",
