@@ -1,50 +1,28 @@
-"""Memory is computed before it is taken, and what does not fit is refused with the figure."""
+"""Memory is computed before it is taken."""
 
 from __future__ import annotations
 
-import pickle
-import subprocess
 import sys
 import tracemalloc
-from collections.abc import Callable
-from contextlib import nullcontext
 from dataclasses import dataclass
-from itertools import chain, repeat
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from support.memory import measure
+from support.sizes import LAYERS, MIB, Outside, Small, digits, network, own
 
 import nnx
-from nnx import Backend, bounds, sketch
-from nnx.errors import DataError, MemoryLimitError, NotBuiltError, OptionError, ShapeError, in_units
+from nnx import Backend, sketch
+from nnx.errors import MemoryLimitError, NotBuiltError, OptionError, ShapeError, in_units
 from nnx.inputs import Examples
-from nnx.interface import Memory, outline, placed
+from nnx.interface import outline, placed
+from nnx.steps import Batches, TrainingStep
 from nnx.tape import Tape
-from nnx_numpy.backend import NumpyBackend
 
-MIB = 1 << 20
+KIB = 1 << 10
 
-
-class Small(NumpyBackend):
-    """NumPy on a computer with little memory left."""
-
-    def __init__(self, free: int | None) -> None:
-        self.free = free
-
-    def memory(self) -> Memory:
-        return Memory(self.free, 1 << 40)
-
-
-def network(backend: str | Backend = "numpy", *, units: int = 512, **options: Any) -> nnx.Sequential:
-    model = nnx.Sequential([nnx.Dense(units, "relu"), nnx.Dense(units, "relu"), nnx.Dense(10)], backend=backend)
-    return model.compile("softmax_cross_entropy", **options)
-
-
-def digits(count: int = 5000, features: int = 64) -> tuple[Any, Any]:
-    return np.zeros((count, features), "float32"), np.arange(count) % 10
+ARRAYS = tracemalloc.DomainFilter(inclusive=True, domain=np.lib.tracemalloc_domain)
 
 
 @pytest.mark.parametrize("size", [0, -1, True, "full", "32", 1.5, None])
@@ -120,19 +98,6 @@ class Twice(nnx.Layer):
         return self.ops.add(x, x), lambda dy: self.ops.add(dy, dy) if first.shape[1] == 2 else None
 
 
-@dataclass(eq=False, repr=False)
-class Outside(nnx.Layer):
-    """Computes with the array library itself."""
-
-    def forward(self, x: Any, context: Any) -> Any:
-        del context
-        return x * 2, lambda dy: dy * 2
-
-
-def own(layer: nnx.Layer, backend: str | Backend = "numpy") -> nnx.Sequential:
-    return nnx.Sequential([nnx.Dense(8), layer, nnx.Dense(2)], backend=backend).compile("softmax_cross_entropy")
-
-
 def test_layers_of_ones_own_are_followed_and_what_cannot_be_followed_says_so() -> None:
     plain = nnx.Sequential([nnx.Dense(8), nnx.Dense(2)]).compile("softmax_cross_entropy").memory(64, (4,))
     need = own(Twice()).memory(64, (4,))
@@ -141,65 +106,6 @@ def test_layers_of_ones_own_are_followed_and_what_cannot_be_followed_says_so() -
         own(Outside()).memory(64, (4,))
     x, y = digits(300_000, 4)
     own(Outside(), Small(1000)).fit(x, y % 2, batch_size=250_000, epochs=0)  # unknown is not refused
-
-
-def test_training_that_does_not_fit_is_refused_with_the_largest_batch_that_does() -> None:
-    x, y = digits()
-    backend = Small(24 * MIB)
-    model = network(backend)
-    with pytest.raises(
-        MemoryLimitError, match=r"Training in batches of 4096 needs .* are free: batches of"
-    ) as caught:
-        model.fit(x, y, batch_size=4096)
-    assert not model.built
-    assert caught.value.needed > caught.value.free == 24 * MIB
-    best = int(str(caught.value).split("at most ")[1].split()[0])
-    model.build((64,))
-    fits, beyond = (model.memory(size, examples=5000).training for size in (best, best + 1))
-    assert fits <= 24 * MIB < beyond
-    model.fit(x, y, batch_size=best, epochs=1)
-
-
-def test_training_for_which_no_batch_is_small_enough_says_what_takes_the_memory() -> None:
-    x, y = digits()
-    with pytest.raises(MemoryLimitError, match=r"not even batches of 1 fit, .* of copies, .* the model itself"):
-        network(Small(MIB)).fit(x, y, batch_size=4096)
-    with pytest.raises(MemoryLimitError, match="Training in batches of 5000"):
-        network(Small(MIB)).fit(x, y, batch_size="full")
-
-
-def test_padded_sequences_that_do_not_fit_are_refused() -> None:
-    x, lengths = np.zeros((600, 50, 8), "float32"), np.full(600, 20)
-    model = nnx.Sequential([nnx.LSTM(32), nnx.Dense(2)], backend=Small(MIB)).compile("softmax_cross_entropy")
-    with pytest.raises(MemoryLimitError, match="Training"):
-        model.fit(x, lengths % 2, lengths=lengths, batch_size=512)
-
-
-def test_evaluation_and_prediction_that_do_not_fit_are_refused() -> None:
-    x, y = digits()
-    backend = Small(None)  # nothing tells
-    model = network(backend)
-    model.build((64,))
-    model.predict(x[:2000], batch_size=2000)
-    backend.free = 4 * MIB
-    for call in (lambda: model.predict(x, batch_size=5000), lambda: model.evaluate(x, y, batch_size=5000)):
-        with pytest.raises(MemoryLimitError, match=r"in batches of 5000 .* batches of at most"):
-            call()
-    model.predict(x, batch_size=64)
-
-
-def test_wrong_data_are_still_called_wrong_where_memory_is_short() -> None:
-    x, y = digits()
-    x[0, 0] = np.nan
-    with pytest.raises(DataError, match="NaN"):
-        network(Small(MIB)).fit(x, y, batch_size=4096)
-
-
-def test_a_device_of_its_own_is_asked_whether_the_parameters_fit() -> None:
-    backend = Small(10 * MIB)
-    backend.on_host = False
-    with pytest.raises(MemoryLimitError, match=r"Building the model up to 1\.weight, .* 10\.0 MiB are free"):
-        network(backend, units=4096).build((64,))
 
 
 def test_scratch_of_large_batches_is_what_an_engine_would_say(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -211,111 +117,28 @@ def test_scratch_of_large_batches_is_what_an_engine_would_say(monkeypatch: pytes
     assert need.scratch == pytest.approx(model.memory(8192).scratch, rel=0.05)
 
 
-def test_a_file_is_not_read_where_its_model_does_not_fit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("nnx.shortage.SMALL", 1 << 20)
-    model = network()
-    model.build((64,))
-    model.save(tmp_path / "model.h5")
-    backend = Small(MIB)
-    backend.on_host = False
-    with pytest.raises(MemoryLimitError, match="Building the model"):
-        nnx.load(tmp_path / "model.h5", backend=backend)
-
-
-@pytest.mark.parametrize("units", [10**9, 10**12, 10**30])
-def test_layers_of_absurd_sizes_are_refused_before_they_are_drawn(units: int) -> None:
-    model = nnx.Sequential([nnx.Dense(units)])
-    with pytest.raises(
-        MemoryLimitError, match=r"Building the model up to 0\.weight, of shape .* as float32, needs"
-    ):
-        model.build((units,))
-    assert not model.built
-    with pytest.raises(MemoryError):  # what others catch
-        model.build((units,))
-
-
-@pytest.mark.parametrize(
-    ("init", "free", "fits"),
-    [
-        ("zeros", 140, True),
-        ("he", 140, True),
-        ("glorot_uniform", 140, True),
-        ("orthogonal", 140, False),
-        ("he", 90, False),
-        (lambda shape, _seed, _stream: np.zeros(shape), 140, True),
-    ],
-)
-def test_a_layer_is_refused_only_if_drawing_and_gathering_its_values_do_not_fit(
-    monkeypatch: pytest.MonkeyPatch, init: Any, free: int, fits: bool
-) -> None:
-    monkeypatch.setattr("nnx.builder.host_memory", lambda: Memory(free * MIB, 1 << 40))
-    model = nnx.Sequential([nnx.Dense(2400, init=init)])  # 6.0 M values: 16 bytes for each, or 40
-    with nullcontext() if fits else pytest.raises(MemoryLimitError, match=r"up to 0\.weight"):
-        model.build((2500,))
-
-
-def test_what_has_been_drawn_is_not_asked_for_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    asked = chain([100], repeat(100 - 35))  # MiB that are free: the values of the first layer take 34.3 of them
-    monkeypatch.setattr("nnx.builder.host_memory", lambda: Memory(next(asked) * MIB, 1 << 40))
-    monkeypatch.setattr("nnx.shortage.SMALL", 1 << 20)
-    layers = [nnx.Dense(1500, init="zeros"), nnx.Dense(1, init="zeros")]
-    nnx.Sequential(layers, input_shape=(3000,))
-
-
-def test_a_request_that_was_refused_can_be_sent_to_another_process() -> None:
-    error = MemoryLimitError("This", 3 << 30, 1 << 30, "take less.")
-    again = pickle.loads(pickle.dumps(error))
-    assert str(again) == str(error) == "This needs 3.0 GiB of memory, and 1.0 GiB are free: take less."
-    assert (again.needed, again.free) == (3 << 30, 1 << 30)
-
-
-def test_a_fault_of_nnx_in_computing_memory_is_not_kept_quiet(monkeypatch: pytest.MonkeyPatch) -> None:
-    def fails(*_arguments: Any) -> None:
-        raise AttributeError("a fault")
-
-    monkeypatch.setattr(sketch.Sketch, "build", fails)
-    x, y = digits()
-    with pytest.raises(AttributeError, match="a fault"):
-        network(Small(MIB)).fit(x, y, batch_size=4096)
-    own(Outside(), Small(MIB)).fit(x, y % 2, batch_size=4096, epochs=0)  # here it may be the layer's
-
-
-LAYERS: dict[str, tuple[Callable[[], list[nnx.Layer]], tuple[int, ...]]] = {
-    "dense": (lambda: [nnx.Dense(256, "relu"), nnx.Dense(256, "tanh"), nnx.Dense(3)], (64,)),
-    "one value": (lambda: [nnx.Dense(1)], (1,)),
-    "norms": (lambda: [nnx.BatchNorm(), nnx.Dropout(0.5), nnx.LayerNorm(), nnx.Dense(2)], (50,)),
-    "images": (
-        lambda: [nnx.Conv2D(4, 9, padding="same"), nnx.MaxPool2D(7, 1), nnx.Flatten(), nnx.Dense(2)],
-        (16, 16, 1),
-    ),
-    "sequences": (
-        lambda: [nnx.Bidirectional(nnx.GRU(9, return_sequences=True)), nnx.LSTM(8), nnx.Dense(2)],
-        (40, 3),
-    ),
-}
-
-
-@pytest.mark.parametrize("kind", LAYERS)
-@pytest.mark.parametrize("size", [1, 48])
-def test_the_bound_from_shapes_is_above_what_is_computed(backend: Backend, kind: str, size: int) -> None:
+@pytest.mark.parametrize("engine", ["numpy", "numba"])
+@pytest.mark.parametrize("kind", ["dense", "images", "sequences"])
+def test_the_scratch_that_is_told_is_what_the_program_of_a_step_keeps(engine: str, kind: str) -> None:
     make, shape = LAYERS[kind]
-    model = nnx.Sequential(make(), input_shape=shape, backend=backend).compile("softmax_cross_entropy")
-    need = model.memory(size, examples=3 * size)
-    assert need.prediction < bounds.bound_of_step(model, shape, size)
-    examples = Examples(np.zeros((3 * size, *shape), "float32"), np.zeros(3 * size, np.int64))
-    bound = bounds.bound_of_copies(model) + bounds.bound_of_batches(model, examples, size)
-    assert need.training < bound
-
-
-def test_small_requests_are_let_through_without_asking_what_is_free() -> None:
-    class Silent(NumpyBackend):
-        def memory(self) -> Memory:
-            raise AssertionError("asking takes longer than the prediction")
-
-    model = nnx.Sequential([nnx.Dense(8), nnx.Dense(3)], input_shape=(4,), backend=Silent())
-    assert model.predict(np.zeros((100, 4))).shape == (100, 3)
-    with pytest.raises(AssertionError):
-        model.predict(np.zeros((100_000, 4)), batch_size=100_000)
+    model = nnx.Sequential(make(), input_shape=shape, backend=engine).compile("softmax_cross_entropy")
+    examples = Examples(np.zeros((64, *shape), "float32"), np.zeros(64, np.int64))
+    batches = Batches(model.ops, examples, 64)
+    step = TrainingStep(model, batches)
+    with model.ops.recording() as tape:
+        step(64)
+    told = model.backend.scratch_of(tape).program
+    tracemalloc.start()
+    try:
+        program = model.backend.compile(tape)
+        arrays = tracemalloc.take_snapshot().filter_traces([ARRAYS])
+    finally:
+        tracemalloc.stop()
+    kept = sum(trace.size for trace in arrays.traces)
+    batches.restart()
+    program.run(1)
+    assert kept <= told + 64 * KIB  # the rows of launches, and numbers
+    assert told <= 1.1 * kept + 64 * KIB
 
 
 def test_figures_are_in_binary_units() -> None:
@@ -342,24 +165,6 @@ def test_outlines_are_never_computed_with_and_never_take_memory() -> None:
         with pytest.raises(TypeError):
             compute()
     assert placed(Tape()).calls == []
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="limits of the address space are Linux's")
-def test_the_limit_of_the_process_counts() -> None:
-    code = """
-import resource, nnx
-from nnx.interface import host_memory
-resource.setrlimit(resource.RLIMIT_AS, (4 << 30, resource.getrlimit(resource.RLIMIT_AS)[1]))
-assert host_memory().free < 4 << 30
-try:
-    nnx.Sequential([nnx.Dense(20_000)], input_shape=(20_000,))
-except nnx.errors.MemoryLimitError as error:
-    print(error)
-"""
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.startswith(
-        "Building the model up to 0.weight, of shape (20000, 20000) and 1.5 GiB as float32, needs 6.0 GiB"
-    )
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the peak of a process is read from /proc")
