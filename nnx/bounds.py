@@ -1,6 +1,6 @@
 """How much memory a model takes at most, from shapes alone: what no closer look is needed for.
 
-Far too much on purpose: of a training step, 4 to 500 times what it takes.
+Far too much on purpose: of a training step, 2 to 500 times what it takes.
 """
 
 from __future__ import annotations
