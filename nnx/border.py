@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 import numpy as np
@@ -81,14 +83,19 @@ def check_x(x: Any, extents: Extents | None, vocabulary: int | None, ops: Ops, a
         DtypeError: booleans as tokens.
     """
     array = to_host(x, argument, ops)
-    if array.ndim == 0:
-        raise ShapeError(f"{argument} must have a batch axis first, got a single number.")
-    if extents is not None and not _fits(array.shape[1:], extents):
-        hint = shape_hint(array.shape, extents, vocabulary, argument)
-        raise ShapeError(f"{argument} must have shape {batch_of(extents)}, got {array.shape}.{hint}")
+    check_extents(array.shape, extents, vocabulary, argument)
     if vocabulary is not None:
         return _check_tokens(array, vocabulary, argument)
     return as_dtype(array, ops.dtype, argument)
+
+
+def check_extents(shape: tuple[int, ...], extents: Extents | None, vocabulary: int | None, argument: str) -> None:
+    """Raise ShapeError unless inputs of this shape are examples of these extents."""
+    if not shape:
+        raise ShapeError(f"{argument} must have a batch axis first, got a single number.")
+    if extents is not None and not _fits(shape[1:], extents):
+        hint = shape_hint(shape, extents, vocabulary, argument)
+        raise ShapeError(f"{argument} must have shape {batch_of(extents)}, got {shape}.{hint}")
 
 
 def _fits(shape: tuple[int, ...], expected: Extents) -> bool:
@@ -121,10 +128,23 @@ def batch_of(shape: Extents) -> str:
     return f"({', '.join(extents)}{',' if len(extents) == 1 else ''})"
 
 
+_first_row: ContextVar[int] = ContextVar("first_row", default=0)
+
+
+@contextmanager
+def counted_from(row: int) -> Iterator[None]:
+    """Name rows in errors of the block by their numbers in a larger array, of which these begin at `row`."""
+    token = _first_row.set(row)
+    try:
+        yield
+    finally:
+        _first_row.reset(token)
+
+
 def place(index: Sequence[Any]) -> str:
     """Return in words where in the examples an index points: its row, and its step where there is one."""
     row, *steps = (int(axis) for axis in index)
-    return ", ".join([f"row {row}", *([f"step {', '.join(map(str, steps))}"] if steps else [])])
+    return ", ".join([f"row {_first_row.get() + row}", *([f"step {', '.join(map(str, steps))}"] if steps else [])])
 
 
 def _check_tokens(array: Host, vocabulary: int, argument: str) -> Host:
@@ -147,7 +167,8 @@ def check_finite(array: Host, argument: str) -> None:
     if array.dtype.kind == "f" and not np.isfinite(array).all():
         row = int(np.argwhere(~np.isfinite(array))[0][0])
         raise DataError(
-            f"{argument} holds NaN or infinity as {array.dtype}, first in row {row}; replace or remove such values."
+            f"{argument} holds NaN or infinity as {array.dtype}, first in {place((row,))}; replace or remove such "
+            "values."
         )
 
 
@@ -160,6 +181,8 @@ def as_dtype(array: Host, dtype: str, argument: str) -> Host:
     check_finite(array, argument)
     with np.errstate(over="ignore"):
         converted: Host = array.astype(dtype, copy=False)
+    if converted is array:
+        return array
     if not np.isfinite(converted).all():
         where = tuple(np.argwhere(~np.isfinite(converted))[0])
         wider = ' or compute with dtype="float64"' if dtype == "float32" else ""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -134,7 +135,7 @@ class Sequential(Trainable):
         # losses are checked for NaN and infinity instead of every operation
         with self.access.exclusively(), np.errstate(all="ignore"):
             with before_training(), self.unbuilt_if_refused():
-                examples = self.take(x, y, sample_weight, class_weight, lengths)
+                examples = self.accept(x, y, sample_weight, class_weight, lengths)
                 examples, validation = self.set_aside(examples, validation_data, share)
                 kept = None if resume is None else self._read_run(resume)
                 loop = training.prepare(self, examples, validation, options, watchers, kept)
@@ -155,9 +156,10 @@ class Sequential(Trainable):
             DataError, ShapeError, DtypeError, BackendError: the data are not what the model takes.
         """
         self.need_built()
-        examples = self.take(x, y, lengths=lengths)
+        examples = self.accept(x, y, lengths=lengths)
         with self.access.reading(), np.errstate(all="ignore"):
-            return Measurement(self, examples, check_count("batch_size", batch_size)).measure()
+            with closing(Measurement(self, examples, check_count("batch_size", batch_size))) as measurement:
+                return measurement.measure()
 
     def predict(self, x: Any, *, lengths: Any = None, batch_size: int = 1024) -> NDArray[Any]:
         """Return the outputs, (N, *output shape): logits for a classifier, values for a regression.
@@ -193,15 +195,17 @@ class Sequential(Trainable):
     def _map(self, x: Any, lengths: Any, batch_size: int, function: Callable[[Array], Array]) -> NDArray[Any]:
         self.need_built()
         size = check_count("batch_size", batch_size)
-        host, counts = self.check_inputs(x, lengths)
-        pieces = []
-        with self.access.reading(), np.errstate(all="ignore"):
-            for start in range(0, max(host.shape[0], 1), size):
-                piece = send(host[start : start + size], self.ops)
-                real = None if counts is None else send(counts[start : start + size], self.ops)
-                outputs, _ = self.chain.forward(piece, Context(train=False, lengths=real))
-                pieces.append(self.backend.to_numpy(function(outputs)))
-        return np.concatenate(pieces)
+        outcomes = []
+        with (
+            self.access.reading(),
+            np.errstate(all="ignore"),
+            closing(self.input_pieces(x, lengths, size)) as pieces,
+        ):
+            for piece, counts in pieces:
+                real = None if counts is None else send(counts, self.ops)
+                outputs, _ = self.chain.forward(send(piece, self.ops), Context(train=False, lengths=real))
+                outcomes.append(self.backend.to_numpy(function(outputs)))
+        return np.concatenate(outcomes)
 
     def stream(self, batch_size: int = 1) -> Stream:
         """Return a stream that predicts sequences piece by piece, recurrent states carried on; see `nnx.Stream`.

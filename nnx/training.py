@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 
 from nnx.errors import NnxError, OutOfMemoryError
 from nnx.history import History
-from nnx.inputs import Examples
 from nnx.interrupts import before_training
 from nnx.loop import Loop
 from nnx.resumption import KeptRun, RunState
+from nnx.stored import AnyExamples
 
 if TYPE_CHECKING:
     from nnx.callbacks import Callback
@@ -94,8 +94,8 @@ class Run:
 
 def prepare(
     model: Sequential,
-    examples: Examples,
-    validation: Examples | None,
+    examples: AnyExamples,
+    validation: AnyExamples | None,
     options: Options,
     callbacks: list[Callback],
     kept: KeptRun | None,
@@ -120,6 +120,7 @@ def fit(loop: Loop, kept: KeptRun | None) -> History:
     ):  # every callback is told of the end, whatever another one raises
         for callback in reversed(loop.callbacks):
             endings.callback(callback.on_train_end, run)
+        endings.callback(loop.close)
         with before_training(), nullcontext() if kept is None else loop.keeper.going_on(kept):
             for callback in loop.callbacks:
                 callback.on_train_begin(run)
