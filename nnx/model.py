@@ -157,9 +157,9 @@ class Sequential(Trainable):
         """
         self.need_built()
         examples = self.accept(x, y, lengths=lengths)
-        with self.access.reading(), np.errstate(all="ignore"):
-            with closing(Measurement(self, examples, check_count("batch_size", batch_size))) as measurement:
-                return measurement.measure()
+        measurement = Measurement(self, examples, check_count("batch_size", batch_size))
+        with self.access.reading(), np.errstate(all="ignore"), closing(measurement):
+            return measurement.measure()
 
     def predict(self, x: Any, *, lengths: Any = None, batch_size: int = 1024) -> NDArray[Any]:
         """Return the outputs, (N, *output shape): logits for a classifier, values for a regression.
@@ -195,12 +195,8 @@ class Sequential(Trainable):
     def _map(self, x: Any, lengths: Any, batch_size: int, function: Callable[[Array], Array]) -> NDArray[Any]:
         self.need_built()
         size = check_count("batch_size", batch_size)
-        outcomes = []
-        with (
-            self.access.reading(),
-            np.errstate(all="ignore"),
-            closing(self.input_pieces(x, lengths, size)) as pieces,
-        ):
+        pieces, outcomes = self.input_pieces(x, lengths, size), []
+        with self.access.reading(), np.errstate(all="ignore"), closing(pieces):
             for piece, counts in pieces:
                 real = None if counts is None else send(counts, self.ops)
                 outputs, _ = self.chain.forward(send(piece, self.ops), Context(train=False, lengths=real))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -77,22 +77,24 @@ class Trainable(Compiled):
         """
         if not (is_stored(x) or is_stored(y)):
             return self.take(x, y, sample_weight, class_weight, lengths, names)
+        self._need_compiled()
+        self._need_compiled()
         inputs, targets = Source(x, names.x, self.ops), Source(y, names.y, self.ops)
         check_extents(inputs.shape, self.input_extents if self.built else None, self.vocabulary, names.x)
         if not self.built:
             self.build(inputs.shape[1:])
         counts = self.check_lengths_of(inputs.shape, lengths, names.lengths)
-        intake, extents, vocabulary, ops = self._intake(inputs.shape), self.input_extents, self.vocabulary, self.ops
-        return defer(
-            intake,
-            lambda rows: check_x(rows, extents, vocabulary, ops, names.x),
-            inputs,
-            targets,
-            sample_weight,
-            class_weight,
-            counts,
-            names,
-        )
+        check, intake = self._input_check(names.x), self._intake(inputs.shape)
+        return defer(intake, check, inputs, targets, sample_weight, class_weight, counts, names)
+
+    def _need_compiled(self) -> None:
+        """Raise NotBuiltError unless there are a loss and an optimizer."""
+        _, _ = self.loss, self.optimizer
+
+    def _input_check(self, argument: str) -> Callable[[Host], Host]:
+        """Return what checks inputs of the model as it is now, in a thread too."""
+        extents, vocabulary, ops = self.input_extents, self.vocabulary, self.ops
+        return lambda rows: check_x(rows, extents, vocabulary, ops, argument)
 
     def take(
         self,
@@ -109,7 +111,7 @@ class Trainable(Compiled):
             DataError, DtypeError, ShapeError, BackendError: they are not what the model takes.
             NotBuiltError: `compile` was not called.
         """
-        loss, _ = self.loss, self.optimizer
+        self._need_compiled()
         if not self.built:
             self.build(check_x(x, None, self.vocabulary, self.ops).shape[1:])
         inputs, counts = self.check_inputs(x, lengths, names.x, names.lengths)
@@ -126,23 +128,17 @@ class Trainable(Compiled):
             steps[0] if steps and self.last_states else None,
         )
 
-    def input_pieces(self, x: Any, lengths: Any, size: int) -> Iterator[tuple[Host, Host | None]]:
+    def input_pieces(self, x: Any, lengths: Any, size: int) -> Generator[tuple[Host, Host | None], None, None]:
         """Yield inputs and lengths, checked, `size` rows at a time; at least one piece, if without rows.
 
         Raises:
             DataError, DtypeError, ShapeError, BackendError, OptionError: they are not what the model takes.
         """
         if is_stored(x):
-            source, extents, vocabulary, ops = (
-                Source(x, "x", self.ops),
-                self.input_extents,
-                self.vocabulary,
-                self.ops,
-            )
-            check_extents(source.shape, extents, vocabulary, "x")
+            source, itemsize = Source(x, "x", self.ops), np.dtype(self.dtype).itemsize
+            check_extents(source.shape, self.input_extents, self.vocabulary, "x")
             held = self.check_lengths_of(source.shape, lengths, "lengths")
-            inputs = StoredInputs(source, lambda rows: check_x(rows, extents, vocabulary, ops), held)
-            yield from inputs.pieces(size, np.dtype(ops.dtype).itemsize)
+            yield from StoredInputs(source, self._input_check("x"), held).pieces(size, itemsize)
             return
         host, counts = self.check_inputs(x, lengths)
         for start in range(0, max(host.shape[0], 1), size):

@@ -6,7 +6,9 @@
 
 Images are float32 (N, H, W, C) in [0, 1] with int64 labels (N,); a series has months and float64 values; a text
 has a vocabulary that turns characters into int64 tokens. `windows` cuts the last two into what a recurrent network
-learns from. `Rows` and `part` are rows of an HDF5 dataset of one's own that stay in its file. Files are checked by size and SHA-256 before they are read, wherever they come from.
+learns from. Files are checked by size and SHA-256 before they are read, wherever they come from.
+
+`Rows` and `part` are rows of an HDF5 dataset of one's own that stay in its file.
 """
 
 from nnx.datasets.catalogue import DataFile, Entry, Kind, info, names

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 import numpy as np
 
 from nnx.border import Host
@@ -35,7 +37,7 @@ class Buffers:
         self._staged = [
             None if device is None or host is None else self._staging(device, host) for device, host in kinds
         ]
-        self._rooms = [self._scratch(stored.x, 0), self._scratch(stored.y, 1)]
+        self._scratch = [self._room(source, part) for part, source in enumerate((stored.x, stored.y))]
 
     def _zeros(self, part: Array) -> Array:
         backend = self._ops.backend
@@ -46,12 +48,11 @@ class Buffers:
             return None
         return np.empty((self._rows, *host.shape[1:]), self._ops.backend.dtype_name(device))
 
-    def _scratch(self, source: Source, part: int) -> Host | None:
+    def _room(self, source: Source, part: int) -> Host | None:
         """Return room for rows as they are stored; None where they can be read into their place."""
         place = self._hosts(0)[part]
-        if place is not None and place.dtype == source.dtype and place.shape[1:] == source.shape[1:]:
-            return None
-        return source.room(self._rows)
+        fits = place is not None and place.dtype == source.dtype and place.shape[1:] == source.shape[1:]
+        return None if fits else source.room(self._rows)
 
     def _hosts(self, half: int) -> list[Host | None]:
         """Return where the host writes the parts of a half."""
@@ -63,9 +64,8 @@ class Buffers:
     def fill(self, runs: list[Run], half: int) -> None:
         """Read ranges of rows into a half; raises as `StoredExamples.read`."""
         hosts = self._hosts(half)
-        x, y = (host if room is None else room for host, room in zip(hosts[:2], self._rooms, strict=True))
-        assert x is not None and y is not None  # every example has both
-        examples = self._stored.read(runs, x, y)
+        x, y = (host if room is None else room for host, room in zip(hosts[:2], self._scratch, strict=True))
+        examples = self._stored.read(runs, cast(Host, x), cast(Host, y))  # no example is without either
         for host, part in zip(hosts, host_parts(examples), strict=True):
             if host is not None and part is not None and not np.may_share_memory(host, part):
                 host[: len(part)] = part

@@ -31,8 +31,10 @@ def defer(
     Args:
         intake: what the model and its loss take.
         check_inputs: returns inputs, checked.
-        x, y: where inputs and targets are read.
-        sample_weight, class_weight: as in `Sequential.fit`; held in memory.
+        x: where inputs are read.
+        y: where targets are read.
+        sample_weight: as in `Sequential.fit`; held in memory.
+        class_weight: as in `Sequential.fit`.
         lengths: (M,) int64, checked, or None.
         names: what errors call them.
 

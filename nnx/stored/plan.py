@@ -13,7 +13,7 @@ BUFFER_BYTES = 32 * 2**20
 """What the inputs and targets of one buffer take, as the model holds them."""
 
 CHUNKS = 32
-"""Chunks per buffer, from anywhere in the file: the more there are, the better the shuffle and the shorter a read."""
+"""Chunks per buffer, from anywhere in the file: the more, the better the shuffle, and the shorter each read."""
 
 Rows = NDArray[np.int64]
 

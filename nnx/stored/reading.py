@@ -46,10 +46,9 @@ def read_ahead(works: Iterable[Callable[[], Result]]) -> Iterator[Result]:
     ahead: Ahead[Result] | None = None
     try:
         for work in works:
-            done = None if ahead is None else ahead.result()
-            current, ahead = ahead, Ahead(work)
-            if current is not None and done is not None:
-                yield done
+            before, ahead = ahead, Ahead(work)
+            if before is not None:
+                yield before.result()
         if ahead is not None:
             yield ahead.result()
     finally:
