@@ -1,7 +1,7 @@
 """How fast `fit` trains on an HDF5 dataset, against the same data in memory: python -m benchmarks.stored.
 
 Both train in the same process, a few epochs at a time in turns, so that whatever else the machine does meets both.
-The file has been written just now: it is in the page cache. One thread computes; streaming has a second one that reads.
+The file has just been written: it is in the page cache. One thread computes; streaming has a second one, to read.
 """
 
 from __future__ import annotations

@@ -76,4 +76,6 @@ class Buffers:
         self.order[begin : begin + count] = self._ops.asarray(begin + order, "int64")
         for part, host in zip(self.examples, self._staged, strict=True):
             if part is not None and host is not None:
-                part[begin : begin + count] = self._ops.asarray(host[:count], self._ops.backend.dtype_name(part))
+                part[begin : begin + count, ...] = self._ops.asarray(
+                    host[:count], self._ops.backend.dtype_name(part)
+                )

@@ -13,7 +13,7 @@ import numpy as np
 from nnx.border import Host, counted_from
 from nnx.errors import NnxError
 from nnx.inputs import Examples
-from nnx.stored.plan import CHUNKS, Plan, buffer_rows
+from nnx.stored.plan import Plan, buffer_rows, chunk_rows
 from nnx.stored.reading import read_ahead
 from nnx.stored.source import Source
 
@@ -105,8 +105,7 @@ class StoredExamples:
         """Return the order of these examples in batches of that size, for numbers of so many bytes."""
         values = sum(int(np.prod(source.shape[1:], dtype=np.int64)) for source in (self.x, self.y))
         rows = buffer_rows(values * itemsize, batch)
-        unit = max(self.x.chunk, self.y.chunk)
-        return Plan(self.count, -(-max(rows // CHUNKS, 1) // unit) * unit, rows)
+        return Plan(self.count, chunk_rows(rows, max(self.x.chunk, self.y.chunk)), rows)
 
     def digest(self) -> str:
         """Return a checksum that tells these from other examples; see `digest_of`."""

@@ -31,6 +31,11 @@ def buffer_rows(row_bytes: int, batch: int) -> int:
     return batch * max(1, BUFFER_BYTES // (batch * max(row_bytes, 1)))
 
 
+def chunk_rows(buffer: int, unit: int) -> int:
+    """Return how many rows a chunk holds, of a file in which `unit` rows are stored as one piece."""
+    return -(-max(buffer // CHUNKS, 1) // unit) * unit
+
+
 @dataclass(frozen=True)
 class Plan:
     """The order of `count` rows, in buffers of `buffer` rows, of chunks of `chunk` rows; see `nnx.stored`.
