@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nnx.errors import BackendError, DataError, DtypeError, ShapeError, UnknownNameError
+from nnx.errors import DataError, DtypeError, ShapeError, UnknownNameError
+from nnx.foreign import as_numpy, on_host
 from nnx.interface import Array
 from nnx.ops import Ops
 from nnx.registry import find_owner
@@ -22,31 +23,27 @@ Extents = tuple[int | None, ...]
 
 
 def to_host(value: Any, argument: str, ops: Ops) -> Host:
-    """Return a numeric NumPy array of what a user passed: an array, nested lists, or an array of the backend.
+    """Return a numeric NumPy array of what a user passed: an array of any library, or nested lists.
 
     Raises:
-        BackendError: an array of another backend.
+        BackendError: an array on a device whose library does not copy it to the host.
         DataError: a masked array.
         DtypeError: not numbers.
         ShapeError: nested lists of unequal lengths.
     """
-    if not isinstance(value, np.ndarray) and ops.backend.owns(value):
-        return ops.backend.to_numpy(value)
-    owner = None if isinstance(value, np.ndarray) else find_owner(value)
-    if owner is not None:
-        raise BackendError(
-            f"{argument} is an array of the backend {owner.name!r}, but {ops.backend.name!r} computes here. Pass "
-            f"nnx.get_backend({owner.name!r}).to_numpy({argument}), or compute on {owner.name!r} as well, by "
-            f"model.to({owner.name!r}) or, where there is no model, nnx.set_backend({owner.name!r})."
-        )
-    return plain_array(value, argument)
+    if isinstance(value, np.ndarray):
+        return plain_array(value, argument)
+    owner = ops.backend if ops.backend.owns(value) else find_owner(value)
+    if owner is None or on_host(value):
+        return plain_array(value, argument)
+    return owner.to_numpy(value)
 
 
 def plain_array(value: Any, argument: str) -> Host:
     """Return a numeric NumPy array of an array or of nested lists; raises as `to_host` does."""
     _refuse_masks(value, argument)
     try:
-        array = np.asarray(value)
+        array = as_numpy(value, argument)
     except ValueError as error:
         raise ShapeError(f"{argument} must be rectangular, got nested sequences of unequal lengths.") from error
     if array.dtype.kind not in "biuf":
@@ -60,6 +57,7 @@ _NO_NUMBERS = {
     "U": _TEXT,
     "S": _TEXT,
     "O": " Objects, such as None, are no numbers: leave them out or replace them, and convert by .astype(float).",
+    "V": " Convert it to float32 first, or give its columns as one array.",
     "c": " Give real and imaginary parts as features of their own.",
 }
 """What to do about arrays of other kinds."""

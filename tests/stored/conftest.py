@@ -14,17 +14,17 @@ from support.problems import classification
 
 from nnx.stored import plan
 
-ROWS = 203
-"""In batches of 8 and buffers of 40 rows: five full buffers and one of three rows."""
+ROWS = 83
+"""In batches of 8 and buffers of 16 rows: five full buffers and one of three rows."""
 
 X, Y = classification(ROWS)
 
 
 @pytest.fixture
 def small_buffers(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Buffers of 40 rows of four features and one label in float64."""
-    monkeypatch.setattr(plan, "BUFFER_BYTES", 40 * 5 * 8)
-    monkeypatch.setattr(plan, "CHUNKS", 6)
+    """Buffers of 16 rows of four features and one label in float64."""
+    monkeypatch.setattr(plan, "BUFFER_BYTES", 16 * 5 * 8)
+    monkeypatch.setattr(plan, "CHUNKS", 5)
 
 
 @pytest.fixture

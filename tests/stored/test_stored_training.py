@@ -52,7 +52,7 @@ def test_the_batches_of_an_epoch_are_those_of_the_documented_order(backend: Any,
     streamed, held = full_network(backend, seed=4), full_network(backend, seed=4)
     fit(streamed, file["x"], file["y"], eager=eager)
     for epoch in (0, 1):
-        order = in_memory_order(ROWS, 6, 40, 4, epoch)
+        order = in_memory_order(ROWS, 3, 16, 4, epoch)
         fit(held, X[order], Y[order], shuffle=False, epochs=1, sample_weight=WEIGHT[order])
     np.testing.assert_array_equal(weights_of(streamed), weights_of(held))
 
@@ -84,7 +84,7 @@ class CrashingCheckpoint(Checkpoint):
             raise CrashError
 
 
-@pytest.mark.parametrize("after", [2, 5, 26, 27, 34])  # within a buffer, at its end, at that of the epoch, beyond
+@pytest.mark.parametrize("after", [1, 2, 11, 12, 15])  # within a buffer, at its end, at that of the epoch, beyond
 def test_a_run_that_was_interrupted_goes_on_bit_for_bit(file: Any, tmp_path: Path, after: int) -> None:
     whole, path = full_network("numba"), tmp_path / "run.h5"
     expected = fit(whole, file["x"], file["y"], validation_data=(file["x"], file["y"]))
@@ -190,8 +190,8 @@ def test_what_is_stored_in_other_ways_is_read_as_an_array_of_it_would_be(
 
 def test_virtual_datasets_are_read_too(file: Any) -> None:
     layout = h5py.VirtualLayout(X.shape, "float64")
-    layout[:100] = h5py.VirtualSource(file["x"])[:100]
-    layout[100:] = h5py.VirtualSource(file["x"])[100:]
+    layout[:50] = h5py.VirtualSource(file["x"])[:50]
+    layout[50:] = h5py.VirtualSource(file["x"])[50:]
     joined = file.create_virtual_dataset("joined", layout)
     streamed, held = full_network("numpy"), full_network("numpy")
     assert fit(streamed, joined, Y, shuffle=False) == fit(held, X, Y, shuffle=False)
