@@ -53,8 +53,8 @@ def on_host(value: Any) -> bool:
 
 def _plain_tensor(value: Any) -> Any:
     """Return a tensor of PyTorch without gradient and lazy signs, which no protocol carries; else the value."""
-    torch = sys.modules.get("torch")
-    if torch is None or not isinstance(value, getattr(torch, "Tensor", ())):
+    torch: Any = sys.modules.get("torch")
+    if torch is None or not isinstance(value, torch.Tensor):
         return value
     return value.detach().resolve_conj().resolve_neg()
 

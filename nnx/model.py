@@ -87,7 +87,8 @@ class Sequential(Trainable):
 
         Args:
             x: (M, *input shape) numbers, of any number of steps T where all layers take any, as the recurrent do;
-                whole numbers of 0 to V - 1 if the first layer takes tokens.
+                whole numbers of 0 to V - 1 if the first layer takes tokens. An open h5py.Dataset, here and for y,
+                stays in its file, whatever its size, and is read while training goes on; see `nnx.stored`.
             y: targets as the loss takes them: (M,) labels, (M, C) distributions, or (M, O) values; for outputs
                 with more axes, such as (M, T, O), one per step: (M, T), (M, T, C) or (M, T, O).
             epochs: how many times to go through the examples; with resume, those done before are counted too.
@@ -116,7 +117,8 @@ class Sequential(Trainable):
             OptionError: an option is out of its range, lengths do not go with the layers or the validation_data,
                 resume is a run on other terms or of more epochs, or a callback is to save what cannot be saved.
             FileFormatError: resume is no such file, or damaged.
-            StorageError: a callback cannot write its file.
+            StorageError: a callback cannot write its file; or a dataset is closed, or cannot be read, and the model
+                is left as it was when the epoch began, as it is where rows of one are refused on the way.
             DivergenceError: the loss, a weight, a statistic or a moment became NaN or infinite; the model is left
                 as it was before that step.
             OutOfMemoryError: host or device ran out of memory on the way; the model is left as it was when the

@@ -27,9 +27,9 @@ models = [
     nnx.Sequential([nnx.Dense(4, "tanh"), nnx.Dense(2)], seed=1, dtype="float64", backend=backend)
     for backend in (None, "numpy")
 ]
-losses = [
-    model.compile("softmax_cross_entropy", nnx.SGD(0.1)).fit(x, y, epochs=2, batch_size=16)["loss"] for model in models
-]
+for model in models:
+    model.compile("softmax_cross_entropy", nnx.SGD(0.1))
+losses = [model.fit(x, y, epochs=2, batch_size=16)["loss"] for model in models]
 assert models[0].backend.name == name, models[0].backend
 np.testing.assert_allclose(*losses, rtol=1e-10)
 np.testing.assert_allclose(*(model.predict(x) for model in models), rtol=1e-9)
@@ -53,7 +53,7 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def run(installed: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    paths = [str(installed), *map(str, (Path(nnx.__file__).parent.parent,)), os.environ.get("PYTHONPATH", "")]
+    paths = [str(installed), str(Path(nnx.__file__).parent.parent), os.environ.get("PYTHONPATH", "")]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths))}
     environment.pop("NNX_BACKEND", None)
     command = [sys.executable, *arguments]
