@@ -85,30 +85,17 @@ def epochs(backend: str, count: int) -> dict[str, float]:
     y = rng.integers(0, SIZES[-1], count)
     model = _network(backend)
     model.fit(x[:BATCH], y[:BATCH], batch_size=BATCH, progress=False)  # kernels and libraries are there after it
+    need = model.memory(BATCH, examples=count)
     watcher = _watcher(model, _resident(model))
     history = model.fit(x, y, epochs=10**6, batch_size=BATCH, callbacks=[watcher], progress=False)
     seconds = min(history["seconds"][1:])
-    return {"examples": count, "seconds": seconds, "bytes": watcher.most, "required": required(model, count)}
+    return {"examples": count, "seconds": seconds, "bytes": watcher.most, "required": need.training}
 
 
 def _network(backend: str) -> Any:
     layers = [nnx.Dense(units, activation="relu") for units in SIZES[1:-1]]
     model = nnx.Sequential([*layers, nnx.Dense(SIZES[-1])], input_shape=SIZES[:1], backend=backend)
     return model.compile("softmax_cross_entropy", nnx.Adam(0.001))
-
-
-def required(model: Any, count: int) -> int:
-    """Return the bytes that training needs beside the caller's arrays.
-
-    The examples on the device; their order, and four arrays like it while it is drawn; the parameters' copies for
-    going back after a divergence; one batch with each layer's outputs and gradients. Trace and learning rates are
-    three numbers per step.
-    """
-    examples = count * (4 * SIZES[0] + 8)
-    order = 5 * 8 * count
-    parameters = 4 * int(model.store.values.shape[0]) * (1 + len(model.moments))
-    batch = BATCH * 4 * (SIZES[0] + 4 * sum(SIZES[1:]))
-    return examples + order + parameters + batch + 3 * 8 * (count // BATCH)
 
 
 def _resident(model: Any) -> int:

@@ -14,7 +14,7 @@ Optimizers: SGD, Momentum, Nesterov, RMSprop, Adam, AdamW; their learning rates 
 Checks: check_gradients, for layers and losses of one's own; diff, where two engines part.
 Engines: set_backend, use_backend, available_backends, set_num_threads; Backend to write one.
 Modules: callbacks, datasets, errors, initializers, losses, optimizers, plots, schedules; examples to read; the
-    passes as plain functions, by `from nnx import stepwise`.
+    passes as plain functions, by `from nnx import stepwise`; estimators for scikit-learn, by `import nnx.sklearn`.
 The command line is `nnx --help`.
 """
 

@@ -8,14 +8,20 @@ from typing import Protocol
 
 import numpy as np
 
-from nnx.errors import OptionError, ShapeError
+from nnx.errors import MemoryLimitError, OptionError, ShapeError, in_units
 from nnx.initializers import InitializerLike, check_initializer
-from nnx.interface import Array
+from nnx.interface import Array, free_host_memory
 from nnx.ops import Ops
 from nnx.parameters import Parameter, State
 from nnx.random import stream_of
 
 Shape = tuple[int, ...]
+
+_DRAWING = 32
+"""Bytes per value that drawing from a normal distribution takes for a moment: words, radii, angles, products."""
+
+_SMALL = 1 << 24
+"""Bytes for which nobody asks how many are free."""
 
 
 class Claimable(Protocol):
@@ -45,6 +51,7 @@ class Builder:
         steps: whether the first axis of the examples at this place holds the steps of the model's inputs.
         mixer: place and layer of the first that mixes these steps, see `Layer.steps`; None if there is none.
         last_states: whether a recurrent layer before this place gives only its last states.
+        values: how many values have been declared so far.
     """
 
     ops: Ops
@@ -59,6 +66,7 @@ class Builder:
     steps: bool = False
     mixer: tuple[str, Claimable] | None = None
     last_states: bool = False
+    values: int = 0
     _claimed: set[int] = field(default_factory=set)  # identities of `layers`, for files of thousands of them
 
     @property
@@ -100,8 +108,13 @@ class Builder:
         decayed: bool = False,
         l2: float | None = None,
     ) -> Parameter:
-        """Declare a trainable array; weights are `decayed`, biases and scales are not."""
+        """Declare a trainable array; weights are `decayed`, biases and scales are not.
+
+        Raises:
+            MemoryLimitError: there is no memory for it, or for the model so far.
+        """
         path = f"{self.path}.{name}"
+        self._check_memory(path, shape, gradients=True)
         initial = np.asarray(check_initializer(initializer)(shape, self.seed, stream_of(path)), np.float64)
         if initial.shape != shape:
             raise ShapeError(f"the initializer of {path!r} must return shape {shape}, got {initial.shape}.")
@@ -111,9 +124,27 @@ class Builder:
 
     def state(self, name: str, shape: Shape, fill: float) -> State:
         """Declare an array that training changes without a gradient."""
+        self._check_memory(f"{self.path}.{name}", shape, gradients=False)
         state = State(f"{self.path}.{name}", shape, np.full(shape, fill))
         self.states.append(state)
         return state
+
+    def _check_memory(self, path: str, shape: Shape, gradients: bool) -> None:
+        """Refuse before anything is drawn what there is no room for; those before it have been drawn already."""
+        size, itemsize, backend = math.prod(shape), np.dtype(self.ops.dtype).itemsize, self.ops.backend
+        self.values += size
+        flat, held = 8 * (self.values + size), itemsize * self.values * (1 + gradients)
+        drawing, building = f"Drawing {path}", f"Building the model up to {path}"
+        needs = [(drawing, _DRAWING * size, free_host_memory)]
+        if backend.on_host:
+            needs += [(building, flat + held, free_host_memory)]
+        else:
+            needs += [(building, flat, free_host_memory), (building, held, backend.free_memory)]
+        for what, needed, look in needs:
+            free = look() if needed > _SMALL else None
+            if free is not None and needed > free:
+                what += f", of shape {shape} and {in_units(itemsize * size)} as {self.ops.dtype},"
+                raise MemoryLimitError.of(what, needed, free, "make the layer smaller.")
 
     def stream(self, name: str) -> int:
         """Return the random stream of something in the layer being built."""

@@ -27,6 +27,16 @@ def check_count(option: str, value: object, least: int = 1) -> int:
     return int(value)
 
 
+def check_batch_size(value: object) -> int | str:
+    """Return "full", or a whole number of at least 1."""
+    if isinstance(value, str) and value == "full":
+        return value
+    try:
+        return check_count("batch_size", value)
+    except OptionError as error:
+        raise OptionError(f'batch_size must be "full" or a whole number of at least 1, got {value!r}.') from error
+
+
 def check_number(
     option: str,
     value: object,

@@ -68,9 +68,11 @@ class Guard:
         self._batches.restart(good)
         where = self._first_infinite_output(int(self._batches.rows[good]))
         self._model.restore(rewound)  # looking for the layer has moved the running statistics
-        raise DivergenceError(
-            f"The {what} in {moment}: {where}. The model is left as it was before that. {_ADVICE}"
-        )
+        raise self.failure(f"The {what} in {moment}: {where}. The model is left as it was before that. {_ADVICE}")
+
+    def failure(self, text: str) -> DivergenceError:
+        """Return what is raised; several processes that train together all raise the same."""
+        return DivergenceError(text)
 
     def _rewind(self, step: int) -> int:
         """Go back to before `step`, or before an earlier one whose update made the weights overflow; return it."""

@@ -24,6 +24,14 @@ def shown(value: object) -> str:
         return f"a {type(value).__name__} of thousands of digits"
 
 
+def in_units(count: int) -> str:
+    """Return a number of bytes in binary units, such as "1.5 GiB"."""
+    amount, units = float(count), ["B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB", "ZiB", "YiB"]
+    while amount >= 1023.95 and len(units) > 1:
+        amount, units = amount / 1024, units[1:]
+    return f"{count} B" if units[0] == "B" else f"{amount:.1f} {units[0]}"
+
+
 class NnxError(Exception):
     """Base of all errors raised by nnx; catch it to catch them all."""
 
@@ -80,6 +88,25 @@ class NotBuiltError(NnxError, RuntimeError):
 
 class DivergenceError(NnxError, ArithmeticError):
     """The loss, or the model itself, became NaN or infinite during training."""
+
+
+class MemoryLimitError(NnxError, MemoryError):
+    """More memory is needed than there is; nothing has been allocated yet.
+
+    Attributes:
+        needed: bytes that are needed.
+        free: bytes that can be had.
+    """
+
+    needed: int = 0
+    free: int = 0
+
+    @classmethod
+    def of(cls, what: str, needed: int, free: int, advice: str) -> MemoryLimitError:
+        """Make the sentence of what needs so much; advice says what to do."""
+        error = cls(f"{what} needs {in_units(needed)} of memory, and {in_units(free)} are free: {advice}")
+        error.needed, error.free = needed, free
+        return error
 
 
 class MissingLibraryError(NnxError, ImportError):

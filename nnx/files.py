@@ -11,6 +11,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from nnx.errors import OptionError, StorageError
+from nnx.locks import lock
 
 
 @contextmanager
@@ -111,46 +112,31 @@ def _create(target: Path) -> tuple[int | None, Path]:
             if sys.platform == "win32":  # an open file cannot be renamed there
                 os.close(handle)
                 return None, part
-            if _lock(handle) is not False and os.fstat(handle).st_nlink:
+            if lock(handle) is not False and os.fstat(handle).st_nlink:
                 return handle, part
             os.close(handle)  # taken for a leftover before it was locked
 
 
 def _remove_leftovers(target: Path) -> None:
     """Remove temporary files of `target` whose processes have ended; where files cannot be locked, none is."""
-    name = re.compile(re.escape(f".{target.name}.") + r"[0-9a-f]{8}\.part")
+    if sys.platform == "win32":
+        return
+    first = f".{target.name}."
+    name = re.compile(re.escape(first) + r"[0-9a-f]{8}\.part")
     with suppress(OSError), os.scandir(target.parent) as entries:
-        for entry in entries:
-            if name.fullmatch(entry.name) and entry.is_file(follow_symlinks=False):
+        for entry in entries:  # there may be thousands
+            if entry.name.startswith(first) and name.fullmatch(entry.name) and entry.is_file(follow_symlinks=False):
                 _remove_unless_locked(entry.path)
 
 
 def _remove_unless_locked(path: str) -> None:
     with suppress(OSError):
-        handle = os.open(path, os.O_RDONLY)
+        handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)  # whatever has taken its place
         try:
-            if _lock(handle):
+            if lock(handle):
                 Path(path).unlink()
         finally:
             os.close(handle)
-
-
-def _lock(handle: int) -> bool | None:
-    """Lock an open file without waiting; return whether nobody had, or None if this cannot be known here.
-
-    The lock ends with the process, however that ends.
-    """
-    if sys.platform == "win32":
-        return None
-    import fcntl
-
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    except OSError:
-        return None
-    return True
 
 
 def _flush(path: Path) -> None:

@@ -43,6 +43,14 @@ class Interrupts:
         self.number, self._handler = number, self._former.get(number)
         self.remove()  # so that a second one ends at once
 
+    def handler_of(self, number: int) -> Any:
+        """Return what a signal did before it was put off."""
+        return self._handler if self.number == number else self._former.get(number)
+
+    def say(self, text: str) -> None:
+        """Tell people why the program ends."""
+        print(text, file=sys.stderr)
+
     def hand_on(self, text: str) -> None:
         """Do, once all is saved, what the signal stands for: call the handler that was there before, or end.
 
@@ -59,7 +67,7 @@ class Interrupts:
         if callable(handler) and handler is not signal.default_int_handler:
             handler(number, None)
         elif number == signal.SIGTERM:
-            print(text, file=sys.stderr)
+            self.say(text)
             raise SystemExit(128 + signal.SIGTERM)
         else:
             raise KeyboardInterrupt(text)

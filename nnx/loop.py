@@ -3,32 +3,48 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nnx.divergence import Guard
 from nnx.errors import DataError, DtypeError, OptionError, ShapeError, StorageError
-from nnx.interrupts import put_off
+from nnx.interrupts import Interrupts, put_off
 from nnx.measurement import Measurement
+from nnx.ops import Ops
 from nnx.pace import Pace
 from nnx.progress import Bar, open_bar
 from nnx.resumption import Keeper
 from nnx.schedules import Constant, check_schedule
-from nnx.steps import TrainingStep, make_batches, summarise
+from nnx.steps import Runner, Trace, TrainingStep, make_batches, summarise
 from nnx.stored import AnyExamples
 from nnx.verification import make_runner
 
 if TYPE_CHECKING:
     from nnx.callbacks import Callback
+    from nnx.model import Sequential
     from nnx.training import Options, Run
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What a loop is made of; several processes that train together have others."""
+
+    batches: Callable[[Ops, Any, int], Any] = make_batches
+    step: Callable[[Sequential, Any], TrainingStep] = TrainingStep
+    runner: Callable[[Sequential, TrainingStep, Any, Trace, bool], Runner] = make_runner
+    measurement: Callable[[Sequential, Any, int, bool], Measurement] = Measurement
+    guard: Callable[[Sequential, Any, Runner, Trace], Guard] = Guard
 
 
 class Loop:
     """What one call of `fit` needs from its first epoch to its last."""
+
+    parts = Parts()
 
     def __init__(
         self,
@@ -41,14 +57,14 @@ class Loop:
         """Transfer the data once and prepare the step."""
         self.run, self.model, self.options, self.callbacks = run, run.model, options, callbacks
         size = examples.count if isinstance(options.batch_size, str) else options.batch_size
-        self.batches = make_batches(self.model.ops, examples, size, repeated=True)
-        self.step = TrainingStep(self.model, self.batches)
-        self.runner = make_runner(self.model, self.step, self.batches, self.step.trace, options.eager)
+        self.batches = self.parts.batches(self.model.ops, examples, size)
+        self.step = self.parts.step(self.model, self.batches)
+        self.runner = self.parts.runner(self.model, self.step, self.batches, self.step.trace, options.eager)
         self.validation: Measurement | None = None
         if validation is not None:
-            self.validation = Measurement(self.model, validation, max(size, 1024), options.eager, repeated=True)
+            self.validation = self.parts.measurement(self.model, validation, max(size, 1024), options.eager)
         self._rates = np.zeros(self.batches.steps)
-        self._guard = Guard(self.model, self.batches, self.runner, self.step.trace)
+        self._guard = self.parts.guard(self.model, self.batches, self.runner, self.step.trace)
         self._savers = [callback for callback in callbacks if callback.saves]
         self._pace = Pace()
         terms = {"shuffle": options.shuffle, "examples": examples, "validation examples": validation}
@@ -73,14 +89,22 @@ class Loop:
             self.run.check_savable()
         with (
             open_bar(options.progress, options.epochs, self.batches.steps, done) as bar,
-            put_off(bool(self._savers)) as self._interrupts,
+            self.put_off() as self._interrupts,
         ):
             for number in range(done, options.epochs):
                 if self.run.stopped:
                     break
                 with self._undone_without_memory(number):
                     self._finish_epoch(number, bar)
-            self._hand_on()
+            self.hand_on()
+
+    def put_off(self) -> AbstractContextManager[Interrupts]:
+        """Put signals off while the block runs, if something is to be saved then."""
+        return put_off(bool(self._savers))
+
+    def asking(self) -> AbstractContextManager[None]:
+        """Ask callbacks in the block; several processes that train together agree there on what these have done."""
+        return nullcontext()
 
     @contextmanager
     def _undone_without_memory(self, number: int) -> Iterator[None]:
@@ -107,8 +131,9 @@ class Loop:
         logs["seconds"] = time.perf_counter() - began
         self.run.history.append(logs)
         bar.show(logs)
-        for callback in self.callbacks:
-            callback.on_epoch_end(self.run, number, logs)
+        with self.asking():
+            for callback in self.callbacks:
+                callback.on_epoch_end(self.run, number, logs)
         self.run.ending = self.run.stopped or number + 1 == self.options.epochs
         self._save(self._savers)
 
@@ -129,7 +154,7 @@ class Loop:
         return {**logs, **measured, "learning_rate": float(self._rates[start - 1])}
 
     def _run_steps(self, start: int, stop: int, bar: Bar) -> None:
-        for first, last in self._pieces(bar, start, stop):
+        for first, last in self.pieces(bar, start, stop):
             with self._undone_without_data():
                 self.runner.run_range(self.batches, first, last)
             self.keeper.position.step = last
@@ -139,7 +164,7 @@ class Loop:
                 self._save(())
         self._guard.check_losses(start, stop)
 
-    def _pieces(self, bar: Bar, start: int, stop: int) -> Iterator[tuple[int, int]]:
+    def pieces(self, bar: Bar, start: int, stop: int) -> Iterator[tuple[int, int]]:
         """Cut steps into ranges: short ones where signals are put off, so that they need not wait for long."""
         for first, last in bar.pieces(start, stop):
             yield from self._pace.pieces(first, last) if self._savers else ((first, last),)
@@ -153,17 +178,21 @@ class Loop:
         ending, self.run.ending = self.run.ending, True
         for callback in self._savers:
             callback.save(self.run)
-        self._hand_on()
+        self.hand_on()
         self.run.ending = ending
 
-    def _hand_on(self) -> None:
+    def hand_on(self) -> None:
         """Do what a signal that has come stands for; see `Interrupts.hand_on`."""
+        self._interrupts.hand_on(self.farewell())
+
+    def farewell(self) -> str:
+        """Return what an interruption says: where the run stands, if it was saved."""
         run, begun = self.run, self.keeper.position.step > 0
         saved = (
             f"saved at epoch {run.history.epochs + begun} of {run.epochs} in {run.saved}; go on from it with "
             f"fit(..., resume={str(run.saved)!r}), or with the same nnx train command"
         )
-        self._interrupts.hand_on("interrupted" if run.saved is None else saved)
+        return "interrupted" if run.saved is None else saved
 
     def _begin_epoch(self) -> int:
         """Send the order of the examples and the learning rates to the device; return the step to begin with."""
@@ -214,10 +243,10 @@ class Loop:
         savers = [callback for callback in due if callback.saves]
         if savers:
             self._guard.check_state(stop)
-        measured: dict[str, float] = {}
-        for callback in due:
-            if callback.watches_steps:
-                measured = measured or self._measure_validation()
+        watchers = [callback for callback in due if callback.watches_steps]
+        measured = self._measure_validation() if watchers else {}
+        with self.asking() if watchers else nullcontext():
+            for callback in watchers:
                 start = max(stop - (callback.every or 0), 0)  # the trace goes back to the beginning of the epoch
                 logs = summarise(self.model, self.batches, self.step.trace, start, stop)
                 callback.on_steps(self.run, done, {**logs, **measured})

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from importlib import metadata
 from pathlib import Path
 
-from nnx.interface import host_memory
+from nnx.interface import free_host_memory
 
 _DISTRIBUTIONS = {"cupy": ("cupy", "cupy-cuda12x", "cupy-cuda13x")}
 """What a library is called where it is installed from, if that is not its own name alone."""
@@ -31,13 +31,8 @@ def cores() -> int:
 
 
 def free_memory() -> int:
-    """Return how many bytes of memory programs can have without others being swapped out; 0 if nothing tells."""
-    info = Path("/proc/meminfo")  # counts in what files are cached in, as `sysconf` does not
-    if info.exists():
-        for line in info.read_text(encoding="utf-8").splitlines():
-            if line.startswith("MemAvailable:"):
-                return int(line.split()[1]) * 1024
-    return host_memory().free
+    """Return how many bytes of memory this process can have; 0 if nothing tells."""
+    return free_host_memory() or 0
 
 
 def versions(libraries: Iterable[str]) -> dict[str, str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from nnx.steps import EvaluationStep, make_batches, summarise
+from nnx.steps import EvaluationStep, Runner, make_batches, summarise
 from nnx.stored import AnyExamples
 from nnx.verification import make_runner
 
@@ -15,19 +15,12 @@ if TYPE_CHECKING:
 class Measurement:
     """Loss and accuracy on one set of examples, recorded once and repeated whenever asked for."""
 
-    def __init__(
-        self,
-        model: Sequential,
-        examples: AnyExamples,
-        batch_size: int,
-        eager: bool = False,
-        repeated: bool = False,
-    ) -> None:
-        """Prepare for these examples; `repeated` tells whether they are likely to be measured again."""
+    def __init__(self, model: Sequential, examples: AnyExamples, batch_size: int, eager: bool = False) -> None:
+        """Prepare for these examples."""
         self.model = model
-        self.batches = make_batches(model.ops, examples, batch_size, repeated)
+        self.batches = make_batches(model.ops, examples, batch_size, repeated=False)
         self._step = EvaluationStep(model, self.batches)
-        self._runner = make_runner(model, self._step, self.batches, self._step.trace, eager)
+        self._runner: Runner = make_runner(model, self._step, self.batches, self._step.trace, eager)
 
     def close(self) -> None:
         """Leave nothing that goes on by itself."""

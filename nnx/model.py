@@ -12,13 +12,15 @@ from numpy.typing import NDArray
 
 from nnx import training
 from nnx.callbacks import Callback, check_callbacks
-from nnx.checks import check_count, check_flag, check_number
-from nnx.errors import OptionError
+from nnx.checks import check_batch_size, check_count, check_flag, check_number
+from nnx.distributed import find_team
 from nnx.inputs import send
 from nnx.interface import Array, Backend
 from nnx.interrupts import before_training
 from nnx.layers import Context, Layer
 from nnx.measurement import Measurement
+from nnx.memory import MemoryNeed, check_evaluation, check_prediction, of_training
+from nnx.stored import held
 from nnx.streaming import Stream
 from nnx.trainable import Trainable
 
@@ -82,6 +84,7 @@ class Sequential(Trainable):
         eager: bool = False,
         progress: bool | None = None,
         resume: str | Path | None = None,
+        distributed: bool = False,
     ) -> History:
         """Train the model; calling it again goes on where it ended.
 
@@ -111,6 +114,9 @@ class Sequential(Trainable):
                 same backend. The model must be made, and fit called, as before, callbacks with the same options
                 too; only epochs may grow, and callbacks that have no bearing on training (`Callback.lasting`) may
                 come and go. A run that a callback ended early stays ended.
+            distributed: train with all processes that `mpiexec` has started, each of which makes the same call: the
+                batches are shared out, and the model becomes what it becomes in one process, up to rounding; see
+                `nnx.distributed`. Callbacks are asked on rank 0 alone.
 
         Raises:
             DataError, ShapeError, DtypeError, BackendError: the data are not what the model takes.
@@ -124,24 +130,30 @@ class Sequential(Trainable):
             OutOfMemoryError: host or device ran out of memory on the way; the model is left as it was when the
                 epoch began, and the last file of a `Checkpoint` stands.
             NotBuiltError: `compile` was not called.
-            BackendError: this model is being trained already, or another thread uses it.
+            BackendError: this model is being trained or changed already, or another thread uses it; or distributed
+                processes cannot begin, or no longer agree.
+            MemoryLimitError: there is not enough memory; nothing has been allocated. See `memory`.
+            MissingLibraryError: distributed, and mpi4py is not installed.
         """
         watchers, share = check_callbacks(callbacks), check_number("validation_split", validation_split, 0, 1)
         options = training.Options(
             epochs=check_count("epochs", epochs, 0),
-            batch_size=batch_size if batch_size == "full" else _check_batch_size(batch_size),
+            batch_size=check_batch_size(batch_size),
             shuffle=check_flag("shuffle", shuffle),
             eager=eager,
             progress=progress,
         )
+        team = find_team(check_flag("distributed", distributed))
         # losses are checked for NaN and infinity instead of every operation
         with self.access.exclusively(), np.errstate(all="ignore"):
-            with before_training(), self.unbuilt_if_refused():
+            with before_training(), self.unbuilt_if_refused(), team.together():
                 examples = self.accept(x, y, sample_weight, class_weight, lengths)
                 examples, validation = self.set_aside(examples, validation_data, share)
-                kept = None if resume is None else self._read_run(resume)
-                loop = training.prepare(self, examples, validation, options, watchers, kept)
-            return training.fit(loop, kept)
+                kept = None if resume is None else team.read(lambda: self._read_run(resume))
+                loop = team.loop(self, examples, validation, options, watchers)
+                if kept is not None:
+                    loop.keeper.check(kept)
+            return team.fit(loop, kept)
 
     def _read_run(self, path: str | Path) -> KeptRun:
         from nnx.serialization import read_run
@@ -157,11 +169,13 @@ class Sequential(Trainable):
             BackendError: another thread trains or changes the model.
             DataError, ShapeError, DtypeError, BackendError: the data are not what the model takes.
         """
-        self.need_built()
-        examples = self.accept(x, y, lengths=lengths)
-        measurement = Measurement(self, examples, check_count("batch_size", batch_size))
-        with self.access.reading(), np.errstate(all="ignore"), closing(measurement):
-            return measurement.measure()
+        size = check_count("batch_size", batch_size)
+        with self.access.reading(), np.errstate(all="ignore"):
+            self.need_built()
+            examples = self.accept(x, y, lengths=lengths)
+            check_evaluation(self, held(examples, size), size)
+            with closing(Measurement(self, examples, size)) as measurement:
+                return measurement.measure()
 
     def predict(self, x: Any, *, lengths: Any = None, batch_size: int = 1024) -> NDArray[Any]:
         """Return the outputs, (N, *output shape): logits for a classifier, values for a regression.
@@ -195,15 +209,33 @@ class Sequential(Trainable):
         return loss.classes(self.predict(x, lengths=lengths, batch_size=batch_size))
 
     def _map(self, x: Any, lengths: Any, batch_size: int, function: Callable[[Array], Array]) -> NDArray[Any]:
-        self.need_built()
-        size = check_count("batch_size", batch_size)
-        pieces, outcomes = self.input_pieces(x, lengths, size), []
-        with self.access.reading(), np.errstate(all="ignore"), closing(pieces):
-            for piece, counts in pieces:
-                real = None if counts is None else send(counts, self.ops)
-                outputs, _ = self.chain.forward(send(piece, self.ops), Context(train=False, lengths=real))
-                outcomes.append(self.backend.to_numpy(function(outputs)))
+        size, outcomes = check_count("batch_size", batch_size), []
+        with self.access.reading(), np.errstate(all="ignore"):
+            self.need_built()
+            shape, inputs = self.input_pieces(x, lengths, size)
+            check_prediction(self, shape, size)
+            with closing(inputs) as pieces:
+                for piece, counts in pieces:
+                    real = None if counts is None else send(counts, self.ops)
+                    outputs = self.chain.forward(send(piece, self.ops), Context(train=False, lengths=real))[0]
+                    outcomes.append(self.backend.to_numpy(function(outputs)))
         return np.concatenate(outcomes)
+
+    def memory(
+        self, batch_size: int, input_shape: Sequence[int] | None = None, examples: int | None = None
+    ) -> MemoryNeed:
+        """Return the bytes that training takes, computed before any is taken; see `nnx.memory`.
+
+        Args:
+            batch_size: examples per step.
+            input_shape: the shape of one example, such as more steps; by default that of the built model.
+            examples: how many there are, to count the data set in, and a last, smaller batch.
+
+        Raises:
+            NotBuiltError: there is no input_shape, or `compile` was not called.
+            OptionError, ShapeError: an argument is out of its range, or a layer of one's own cannot be followed.
+        """
+        return of_training(self, batch_size, input_shape, examples)
 
     def stream(self, batch_size: int = 1) -> Stream:
         """Return a stream that predicts sequences piece by piece, recurrent states carried on; see `nnx.Stream`.
@@ -271,13 +303,19 @@ class Sequential(Trainable):
         self.need_built()
         return layer_table(self)
 
+    def __reduce__(self) -> tuple[Callable[..., Sequential], tuple[Any, ...]]:
+        """Go into pickles, and so to other processes, as options and values; see `nnx.copying`."""
+        from nnx.copying import reduce
+
+        return reduce(self)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Sequential:
+        """Be copied, backend and all; see `nnx.copying`."""
+        from nnx.copying import duplicate
+
+        del memo  # a copy shares nothing with anything
+        return duplicate(self)
+
     def __repr__(self) -> str:
         where = f" on {self.backend.name}, {self.store.count()} parameters" if self.built else ", not built"
         return f"<Sequential of {len(self.chain.layers)} layers{where}>"
-
-
-def _check_batch_size(value: object) -> int:
-    try:
-        return check_count("batch_size", value)
-    except OptionError as error:
-        raise OptionError(f'batch_size must be "full" or a whole number of at least 1, got {value!r}.') from error

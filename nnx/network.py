@@ -102,6 +102,7 @@ class Network:
         Raises:
             ShapeError: the layers do not fit together, or the model was built for another shape.
             OptionError: input_shape is not a shape, or a layer belongs to another model.
+            BackendError: the model has no weights yet, and another thread uses it.
         """
         self._build(input_shape, Builder)
 
@@ -118,14 +119,18 @@ class Network:
         self._build(input_shape, partial(Blank, room=room))
 
     def _build(self, input_shape: Sequence[int], maker: Callable[..., Builder]) -> None:
-        shape = _check_input_shape(input_shape)
-        if self.built:
-            if shape != self.input_shape:
-                raise ShapeError(f"The model was built for examples of shape {self.input_shape}, got {shape}.")
+        shape = check_input_shape(input_shape)
+        if self._is_built_for(shape):
             return
         with self.access.changing():
-            self._bind(self.backend, shape, maker)
-            self.built = True
+            if not self._is_built_for(shape):  # nor has another thread done so, and perhaps trained it, by now
+                self._bind(self.backend, shape, maker)
+                self.built = True
+
+    def _is_built_for(self, shape: Shape) -> bool:
+        if self.built and shape != self.input_shape:
+            raise ShapeError(f"The model was built for examples of shape {self.input_shape}, got {shape}.")
+        return self.built
 
     def _bind(self, backend: Backend, shape: Shape, maker: Callable[..., Builder]) -> None:
         ops, step = Ops(backend, self.dtype), backend.zeros((), "int64")
@@ -292,7 +297,12 @@ class Network:
                 held[name][...] = self.ops.asarray(values)
 
 
-def _check_input_shape(shape: object) -> Shape:
+def check_input_shape(shape: object) -> Shape:
+    """Return the shape of one example.
+
+    Raises:
+        OptionError: it is no sequence of whole numbers of at least 1.
+    """
     if not isinstance(shape, Sequence) or isinstance(shape, str | bytes):
         raise OptionError(f"input_shape must be the shape of one example, such as (784,), got {shape!r}.")
     try:

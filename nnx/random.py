@@ -64,7 +64,6 @@ def permutation(count: int, seed: int, stream: int, position: int = 0) -> NDArra
     Each row gets a random key in whose low bits its own number stands: sorting the keys shuffles the rows, no
     two keys are equal, and a sort of plain integers is the fastest that NumPy has.
     """
-    bits = np.uint64(max(count - 1, 1).bit_length())
-    low = np.uint64((1 << int(bits)) - 1)
+    low = np.uint64((1 << count.bit_length()) - 1)
     keys = (raw_words(count, seed, stream, position) & ~low) | np.arange(count, dtype=np.uint64)
     return (np.sort(keys) & low).astype(np.int64)

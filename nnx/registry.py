@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 
 from nnx.errors import BackendError, BackendUnavailableError, OptionError, UnknownNameError
-from nnx.interface import Backend
+from nnx.interface import Backend, hold_across_forks
 
 GROUP = "nnx.backends"
 GENERIC = "generic:"
@@ -38,6 +38,7 @@ Factory = Callable[[], Backend]
 _registered: dict[str, Factory] = {}
 _loaded: dict[str, Backend] = {}
 _lock = threading.RLock()
+hold_across_forks(_lock)
 _process_default: Backend | None = None
 _num_threads: int | None = None
 
@@ -69,16 +70,6 @@ class BackendInfo:
     available: bool
     reason: str
     device: str
-
-
-def _forget_lock() -> None:
-    """A forked process has none of the threads that may have held the lock."""
-    global _lock
-    _lock = threading.RLock()
-
-
-if hasattr(os, "register_at_fork"):  # Windows cannot fork
-    os.register_at_fork(after_in_child=_forget_lock)
 
 
 def register(name: str, factory: Factory) -> None:
@@ -171,6 +162,11 @@ def loaded() -> list[Backend]:
         return list(_loaded.values())
 
 
+def chosen_num_threads() -> int | None:
+    """Return what `set_num_threads` was last given, or None."""
+    return _num_threads
+
+
 def set_num_threads(count: int) -> None:
     """Have every engine use at most `count` threads of the host: BLAS under NumPy, and Numba's kernels.
 
@@ -243,7 +239,9 @@ def use_backend(backend: str | Backend) -> Iterator[Backend]:
         'numba'
     """
     selection = _Selection(_resolve_given(backend))
-    token = _context.set((*_context.get(), selection))
+    opened = tuple(other for other in _context.get() if not other.over)
+    _context.set(opened)  # the token keeps what was set before it, and with it the engines of blocks that are over
+    token = _context.set((*opened, selection))
     try:
         yield selection.backend
     finally:

@@ -24,9 +24,13 @@ class Schedule:
         return {item.name: getattr(self, item.name) for item in fields(self)}  # type: ignore[arg-type]
 
     def _check(self, **bounds: tuple[float, bool]) -> None:
-        """Check options by name against (lowest value, whether it is excluded)."""
+        """Check options by name against (lowest value, whether it is excluded), and keep them as Python's floats.
+
+        A rate computed in float32 would not be the one that the schedule gives once it was read back from a file.
+        """
         for option, (low, is_open) in bounds.items():
-            check_number(option, getattr(self, option), low, open_low=is_open)
+            number = check_number(option, getattr(self, option), low, open_low=is_open)
+            object.__setattr__(self, option, number)
 
 
 @dataclass(frozen=True)

@@ -90,7 +90,7 @@ class Batches:
 AnyBatches: TypeAlias = Batches | StoredBatches
 
 
-def make_batches(ops: Ops, examples: AnyExamples, size: int, repeated: bool) -> AnyBatches:
+def make_batches(ops: Ops, examples: AnyExamples, size: int, repeated: bool = True) -> AnyBatches:
     """Return batches of examples; those in a file are read whole if one buffer holds them.
 
     `repeated` tells whether another epoch is likely to follow one.
@@ -193,12 +193,13 @@ class TrainingStep:
         context = Context(train=True, lengths=batch.lengths)
         outputs, backward = model.chain.observed_forward(batch.x, context, observer or Observer())
         loss, slope = model.loss.forward(ops, outputs, batch.targets, batch.weight, gradient=True)
-        correct = _count_correct(model, outputs, batch, self.batches.padded)
+        correct = count_correct(model, outputs, batch, self.batches.padded)
         backward(slope)
-        self._penalise(loss, rows)
+        self.penalise(loss, rows)
         return loss, correct
 
-    def _penalise(self, loss: Array, rows: int) -> None:
+    def penalise(self, loss: Array, rows: int) -> None:
+        """Add the L2 penalties to the loss and to the gradients of a batch of `rows` examples."""
         ops = self.model.ops
         for parameter in self.model.store.parameters:
             l2 = self.model.l2 if parameter.l2 is None else parameter.l2
@@ -214,7 +215,7 @@ class TrainingStep:
         model.optimizer.update(ops, model.store, model.moments, model.step, self._rate)
 
 
-def _count_correct(model: Sequential, outputs: Array, batch: DeviceExamples, padded: bool) -> Array | None:
+def count_correct(model: Sequential, outputs: Array, batch: DeviceExamples, padded: bool) -> Array | None:
     """Count the right answers; None where padding could not be told from them."""
     if padded and batch.marks is None:
         return None
@@ -231,12 +232,16 @@ class EvaluationStep:
 
     def __call__(self, rows: int) -> None:
         """Measure the next batch of `rows` examples."""
+        ops, (loss, correct) = self.model.ops, self.measure(rows)
+        self.trace.store(self.batches.number, loss, correct)
+        ops.call(ops.backend.increment, self.batches.number)
+
+    def measure(self, rows: int) -> tuple[Array, Array | None]:
+        """Return the loss of the next batch of `rows` examples, and its right answers."""
         model, ops, batch = self.model, self.model.ops, self.batches.gather(rows)
         outputs, _ = model.chain.forward(batch.x, Context(train=False, lengths=batch.lengths))
         loss, _ = model.loss.forward(ops, outputs, batch.targets, batch.weight, gradient=False)
-        correct = _count_correct(model, outputs, batch, self.batches.padded)
-        self.trace.store(self.batches.number, loss, correct)
-        ops.call(ops.backend.increment, self.batches.number)
+        return loss, count_correct(model, outputs, batch, self.batches.padded)
 
 
 def summarise(model: Sequential, batches: AnyBatches, trace: Trace, start: int, stop: int) -> dict[str, float]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -128,8 +128,8 @@ class Trainable(Compiled):
             steps[0] if steps and self.last_states else None,
         )
 
-    def input_pieces(self, x: Any, lengths: Any, size: int) -> Generator[tuple[Host, Host | None], None, None]:
-        """Yield inputs and lengths, checked, `size` rows at a time; at least one piece, if without rows.
+    def input_pieces(self, x: Any, lengths: Any, size: int) -> tuple[tuple[int, ...], Pieces]:
+        """Return the shape of the inputs and, checked, inputs and lengths of `size` rows at a time, at least once.
 
         Raises:
             DataError, DtypeError, ShapeError, BackendError, OptionError: they are not what the model takes.
@@ -138,11 +138,10 @@ class Trainable(Compiled):
             source, itemsize = Source(x, "x", self.ops), np.dtype(self.dtype).itemsize
             check_extents(source.shape, self.input_extents, self.vocabulary, "x")
             held = self.check_lengths_of(source.shape, lengths, "lengths")
-            yield from StoredInputs(source, self._input_check("x"), held).pieces(size, itemsize)
-            return
+            inputs = StoredInputs(source, self._input_check("x"), held)
+            return source.shape, inputs.pieces(size, itemsize)
         host, counts = self.check_inputs(x, lengths)
-        for start in range(0, max(host.shape[0], 1), size):
-            yield host[start : start + size], None if counts is None else counts[start : start + size]
+        return host.shape, _cut(host, counts, size)
 
     @contextmanager
     def unbuilt_if_refused(self) -> Iterator[None]:
@@ -153,3 +152,12 @@ class Trainable(Compiled):
         except NnxError:
             self.built = built
             raise
+
+
+Pieces: TypeAlias = Generator[tuple[Host, Host | None], None, None]
+"""Inputs and, where there are any, lengths, some rows at a time."""
+
+
+def _cut(inputs: Host, lengths: Host | None, size: int) -> Pieces:
+    for start in range(0, max(inputs.shape[0], 1), size):
+        yield inputs[start : start + size], None if lengths is None else lengths[start : start + size]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,8 +12,9 @@ from nnx.errors import NnxError, OutOfMemoryError
 from nnx.history import History
 from nnx.interrupts import before_training
 from nnx.loop import Loop
+from nnx.memory import check_training
 from nnx.resumption import KeptRun, RunState
-from nnx.stored import AnyExamples
+from nnx.stored import AnyExamples, held
 
 if TYPE_CHECKING:
     from nnx.callbacks import Callback
@@ -92,23 +93,38 @@ class Run:
         return bool(self.history.stopped)
 
 
-def prepare(
-    model: Sequential,
-    examples: AnyExamples,
-    validation: AnyExamples | None,
-    options: Options,
-    callbacks: list[Callback],
-    kept: KeptRun | None,
-) -> Loop:
-    """Return what trains a built and compiled model; the weights are left as they are.
+class Team:
+    """Who trains in one call of `fit`: this process alone; others make several processes do it together."""
 
-    Raises:
-        OptionError, FileFormatError: the run cannot go on from the kept one.
-    """
-    loop = Loop(Run(model, options.epochs), examples, validation, options, callbacks)
-    if kept is not None:
-        loop.keeper.check(kept)
-    return loop
+    def together(self) -> AbstractContextManager[None]:
+        """Get ready in the block, with the others if there are any."""
+        return nullcontext()
+
+    def read(self, read: Callable[[], KeptRun]) -> KeptRun | None:
+        """Read a run that was kept."""
+        return read()
+
+    def loop(
+        self,
+        model: Sequential,
+        examples: AnyExamples,
+        validation: AnyExamples | None,
+        options: Options,
+        callbacks: list[Callback],
+    ) -> Loop:
+        """Return what trains a built and compiled model; the weights are left as they are.
+
+        Raises:
+            MemoryLimitError: there is no memory for it.
+        """
+        size = examples.count if isinstance(options.batch_size, str) else options.batch_size
+        measured = None if validation is None else held(validation, max(size, 1024))
+        check_training(model, held(examples, size), measured, options.batch_size)
+        return Loop(Run(model, options.epochs), examples, validation, options, callbacks)
+
+    def fit(self, loop: Loop, kept: KeptRun | None) -> History:
+        """Train; see `fit`."""
+        return fit(loop, kept)
 
 
 def fit(loop: Loop, kept: KeptRun | None) -> History:
@@ -121,7 +137,8 @@ def fit(loop: Loop, kept: KeptRun | None) -> History:
         for callback in reversed(loop.callbacks):
             endings.callback(callback.on_train_end, run)
         endings.callback(loop.close)
-        with before_training(), nullcontext() if kept is None else loop.keeper.going_on(kept):
+        begun = nullcontext() if kept is None else loop.keeper.going_on(kept)
+        with before_training(), begun, loop.asking():
             for callback in loop.callbacks:
                 callback.on_train_begin(run)
         loop.run_epochs()

@@ -8,7 +8,7 @@ are not nnx's own is compared with the code itself, on the same batch and from t
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
@@ -17,10 +17,31 @@ from nnx.interface import Array
 from nnx.steps import AnyBatches, Runner, Trace
 
 if TYPE_CHECKING:
+    from nnx.losses import Loss
     from nnx.model import Sequential
+    from nnx.optimizers import Optimizer
 
 
-def foreign_parts(model: Sequential) -> list[str]:
+class Parts(Protocol):
+    """A compiled model, as far as it is asked for what it is made of; see `Network.places`."""
+
+    @property
+    def places(self) -> Sequence[tuple[str, object]]:
+        """The path and the layer of every layer."""
+        ...
+
+    @property
+    def loss(self) -> Loss:
+        """What training makes small."""
+        ...
+
+    @property
+    def optimizer(self) -> Optimizer:
+        """What does it."""
+        ...
+
+
+def foreign_parts(model: Parts) -> list[str]:
     """Return what of a compiled model is not nnx's own, in words."""
     parts: list[tuple[str, object]] = [(f"layer {path}, {layer!r}", layer) for path, layer in model.places]
     parts += [("the loss", model.loss), ("the optimizer", model.optimizer)]

@@ -47,10 +47,12 @@ class HostRuntime:
     Attributes:
         graphs: all graphs that somebody still has.
         runs: how often graphs were launched.
+        free: the bytes of memory that this device claims to have left.
     """
 
     def __init__(self) -> None:
         self._thread = threading.local()
+        self.free = 1 << 40
         self.graphs: weakref.WeakSet[HostGraph] = weakref.WeakSet()
         self.runs = 0
 
@@ -95,6 +97,9 @@ class HostRuntime:
 
     def memory(self) -> Memory:
         return host_memory()
+
+    def free_memory(self) -> int:
+        return self.free
 
 
 class _CapturableModule:

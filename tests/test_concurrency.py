@@ -42,7 +42,7 @@ def test_a_model_in_training_cannot_be_trained_moved_or_compiled_by_a_callback(
 ) -> None:
     model = full_network(backend)
     with pytest.raises(
-        BackendError, match="This model is being trained already; give each thread a model of its own"
+        BackendError, match="This model is being trained or changed already; give each thread a model of its own"
     ):
         fit_fully(model, callbacks=[During(action)])
     fit_fully(model, 1)  # the model is free again
@@ -64,7 +64,7 @@ def test_a_second_thread_cannot_train_the_same_model(backend: Backend) -> None:
 
     fit_fully(model, 2, callbacks=[During(start_another)])
     assert len(errors) == 2
-    assert "being trained already" in errors[0]
+    assert "being trained or changed already" in errors[0]
     fit_fully(alone, 2)
     assert_same_bits(model, alone)
 

@@ -27,13 +27,13 @@ class Retrains(NumpyBackend):
 
     def linear(self, *arguments):
         assert self.model is not None
-        with pytest.raises(BackendError, match="is being trained already"):
+        with pytest.raises(BackendError, match="is being trained or changed already"):
             self.model.fit(X, Y)
         super().linear(*arguments)
 
     def zeros(self, *arguments):
         if self.model is not None:  # while the model is moved here
-            with pytest.raises(BackendError, match="is being trained already"):
+            with pytest.raises(BackendError, match="is being trained or changed already"):
                 self.model.to("numba")
         return super().zeros(*arguments)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import FrozenInstanceError
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from support.peers import torch_or_skip
 import nnx
 from nnx import Backend
 from nnx.errors import OptionError, ShapeError, UnknownNameError
+from nnx.interface import Array
 from nnx.losses import LOSSES, Huber, Loss, SoftmaxCrossEntropy, check_loss
 from nnx.ops import Ops
 
@@ -113,10 +115,116 @@ def test_one_hot_distributions_equal_labels(backend: Backend) -> None:
     np.testing.assert_allclose(plain[1], one_hot[1], rtol=1e-14)
 
 
+@pytest.mark.parametrize("case", CASES)
+def test_measuring_computes_the_same_loss_and_no_gradient(backend: Backend, case: str) -> None:
+    loss, targets = CASES[case]
+    ops = Ops(backend, "float64")
+    labels = ops.asarray(targets, "int64" if targets.dtype.kind == "i" else None)
+    value, slope = loss.forward(ops, ops.asarray(OUTPUTS), labels, ops.asarray(WEIGHT), False)
+    assert float(backend.to_numpy(value)) == compute(backend, loss, OUTPUTS, targets, WEIGHT)[0]
+    assert slope is None
+
+
+USUAL: dict[str, dict[str, float]] = {
+    "softmax_cross_entropy": {"smoothing": 0.0},
+    "sigmoid_cross_entropy": {},
+    "mean_squared_error": {},
+    "mean_absolute_error": {},
+    "huber": {"delta": 1.0},
+}
+
+
 @pytest.mark.parametrize("name", LOSSES)
 def test_a_name_stands_for_the_loss_with_its_usual_options(name: str) -> None:
-    assert check_loss(name) == LOSSES[name]()
-    assert LOSSES[name](**LOSSES[name]().config()) == LOSSES[name]()
+    loss = check_loss(name)
+    assert type(loss) is LOSSES[name]
+    assert loss.name == name
+    assert loss.config() == USUAL[name]
+
+
+@pytest.mark.parametrize("loss", [SoftmaxCrossEntropy(0.3), Huber(2.5)])
+def test_the_configuration_makes_an_equal_loss(loss: Loss) -> None:
+    assert type(loss)(**loss.config()) == loss
+
+
+def test_a_loss_cannot_be_changed_under_a_recorded_step() -> None:
+    with pytest.raises(FrozenInstanceError):
+        SoftmaxCrossEntropy().smoothing = 0.1
+    for name in LOSSES:
+        with pytest.raises(FrozenInstanceError):
+            check_loss(name).name = "another"
+
+
+def test_numbers_of_numpy_are_kept_as_those_of_python() -> None:
+    assert type(SoftmaxCrossEntropy(np.float32(0.5)).smoothing) is float
+    assert type(Huber(np.float32(0.5)).delta) is float
+
+
+class Silent(Loss):
+    """A loss of one's own of which nothing is written yet."""
+
+    name, targets = "silent", "values"
+
+
+class Squares(Loss):
+    """A loss of one's own that has a value and a gradient only."""
+
+    name, targets = "squares", "values"
+
+    def forward(
+        self, ops: Ops, outputs: Array, targets: Array, weight: Array | None, gradient: bool
+    ) -> tuple[Array, Array | None]:
+        """Return the mean of the squares."""
+        return ops.mean_squared_error(outputs, targets, weight, gradient)
+
+
+def test_a_loss_of_ones_own_must_supply_its_value() -> None:
+    model = nnx.Sequential([nnx.Dense(4)], input_shape=(4,), backend="numpy").compile(Silent())
+    with pytest.raises(NotImplementedError, match=r"^Silent must supply forward$"):
+        model.fit(OUTPUTS, VALUES)
+
+
+def test_a_loss_of_ones_own_counts_no_right_answers_unless_it_says_so() -> None:
+    model = nnx.Sequential([nnx.Dense(4)], input_shape=(4,), backend="numpy").compile(Squares())
+    assert "accuracy" not in model.fit(OUTPUTS, VALUES)
+    assert Squares().decisions(4) == 1
+
+
+def test_what_a_loss_says_of_its_targets_and_last_activations() -> None:
+    assert {name: (loss.targets, sorted(loss.final_activations)) for name, loss in LOSSES.items()} == {
+        "softmax_cross_entropy": ("labels", ["log_softmax", "sigmoid", "softmax"]),
+        "sigmoid_cross_entropy": ("binary", ["log_softmax", "sigmoid", "softmax"]),
+        "mean_squared_error": ("values", []),
+        "mean_absolute_error": ("values", []),
+        "huber": ("values", []),
+    }
+
+
+@pytest.mark.parametrize("outputs", [1, 3])
+def test_accuracy_is_the_share_of_single_right_answers(backend: Backend, outputs: int) -> None:
+    model, logits, x = predictions(backend, "sigmoid_cross_entropy", outputs)
+    y = VALUES[:, :outputs] > 0
+    assert model.evaluate(x, y)["accuracy"] == pytest.approx(np.mean((logits > 0) == y))
+
+
+def test_accuracy_of_labels_and_distributions_is_that_of_the_likeliest_class(backend: Backend) -> None:
+    model, logits, x = predictions(backend, "softmax_cross_entropy", 4)
+    expected = np.mean(logits.argmax(axis=1) == SOFT.argmax(axis=1))
+    assert 0 < expected < 1
+    assert model.evaluate(x, SOFT)["accuracy"] == pytest.approx(expected)
+    assert model.evaluate(x, SOFT.argmax(axis=1))["accuracy"] == pytest.approx(expected)
+
+
+def test_a_logit_of_zero_is_of_class_zero_and_classes_are_whole_numbers() -> None:
+    loss = check_loss("sigmoid_cross_entropy")
+    for outputs, expected in [
+        (np.array([[0.0], [1e-300], [-1.0]]), [0, 1, 0]),
+        (np.array([[0.0, 1.0], [-1.0, 2.0]]), [[0, 1], [0, 1]]),
+        (np.array([[[0.0], [0.5]]]), [[0, 1]]),
+    ]:
+        classes = loss.classes(outputs)
+        assert classes.dtype == np.int64
+        np.testing.assert_array_equal(classes, expected)
 
 
 def test_a_loss_of_no_rows_is_refused(backend: Backend) -> None:
@@ -134,11 +242,17 @@ def test_targets_of_another_shape_are_refused(backend: Backend, name: str) -> No
     ("make", "error", "says"),
     [
         (lambda: SoftmaxCrossEntropy(1.0), OptionError, "smoothing must be a number in [0, 1), got 1.0"),
+        (lambda: SoftmaxCrossEntropy(-0.1), OptionError, "smoothing must be a number in [0, 1), got -0.1"),
         (lambda: Huber(0), OptionError, "delta must be a number in (0, inf), got 0"),
         (lambda: check_loss("mse"), UnknownNameError, "Unknown loss 'mse'"),
+        (lambda: check_loss(["huber"]), UnknownNameError, "Unknown loss ['huber']. Did you mean 'huber'?"),
         (lambda: check_loss("huberr"), UnknownNameError, "Did you mean 'huber'?"),
         (lambda: check_loss(None), UnknownNameError, "Unknown loss None"),
-        (lambda: check_loss(Huber), OptionError, "write Huber(), with brackets"),
+        (
+            lambda: check_loss(Huber),
+            OptionError,
+            "loss must be a name or an object: write Huber(), with brackets.",
+        ),
     ],
 )
 def test_bad_options_and_names_are_refused(make: Any, error: type, says: str) -> None:
@@ -174,7 +288,9 @@ def test_probabilities_of_a_sigmoid_stand_alone_and_classes_are_on_their_side_of
 @pytest.mark.parametrize("method", ["predict_proba", "predict_classes"])
 def test_regressions_have_neither_probabilities_nor_classes(backend: Backend, method: str) -> None:
     model, _, x = predictions(backend, "mean_squared_error", 2)
-    with pytest.raises(
-        OptionError, match="exist for classification losses only; this model has 'mean_squared_error'"
-    ):
+    with pytest.raises(OptionError) as caught:
         getattr(model, method)(x)
+    what = {"predict_proba": "probabilities", "predict_classes": "classes"}[method]
+    assert str(caught.value) == (
+        f"{what} exist for classification losses only; this model has 'mean_squared_error'."
+    )

@@ -36,6 +36,7 @@ def test_values_and_gradients_are_views_of_the_buffers(backend: Backend, dtype: 
     store = Store(backend, dtype, [Parameter("b", (3,), np.ones(3)), parameter], [state])
     np.testing.assert_array_equal(backend.to_numpy(parameter.value), initial)
     np.testing.assert_array_equal(backend.to_numpy(state.value), [1, 2])
+    assert (parameter.initial, state.initial) == (None, None)  # they would take as much memory again
     store.values[...] = 7
     store.gradients[...] = 8
     store.state[...] = 9
@@ -56,6 +57,13 @@ def test_decayed_parameters_come_first_and_are_one_range(backend: Backend) -> No
     assert store.count() == 15
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_every_parameter_begins_on_a_boundary_whatever_its_precision(dtype: str) -> None:
+    made = [Parameter(str(i), (i + 1,), np.ones(i + 1)) for i in range(5)]
+    store = Store(nnx.registry.get("numpy"), dtype, made, [])
+    assert {slot.start * np.dtype(dtype).itemsize for slot in store.slots} == {0, 64, 128, 192, 256}
+
+
 def test_a_model_without_parameters_has_empty_buffers_and_still_predicts(backend: Backend) -> None:
     model = nnx.Sequential([nnx.Activation("relu")], dtype="float64", input_shape=(2,), backend=backend)
     assert model.store.count() == 0
@@ -66,7 +74,7 @@ def test_a_model_without_parameters_has_empty_buffers_and_still_predicts(backend
 
 def test_weights_are_listed_layer_by_layer_whatever_the_order_of_the_buffer() -> None:
     layers = [nnx.Dense(3), nnx.BatchNorm(), nnx.Bidirectional(nnx.GRU(2, return_sequences=True)), nnx.LayerNorm()]
-    layers += [nnx.Residual([nnx.Dense(4), nnx.BatchNorm()]), *(nnx.Dense(4, bias=False) for _ in range(6))]
+    layers += [nnx.Residual([nnx.BatchNorm(), nnx.Dense(4)]), *(nnx.Dense(4, bias=False) for _ in range(6))]
     model = nnx.Sequential(layers, input_shape=(5, 2), backend="generic:numpy")
     gru = ["weight", "recurrent_weight", "bias", "recurrent_bias"]
     norm = ["gamma", "beta", "running_mean", "running_var"]
@@ -77,8 +85,15 @@ def test_weights_are_listed_layer_by_layer_whatever_the_order_of_the_buffer() ->
         *(f"2.{half}.{name}" for half in (0, 1) for name in gru),
         "3.gamma",
         "3.beta",
-        "4.0.weight",
-        "4.0.bias",
-        *(f"4.1.{name}" for name in norm),
+        *(f"4.0.{name}" for name in norm),
+        "4.1.weight",
+        "4.1.bias",
         *(f"{index}.weight" for index in range(5, 11)),
     ]
+
+
+def test_a_parameter_and_a_state_are_shown_without_their_numbers() -> None:
+    parameter, state = Parameter("0.weight", (2, 3), np.ones((2, 3))), State("1.mean", (3,), np.ones(3))
+    Store(nnx.registry.get("numpy"), "float32", [parameter], [state])
+    assert repr(parameter) == "Parameter(name='0.weight', shape=(2, 3), decayed=False, l2=None)"
+    assert repr(state) == "State(name='1.mean', shape=(3,))"

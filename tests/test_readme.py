@@ -41,6 +41,8 @@ def test_every_program_runs_as_written_and_its_network_learns(
     numba = registry.describe("numba")
     if "numba" in code and not numba.available:
         pytest.skip(numba.reason)
+    if "distributed" in code:
+        pytest.importorskip("mpi4py", reason="training on several processes needs mpi4py")
     monkeypatch.chdir(tmp_path)  # one of them saves its model
     exec(compile(code, str(README), "exec"), {"__name__": "__main__"})
     (measured,) = re.findall(r"'accuracy': ([\d.e-]+)", capsys.readouterr().out)

@@ -111,6 +111,10 @@ class CupyBackend(
         """
         return compile_step(self, tape)
 
+    def free_memory(self) -> int:
+        """See `Arrays.free_memory`; those of the device."""
+        return self.runtime.free_memory()
+
     def memory(self) -> Memory:
         """See `Arrays.memory`."""
         return self.runtime.memory()

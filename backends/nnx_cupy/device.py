@@ -52,6 +52,9 @@ class Runtime(Protocol):
     def memory(self) -> Memory:
         """Return the free and total bytes of the current device."""
 
+    def free_memory(self) -> int:
+        """Return how many bytes arrays on the current device can still have."""
+
 
 class _CudaGraph:
     """A graph of CuPy and the memory pool that it works in."""
@@ -120,6 +123,12 @@ class CudaRuntime:
     def memory(self) -> Memory:
         """See `Runtime.memory`; what CuPy's pool holds for reuse counts as taken."""
         return Memory(*self._cupy.cuda.runtime.memGetInfo())
+
+    def free_memory(self) -> int:
+        """See `Runtime.free_memory`; what CuPy's pool holds for reuse is free, and its limit holds."""
+        pool, free = self._cupy.get_default_memory_pool(), self.memory().free
+        held, limit = int(pool.free_bytes()), int(pool.get_limit())
+        return min(free + held, limit - int(pool.used_bytes())) if limit else free + held
 
 
 def load_cupy() -> Any:

@@ -24,7 +24,7 @@ __device__ __forceinline__ Words philox(
 // handle neighbouring packs.
 template <typename T, typename Use, typename... Arrays>
 __device__ __forceinline__ void each_lane(const Index* step, Index rows, Index features, unsigned long long seed,
-                                          unsigned long long stream, Use use, const Arrays*... arrays) {
+                                          unsigned long long stream, Index sample, Use use, const Arrays*... arrays) {
     constexpr int WIDTH = PACK<T>;  // at most four: the lanes of a pack lie in one word
     __shared__ Words words[BLOCK];
     __shared__ Index starts[BLOCK];
@@ -34,7 +34,7 @@ __device__ __forceinline__ void each_lane(const Index* step, Index rows, Index f
     const Index blocks = (features + LANES - 1) / LANES, total = rows * blocks;
     for (Index base = static_cast<Index>(blockIdx.x) * BLOCK; base < total; base += element_stride()) {
         const Index mine = base + thread, row = quotient(mine, blocks), block = mine - row * blocks;
-        words[thread] = philox(block, row, *step, seed, stream);
+        words[thread] = philox(block, sample + row, *step, seed, stream);
         starts[thread] = row * features + block * LANES;
         counts[thread] = mine < total ? static_cast<int>(smaller(LANES, features - block * LANES)) : 0;
         __syncthreads();
@@ -55,7 +55,7 @@ template <typename T>
 __global__ void __launch_bounds__(BLOCK, RESIDENT) random_bits(
         const Index* __restrict__ step, T* __restrict__ out, Index rows, Index features, unsigned long long seed,
         unsigned long long stream) {
-    each_lane<T>(step, rows, features, seed, stream, [&](Index i, auto move, auto bits) {
+    each_lane<T>(step, rows, features, seed, stream, 0, [&](Index i, auto move, auto bits) {
         Pack<T> values;
         for (int k = 0; k < move.width; ++k) values[k] = bits(k);
         move.store(out, i, values);
@@ -65,8 +65,8 @@ __global__ void __launch_bounds__(BLOCK, RESIDENT) random_bits(
 template <typename T>
 __global__ void __launch_bounds__(BLOCK, RESIDENT) dropout(
         const T* __restrict__ x, const Index* __restrict__ step, T* __restrict__ y, Index rows, Index features,
-        unsigned long long seed, unsigned long long stream, int threshold, T scale) {
-    each_lane<T>(step, rows, features, seed, stream, [&](Index i, auto move, auto bits) {
+        unsigned long long seed, unsigned long long stream, Index sample, int threshold, T scale) {
+    each_lane<T>(step, rows, features, seed, stream, sample, [&](Index i, auto move, auto bits) {
         auto values = move.load(x, i);
         for (int k = 0; k < move.width; ++k) values[k] = bits(k) < threshold ? values[k] * scale : T(0);
         move.store(y, i, values);
@@ -80,14 +80,14 @@ constexpr int CHANNELS = BLOCK * LANES;
 template <typename T, int WIDTH>
 __global__ void __launch_bounds__(BLOCK, RESIDENT) channel_dropout(
         const T* __restrict__ x, const Index* __restrict__ step, T* __restrict__ y, Index places, Index channels,
-        Index range, unsigned long long seed, unsigned long long stream, int threshold, T scale) {
+        Index range, unsigned long long seed, unsigned long long stream, Index sample, int threshold, T scale) {
     __shared__ unsigned kept[BLOCK];
     const int thread = static_cast<int>(threadIdx.x);
     const Index ranges = (places + range - 1) / range, row = blockIdx.x / ranges;
     const Index begin = (blockIdx.x - row * ranges) * range, end = smaller(places, begin + range);
     const Index first = static_cast<Index>(blockIdx.y) * CHANNELS, count = smaller(CHANNELS, channels - first);
     if (thread * LANES < count) {
-        const Words words = philox(first / LANES + thread, row, *step, seed, stream);
+        const Words words = philox(first / LANES + thread, sample + row, *step, seed, stream);
         unsigned bits = 0;
 #pragma unroll
         for (int i = 0; i < LANES; ++i)

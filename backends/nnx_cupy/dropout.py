@@ -24,13 +24,17 @@ class Dropout(Launcher):
         kernel = RANDOM_BITS.of("random_bits", out.dtype)
         self.launch_elements(kernel, _threads(out.shape), step, out, *_counter(out.shape, seed, stream))
 
-    def dropout(self, x: Array, step: Array, y: Array, seed: int, stream: int, threshold: int) -> None:
+    def dropout(
+        self, x: Array, step: Array, y: Array, seed: int, stream: int, threshold: int, sample: int = 0
+    ) -> None:
         """The same bits, used where they are made."""
-        numbers = np.int32(threshold), y.dtype.type(65536 / threshold)
+        numbers = np.int64(sample), np.int32(threshold), y.dtype.type(65536 / threshold)
         arguments = self.contiguous(x), step, y, *_counter(y.shape, seed, stream), *numbers
         self.launch_elements(DROPOUT.of("dropout", y.dtype), _threads(y.shape), *arguments)
 
-    def channel_dropout(self, x: Array, step: Array, y: Array, seed: int, stream: int, threshold: int) -> None:
+    def channel_dropout(
+        self, x: Array, step: Array, y: Array, seed: int, stream: int, threshold: int, sample: int = 0
+    ) -> None:
         """A block makes the bits of a row's channels once, and uses them at many places."""
         x = self.contiguous(x)
         rows, places, channels = x.shape
@@ -39,9 +43,9 @@ class Dropout(Launcher):
         together = max(1, -(-places // parts))
         grid = rows * -(-places // together), -(-channels // _CHANNELS)
         sizes = np.int64(places), np.int64(channels), np.int64(together)
-        numbers = np.uint64(seed), np.uint64(stream), np.int32(threshold), y.dtype.type(65536 / threshold)
+        numbers = np.int64(sample), np.int32(threshold), y.dtype.type(65536 / threshold)
         kernel = CHANNEL_DROPOUT.of("channel_dropout", y.dtype, str(lanes))
-        self.launch(kernel, grid, (x, step, y, *sizes, *numbers))
+        self.launch(kernel, grid, (x, step, y, *sizes, np.uint64(seed), np.uint64(stream), *numbers))
 
 
 def _threads(shape: tuple[int, int]) -> int:

@@ -2,10 +2,11 @@
 
 How it stacks up, each line on the ones above it:
 
-    jit, internals, cache          compiling, and keeping what was compiled
+    internals, jit, cache          what is used of Numba; compiling, and keeping what was compiled
     instructions, launches         memory on the stack; a kernel call made ready, and what records such calls
-    team, kernel                   threads that walk a table of calls; a function made into such a call
     lanes, vectors                 formulas over vector values; registers of lanes under a mask, rows, folds
+    modules, entries               all code of a kernel as one object file; a function made into a C entry
+    team, kernel                   threads that walk a table of calls; a function made into such a call
     sweeps, columns, panels, rows  a formula along rows; down the columns of matrices; rows copied and searched
     lines, packing, grids          registers in products; elements laid out for them; arrays of any extents
     tiles, product, inner          products by tiles of sums, and along the depth

@@ -9,7 +9,7 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from nnx.interface import Array, Memory, Program, Tape, aligned_empty, host_memory
+from nnx.interface import Array, Memory, Program, Scratch, Tape, aligned_empty, host_memory
 from nnx_numba import team
 from nnx_numba.activations import Activations
 from nnx_numba.convolution import Convolution
@@ -21,7 +21,7 @@ from nnx_numba.lines import REGISTER_BYTES
 from nnx_numba.losses import Losses
 from nnx_numba.normalization import Normalization
 from nnx_numba.pooling import Pooling
-from nnx_numba.program import compile_tape
+from nnx_numba.program import compile_tape, scratch_of_tape
 from nnx_numba.recurrent import Recurrent
 from nnx_numba.updates import Updates
 
@@ -80,6 +80,10 @@ class NumbaBackend(
     def compile(self, tape: Tape) -> Program:
         """Walk the whole step natively, except for kernels of others."""
         return compile_tape(tape, _is_native)
+
+    def scratch_of(self, tape: Tape) -> Scratch:
+        """See `Arrays.scratch_of`."""
+        return scratch_of_tape(tape, _is_native)
 
     def set_num_threads(self, count: int) -> None:
         """See `Arrays.set_num_threads`."""

@@ -1,29 +1,28 @@
-"""Compiled kernels on disk: never stale, shared by processes, and optional.
+"""Compiled code on disk: never stale, shared by processes, and optional.
 
 Numba's own cache looks only at the file that defines a function, so that an edited helper elsewhere goes
-unnoticed, and several processes share one index file. Here every compiled signature is one file: written
-aside and renamed into place, and opened by a stamp of all sources of this package.
+unnoticed, and several processes share one index file. Here every piece of code is one file: written aside and
+renamed into place, and opened by a stamp of all sources of this package and a digest of what it holds.
 """
 
 from __future__ import annotations
 
 import hashlib
 import os
-import pickle
 import tempfile
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 import llvmlite
 import numba
 import numpy
 import platformdirs
 
-from nnx_numba.internals import NullCache, dumps, rebuild_result, register_bytes
+from nnx_numba.internals import processor, register_bytes
 
 _PACKAGE = Path(__file__).resolve().parent
 _NAME = 100  # letters of a file name: a kernel of many arguments has a name longer than file systems allow
+_HEAD = 64  # bytes of the stamp and the digest
 
 
 @cache
@@ -52,48 +51,36 @@ def cache_folder() -> Path | None:
     return None
 
 
-class DiskCache(NullCache):  # type: ignore[misc]  # Any, see internals
-    """What a Numba dispatcher asks for compiled code before it compiles."""
+def read(name: str) -> bytes | None:
+    """Return the code of this name, or None where there is none, or a stale or broken file."""
+    path = _path(name)
+    try:
+        content = path.read_bytes() if path else b""
+    except OSError:
+        return None
+    code = content[_HEAD:]
+    return code if content[:_HEAD] == _head(code) else None
 
-    def __init__(self, name: str) -> None:
-        """Serve the function of this name, which must be unique within the package."""
-        self._name = name
 
-    @property
-    def cache_path(self) -> Path | None:
-        """The folder, for Numba's statistics."""
-        return cache_folder()
+def write(name: str, code: bytes) -> None:
+    """Write code aside and rename it into place; a full disk only costs the speed-up."""
+    path = _path(name)
+    if path is None:
+        return
+    aside = path.with_suffix(f".{os.getpid()}.tmp")
+    try:
+        aside.write_bytes(_head(code) + code)
+        aside.replace(path)
+    except OSError:
+        aside.unlink(missing_ok=True)
 
-    def load_overload(self, sig: Any, target_context: Any) -> Any:
-        """Return the compiled signature, or None where there is none, or a stale or broken file."""
-        target_context.refresh()
-        path = self._path(sig, target_context.codegen())
-        if path is None:
-            return None
-        try:
-            content = path.read_bytes()
-            stamp, payload = content[:32], content[32:]
-            if stamp != source_stamp():
-                return None
-            return rebuild_result(target_context, *pickle.loads(payload))
-        except (OSError, EOFError, pickle.UnpicklingError, AttributeError, ImportError, TypeError, ValueError):
-            return None
 
-    def save_overload(self, sig: Any, data: Any) -> None:
-        """Write the compiled signature aside and rename it into place; a full disk only costs the speed-up."""
-        path = self._path(sig, data.codegen)
-        if path is None or data.library.has_dynamic_globals:
-            return
-        aside = path.with_suffix(f".{os.getpid()}.tmp")
-        try:
-            aside.write_bytes(source_stamp() + dumps(data._reduce()))
-            aside.replace(path)
-        except OSError:
-            aside.unlink(missing_ok=True)
+def _head(code: bytes) -> bytes:
+    return source_stamp() + hashlib.sha256(code).digest()
 
-    def _path(self, sig: Any, codegen: Any) -> Path | None:
-        """One file per function, signature and processor."""
-        folder = cache_folder()
-        key = f"{self._name} {sig} {codegen.magic_tuple()} {register_bytes()}"
-        short = self._name[:_NAME]
-        return folder and folder / f"{short}-{hashlib.sha256(key.encode()).hexdigest()[:16]}.nbc"
+
+def _path(name: str) -> Path | None:
+    """One file per name and processor."""
+    folder = cache_folder()
+    key = f"{name} {processor()} {register_bytes()}"
+    return folder and folder / f"{name[:_NAME]}-{hashlib.sha256(key.encode()).hexdigest()[:16]}.nbc"

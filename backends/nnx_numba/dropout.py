@@ -165,6 +165,7 @@ def dropout(
     seed: int,
     stream: int,
     threshold: int,
+    sample: int,
 ) -> None:
     """Scale what is kept; units are sixteen blocks."""
     words = stack(np.uint64(0), _WORDS)
@@ -172,7 +173,7 @@ def dropout(
     scale = x.dtype.type(65536 / threshold)
     for unit in range(first, last):
         row, block = unit * _BLOCKS // blocks, unit * _BLOCKS % blocks
-        draw(words, row, block, blocks, step[()], seed, stream)
+        draw(words, sample + row, block, blocks, step[()], seed, stream)
         for number in range(min(_BLOCKS, x.shape[0] * blocks - unit * _BLOCKS)):
             keep(words, number, x, y, row, block, scale, threshold)
             row, block = (row, block + 1) if block + 1 < blocks else (row + 1, 0)
@@ -188,6 +189,7 @@ def channel_dropout(
     seed: int,
     stream: int,
     threshold: int,
+    sample: int,
     places: int,
 ) -> None:
     """Scale channels that are kept at all of a row's places, which are rows of x; units are sixteen blocks."""
@@ -196,7 +198,7 @@ def channel_dropout(
     scale = x.dtype.type(65536 / threshold)
     for unit in range(first, last):
         row, block = unit * _BLOCKS // blocks, unit * _BLOCKS % blocks
-        draw(words, row, block, blocks, step[()], seed, stream)
+        draw(words, sample + row, block, blocks, step[()], seed, stream)
         for number in range(min(_BLOCKS, rows * blocks - unit * _BLOCKS)):
             for place in range(row * places, (row + 1) * places):
                 keep(words, number, x, y, place, block, scale, threshold)
@@ -215,12 +217,16 @@ class Dropout(Backend):
         """Sixteen blocks at a time."""
         random_bits(*_work(out), plain(step), out, _signed(seed), _signed(stream))
 
-    def dropout(self, x: Array, step: Array, y: Array, seed: int, stream: int, threshold: int) -> None:
+    def dropout(
+        self, x: Array, step: Array, y: Array, seed: int, stream: int, threshold: int, sample: int = 0
+    ) -> None:
         """One pass: bits go from registers to the mask."""
         key = _signed(seed), _signed(stream)
-        dropout(*_work(x), plain(x), plain(step), y, *key, threshold)
+        dropout(*_work(x), plain(x), plain(step), y, *key, threshold, sample)
 
-    def channel_dropout(self, x: Array, step: Array, y: Array, seed: int, stream: int, threshold: int) -> None:
+    def channel_dropout(
+        self, x: Array, step: Array, y: Array, seed: int, stream: int, threshold: int, sample: int = 0
+    ) -> None:
         """Random bits are drawn once for all places."""
         rows, places, channels = x.shape
         if x.size == 0:
@@ -229,7 +235,7 @@ class Dropout(Backend):
         grain = max(1, GRAIN * count // x.size)
         key = _signed(seed), _signed(stream)
         flattened = plain(x).reshape(-1, channels), plain(step), y.reshape(-1, channels)
-        channel_dropout(count, grain, *flattened, *key, threshold, places)
+        channel_dropout(count, grain, *flattened, *key, threshold, sample, places)
 
 
 def _signed(word: int) -> int:

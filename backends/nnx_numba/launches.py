@@ -12,6 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from nnx.interface import reserved
+
 
 @dataclass(frozen=True)
 class Launch:
@@ -42,15 +44,22 @@ class Recording:
 
     Attributes:
         scratch: the memory; where a call asks for more than there is, a larger one takes its place.
+        measures: whether only the size of the scratch is wanted: nothing is compiled, and no memory taken.
     """
 
     launches: list[Launch] = field(default_factory=list)
     scratch: NDArray[np.float64] = field(default_factory=lambda: np.empty(0))
+    measures: bool = False
+
+    def make(self, size: int) -> NDArray[np.float64]:
+        """Make scratch for `size` numbers."""
+        return reserved((size,), np.float64) if self.measures else np.empty(size)
 
 
 class _Local(threading.local):
     recording: Recording | None = None
     scratch: NDArray[np.float64] = np.empty(0)
+    make = staticmethod(np.empty)
     working: NDArray[np.int64] | None = None
 
 
@@ -58,9 +67,9 @@ _local = _Local()
 
 
 @contextmanager
-def collecting(size: int = 0) -> Iterator[Recording]:
+def collecting(size: int = 0, measures: bool = False) -> Iterator[Recording]:
     """Collect this thread's launches inside the `with` block, with scratch for `size` numbers to begin with."""
-    before, _local.recording = _local.recording, Recording(scratch=np.empty(size))
+    before, _local.recording = _local.recording, Recording(scratch=np.empty(size), measures=measures)
     try:
         yield _local.recording
     finally:
@@ -70,6 +79,19 @@ def collecting(size: int = 0) -> Iterator[Recording]:
 def collected() -> list[Launch] | None:
     """Return the list that takes this thread's launches, or None where they run at once."""
     return None if _local.recording is None else _local.recording.launches
+
+
+def measuring() -> bool:
+    """Tell whether this thread only wants to know how much scratch calls ask for."""
+    return _local.recording is not None and _local.recording.measures
+
+
+def scratch_of(calls: Sequence[Callable[[], None]]) -> int:
+    """Return the bytes of scratch that a program of these calls takes, and make none of it."""
+    with collecting(measures=True) as recording:
+        for call in calls:
+            call()
+    return recording.scratch.nbytes
 
 
 def record(calls: Sequence[Callable[[], None]]) -> list[list[Launch]]:
@@ -98,7 +120,7 @@ def scratch(size: int) -> NDArray[np.float64]:
     """
     owner: Recording | _Local = _local if _local.recording is None else _local.recording
     if owner.scratch.size < size:
-        owner.scratch = np.empty(size)
+        owner.scratch = owner.make(size)
     return owner.scratch[:size]
 
 

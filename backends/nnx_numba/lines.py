@@ -167,8 +167,15 @@ class Lines:
 
     def fetch(self, address: Any) -> None:
         """Ask for a cache line ahead of its use; an address beyond the data is harmless."""
+        self._fetch(address, 3)
+
+    def fetch_to_second(self, address: Any) -> None:
+        """Ask for a cache line long before its use, when the first-level cache has no room for it yet."""
+        self._fetch(address, 2)
+
+    def _fetch(self, address: Any, locality: int) -> None:
         place = self.builder.inttoptr(address, POINTER)
-        call(self.builder, "llvm.prefetch.p0", ir.VoidType(), place, _INDEX(0), _INDEX(3), _INDEX(1))
+        call(self.builder, "llvm.prefetch.p0", ir.VoidType(), place, _INDEX(0), _INDEX(locality), _INDEX(1))
 
     def variable(self) -> Variable:
         """Return a line that may change, which LLVM keeps in a register."""

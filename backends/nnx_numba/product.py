@@ -21,7 +21,7 @@ from nnx_numba.launches import WORKING
 from nnx_numba.lines import REGISTER_BYTES, Lines, Strided, moved, words
 from nnx_numba.packing import pack
 from nnx_numba.tiles import TALL, Strip, Tile
-from nnx_numba.vectors import loop, smaller
+from nnx_numba.vectors import LINE, loop, smaller
 
 DEPTH = 256
 """Lines of a packed panel: 32 KiB with AVX-512, which leaves room for the left operand in the first-level cache."""
@@ -52,6 +52,7 @@ class _Block:
         top, rows: the first row, and how many.
         begin, deep: the first level of depth, and how many.
         left: the elements of the first tile; per_row: bytes from a tile's first row to the next tile's, per row.
+        packed: whether they were packed.
     """
 
     top: Any
@@ -60,6 +61,7 @@ class _Block:
     deep: Any
     left: Strided
     per_row: Any
+    packed: Any
 
 
 class Product:
@@ -90,7 +92,7 @@ class Product:
         wide = builder.icmp_signed(">", columns, WORD(WIDE * self.width))
         high = builder.icmp_signed(">", builder.sub(area.row_stop, area.row), WORD(self._block_rows))
         packs = builder.and_(wide, high)
-        most = builder.mul(builder.sdiv(WORD(self._block_rows), self.height), self.height)
+        most = self._rows_together(builder.sub(area.row_stop, area.row), high)
         once_at_least = builder.select(builder.icmp_signed("<", self.depth, WORD(1)), WORD(1), self.depth)
         with loop(builder, area.row, area.row_stop, most) as top:
             rows = smaller(builder, builder.sub(area.row_stop, top), most)
@@ -99,6 +101,24 @@ class Product:
                 block = self._block(packs, top, rows, begin, deep)
                 with loop(builder, area.column, area.column_stop, self.width) as column:
                     self._one_panel(block, column, builder.sub(area.column_stop, column), bias)
+
+    def _rows_together(self, rows: Any, high: Any) -> Any:
+        """Return the rows of a block: all, or equal shares, since the right operand is packed for each block."""
+        builder, height = self.builder, self.height
+        one_block = builder.block
+        with builder.if_then(high):
+            limit = builder.mul(builder.sdiv(WORD(self._block_rows), height), height)
+            share = self._rounded_up(rows, self._rounded_up(rows, limit))
+            of_tiles = builder.mul(self._rounded_up(share, height), height)
+            many_blocks = builder.block
+        most = builder.phi(WORD)
+        most.add_incoming(WORD(self._block_rows), one_block)
+        most.add_incoming(of_tiles, many_blocks)
+        return most
+
+    def _rounded_up(self, n: Any, parts: Any) -> Any:
+        """n / parts, rounded up."""
+        return self.builder.sdiv(self.builder.add(n, self.builder.sub(parts, WORD(1))), parts)
 
     def _block(self, packs: Any, top: Any, rows: Any, begin: Any, deep: Any) -> _Block:
         """Pack the left operand's block if that pays."""
@@ -115,7 +135,7 @@ class Product:
             choose(packs, self.element, source.row),
             choose(packs, line, source.column),
         )
-        return _Block(top, rows, begin, deep, left, choose(packs, level, source.row))
+        return _Block(top, rows, begin, deep, left, choose(packs, level, source.row), packs)
 
     def _one_panel(self, block: _Block, column: Any, rest: Any, bias: Any) -> None:
         """Pack a panel, and run the tiles down it."""
@@ -137,7 +157,19 @@ class Product:
             left = Strided(
                 moved(builder, block.left.address, (row, block.per_row)), block.left.row, block.left.column
             )
+            self._fetch_next(source, block, row)
             self._tile.emit(left, panel, Strided(place, self.out.row, self.out.column), valid, self.height)
+
+    def _fetch_next(self, source: Strided, block: _Block, row: Any) -> None:
+        """Ask for a tile's share of the next panel: a large operand's lines lie pages apart, and far away."""
+        builder = self.builder
+        adjoin = builder.icmp_signed("==", source.column, self.element)
+        ends = (row, smaller(builder, builder.add(row, self.height), block.rows))
+        with builder.if_then(builder.and_(adjoin, block.packed)):
+            share = [builder.sdiv(builder.mul(end, block.deep), block.rows) for end in ends]
+            with loop(builder, *share) as k:
+                for place in range(2 * REGISTER_BYTES, 4 * REGISTER_BYTES, LINE):
+                    self.lines.fetch_to_second(builder.add(source.at(builder, k, WORD(0)), WORD(place)))
 
     def _packs_right(self, rows: Any) -> Any:
         """Whether to pack a panel: if its columns adjoin, only where enough tiles run down it."""

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from nnx.interface import Program, Tape
+from nnx.interface import Program, Scratch, Tape, placed
 from nnx_numba import team
-from nnx_numba.launches import Launch, record
+from nnx_numba.launches import Launch, record, scratch_of
 
 
 class NativeProgram:
@@ -54,6 +54,13 @@ def compile_tape(tape: Tape, is_native: Callable[[Any], bool]) -> Program:
     if len(parts) == 1 and isinstance(parts[0], list):
         return NativeProgram(parts[0])
     return MixedProgram([_once(part) if isinstance(part, list) else part for part in parts])
+
+
+def scratch_of_tape(tape: Tape, is_native: Callable[[Any], bool]) -> Scratch:
+    """Return the scratch of a tape, whose arrays may be outlines; a thread's is as large as a program's."""
+    calls = placed(tape).calls
+    size = scratch_of([_bound(call.kernel, call.arguments) for call in calls if is_native(call.kernel)])
+    return Scratch(size, size)
 
 
 def _stays(argument: Any) -> bool:

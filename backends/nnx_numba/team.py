@@ -7,11 +7,13 @@ between, and no thread is woken within a program.
 
 from __future__ import annotations
 
+import ctypes
 import logging
 import os
 import platform
 import queue
 import threading
+from collections.abc import Callable
 from functools import cache
 from typing import Any
 
@@ -19,8 +21,9 @@ import numpy as np
 from llvmlite import ir
 from numpy.typing import NDArray
 
+from nnx_numba.entries import Entry
 from nnx_numba.internals import default_threads, types
-from nnx_numba.jit import compiled, intrinsic
+from nnx_numba.jit import intrinsic
 from nnx_numba.launches import Launch, working_memory
 
 _SPINS = 4096  # looks at the barrier before a thread lets others run: about fifty microseconds
@@ -28,6 +31,10 @@ _ALIGNED = 64  # shares of so many units or more begin at multiples of this, whe
 _log = logging.getLogger("nnx_numba")
 
 _ABANDONED = 1 << 62  # what the count of arrivals is set to when nobody will come
+
+_WORD = ctypes.c_int64
+_ROW = _WORD * 6
+_ENTRY = ctypes.CFUNCTYPE(None, ctypes.POINTER(_WORD), _WORD, _WORD, _WORD)
 
 Table = NDArray[np.int64]
 """A row for each call: address, arguments, count, units to a thread at least, whether to wait afterwards."""
@@ -128,53 +135,60 @@ if hasattr(os, "register_at_fork"):  # Windows cannot fork
 
 
 @cache
-def _walk() -> Any:
-    """Return the compiled loop."""
+def _walk() -> Callable[..., None]:
+    """Return the compiled loop; it runs without the interpreter's lock."""
+    word = types.int64
+    kinds = (types.Array(word, 2, "C"), types.Array(word, 1, "C"), word)
+    entry = _ENTRY(Entry("walk", _walk_table, kinds).address)
 
     def walk(
         table: Table, steps: int, rank: int, size: int, arrived: NDArray[np.int64], memory: NDArray[np.int64]
     ) -> None:
-        waits = 0
-        if size > 1:
-            waits = 1
-            _wait(arrived, size)
-            if arrived[0] >= _ABANDONED:
-                return
-        for _ in range(steps):
-            for call in range(table.shape[0]):
-                count, grain = table[call, 2], table[call, 3]
-                if size == 1:
-                    _call(table[call, 0], table[call, 1], 0, count, memory)
-                    continue
-                parts = max(min(size, count // grain), 1)
-                if rank < parts:
-                    unit = _ALIGNED if grain >= _ALIGNED else 1
-                    first = count * rank // parts // unit * unit
-                    last = count if rank == parts - 1 else count * (rank + 1) // parts // unit * unit
-                    _call(table[call, 0], table[call, 1], first, last, memory)
-                if table[call, 4]:
-                    waits += 1
-                    _wait(arrived, waits * size)
-        if size > 1:
-            _wait(arrived, (waits + 1) * size)
+        row = _ROW(table.ctypes.data, *table.shape, arrived.ctypes.data, 1, steps)
+        entry(row, rank, size, memory.ctypes.data)
 
-    return compiled(walk, "walk")
+    return walk
+
+
+def _walk_table(rank: int, size: int, memory: int, table: Table, arrived: NDArray[np.int64], steps: int) -> None:
+    waits = 0
+    if size > 1:
+        waits = 1
+        _wait(arrived, size)
+        if arrived[0] >= _ABANDONED:
+            return
+    for _ in range(steps):
+        for call in range(table.shape[0]):
+            count, grain = table[call, 2], table[call, 3]
+            if size == 1:
+                _call(table[call, 0], table[call, 1], 0, count, memory)
+                continue
+            parts = max(min(size, count // grain), 1)
+            if rank < parts:
+                unit = _ALIGNED if grain >= _ALIGNED else 1
+                first = count * rank // parts // unit * unit
+                last = count if rank == parts - 1 else count * (rank + 1) // parts // unit * unit
+                _call(table[call, 0], table[call, 1], first, last, memory)
+            if table[call, 4]:
+                waits += 1
+                _wait(arrived, waits * size)
+    if size > 1:
+        _wait(arrived, (waits + 1) * size)
 
 
 @intrinsic
-def _call(_context: Any, _address: Any, _row: Any, _first: Any, _last: Any, memory: Any) -> Any:
+def _call(_context: Any, _address: Any, _row: Any, _first: Any, _last: Any, _memory: Any) -> Any:
     """Call the C entry at an address."""
 
     def generate(context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
         word = ir.IntType(64)
         kinds = [word.as_pointer(), word, word, word.as_pointer()]
         function = ir.FunctionType(ir.VoidType(), kinds).as_pointer()
-        row = builder.inttoptr(arguments[1], word.as_pointer())
-        working = context.make_array(memory)(context, builder, arguments[4]).data
-        builder.call(builder.inttoptr(arguments[0], function), [row, *arguments[2:4], working])
+        row, memory = (builder.inttoptr(arguments[n], word.as_pointer()) for n in (1, 4))
+        builder.call(builder.inttoptr(arguments[0], function), [row, *arguments[2:4], memory])
         return context.get_dummy_value()
 
-    return types.void(types.int64, types.int64, types.int64, types.int64, memory), generate
+    return types.void(*[types.int64] * 5), generate
 
 
 @intrinsic

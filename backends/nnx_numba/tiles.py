@@ -92,7 +92,7 @@ class Tile:
             for n in range(rows)
         ]
         sums = [[lines.variable() for _ in range(width)] for _ in range(rows)]
-        self._begin(sums, targets, panel)
+        self._begin(sums, targets, panel, builder.mul(WORD(rows), out.row))
         with loop(builder, WORD(0), panel.deep) as k:
             place = moved(builder, panel.address, (k, panel.stride))
             line = [lines.load(builder.add(place, WORD(n * REGISTER_BYTES)), panel.masks[n]) for n in range(width)]
@@ -112,7 +112,8 @@ class Tile:
         place = moved(builder, out.address, (WORD(row), out.row))
         return builder.select(builder.and_(self.direct, within), place, aside)
 
-    def _begin(self, sums: Any, targets: list[Any], panel: Strip) -> None:
+    def _begin(self, sums: Any, targets: list[Any], panel: Strip, below: Any) -> None:
+        """Set the sums; where they go on, ask for what the tile `below`, so many bytes further, goes on from."""
         with self.builder.if_else(panel.fresh) as (fresh, going_on):
             with fresh:
                 for row in sums:
@@ -123,6 +124,7 @@ class Tile:
                     for n, total in enumerate(row):
                         place = self.builder.add(target, WORD(n * REGISTER_BYTES))
                         total.set(self.lines.load(place, panel.masks[n]))
+                        self.lines.fetch(self.builder.add(place, below))
 
     def _aside(self, line: int, group: int, lane: int) -> Any:
         return self.builder.add(self._sums, WORD(REGISTER_BYTES * (2 * (group + lane) + line)))

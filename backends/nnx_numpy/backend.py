@@ -12,7 +12,7 @@ import numpy as np
 from array_api_compat import numpy as array_api_numpy
 from numpy.typing import NDArray
 
-from nnx.interface import Array, Backend, Memory, Program, Tape, aligned_empty, host_memory
+from nnx.interface import Array, Backend, Memory, Program, Scratch, Tape, aligned_empty, host_memory
 from nnx_numpy.activations import Activations
 from nnx_numpy.convolution import Convolution
 from nnx_numpy.dropout import Dropout
@@ -21,7 +21,7 @@ from nnx_numpy.indexing import Indexing
 from nnx_numpy.linear import Linear
 from nnx_numpy.losses import Losses
 from nnx_numpy.normalization import Normalization
-from nnx_numpy.plan import Replay
+from nnx_numpy.plan import Replay, scratch_of
 from nnx_numpy.pooling import Pooling
 from nnx_numpy.recurrent import Recurrent
 from nnx_numpy.updates import Updates
@@ -68,6 +68,10 @@ class NumpyBackend(
     def device(self) -> str:
         """Name the processor and the BLAS in use, as far as they can be found out."""
         return ", ".join([_processor(), *_blas()])
+
+    def scratch_of(self, tape: Tape) -> Scratch:
+        """See `Arrays.scratch_of`."""
+        return scratch_of(tape)
 
     def memory(self) -> Memory:
         """See `Arrays.memory`."""

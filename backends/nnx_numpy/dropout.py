@@ -27,16 +27,18 @@ class Dropout(interface.dropout.Dropout):
             plan.copy(lanes, out[rows])
 
     @kernel
-    def dropout(self, plan: Plan, x: Array, step: Array, y: Array, seed: int, stream: int, threshold: int) -> None:
+    def dropout(
+        self, plan: Plan, x: Array, step: Array, y: Array, seed: int, stream: int, threshold: int, sample: int = 0
+    ) -> None:
         """Dropped elements are cleared as integers: exact for NaN, a fifth of the cost of a masked copy.
 
         In a recorded step the backward pass finds the mask of the forward pass, at one byte per element.
         """
         if x.size == 0:
             return
-        mask, made = plan.once(("mask", x.shape, seed, stream, threshold), step, x.shape, _INT8)
+        mask, made = plan.once(("mask", x.shape, seed, stream, threshold, sample), step, x.shape, _INT8)
         if not made:
-            _draw_mask(plan, mask, step, seed, stream, threshold)
+            _draw_mask(plan, mask, step, seed, stream, threshold, sample)
         bits = y.view(f"i{y.itemsize}")
         for rows in row_blocks(*x.shape):
             plan(np.multiply, x[rows], 65536 / threshold, y[rows])
@@ -44,16 +46,16 @@ class Dropout(interface.dropout.Dropout):
 
     @kernel
     def channel_dropout(
-        self, plan: Plan, x: Array, step: Array, y: Array, seed: int, stream: int, threshold: int
+        self, plan: Plan, x: Array, step: Array, y: Array, seed: int, stream: int, threshold: int, sample: int = 0
     ) -> None:
         """The mask of `dropout`, repeated for the places of a block of rows before it clears them."""
         if x.size == 0:
             return
         rows, places, channels = x.shape
-        key = ("mask", (rows, channels), seed, stream, threshold)
+        key = ("mask", (rows, channels), seed, stream, threshold, sample)
         mask, made = plan.once(key, step, (rows, channels), _INT8)
         if not made:
-            _draw_mask(plan, mask, step, seed, stream, threshold)
+            _draw_mask(plan, mask, step, seed, stream, threshold, sample)
         bits = y.view(f"i{y.itemsize}")
         wide = plan.take("wide mask", mask.shape, bits.dtype)
         plan.copy(mask, wide)
@@ -64,9 +66,9 @@ class Dropout(interface.dropout.Dropout):
             plan(np.bitwise_and, bits[some], repeated, bits[some])
 
 
-def _draw_mask(plan: Plan, mask: Array, step: Array, seed: int, stream: int, threshold: int) -> None:
+def _draw_mask(plan: Plan, mask: Array, step: Array, seed: int, stream: int, threshold: int, sample: int) -> None:
     """Set all bits of what is kept, also when widened: -1; clear all others: 0."""
-    for rows, lanes in lane_blocks(plan, mask.shape, memoryview(step), seed, stream):
+    for rows, lanes in lane_blocks(plan, mask.shape, memoryview(step), seed, stream, sample):
         part = mask[rows]
         plan(np.less_equal, lanes, threshold - 1, part.view(_BOOL))  # 65536 would be out of the lanes' range
         plan(np.negative, part, part)

@@ -30,16 +30,16 @@ _CALLS, _MIXED = 92_000, 2.2
 
 
 def lane_blocks(
-    plan: Plan, shape: tuple[int, int], step: memoryview[int], seed: int, stream: int
+    plan: Plan, shape: tuple[int, int], step: memoryview[int], seed: int, stream: int, sample: int = 0
 ) -> Iterator[tuple[slice, NDArray[np.uint16]]]:
-    """Plan the 16-bit lanes of `random_bits`, some rows at a time: yield (rows, lanes (n, F) in scratch)."""
+    """Plan the 16-bit lanes of `random_bits` from row `sample` on: yield (some rows, lanes (n, F) in scratch)."""
     rows, features = shape
     blocks = -(-features // _LANES)
     by_row = rows * (_SEEK + _DRAWN * features) < _CALLS + _MIXED * rows * features
     fill = _fill_by_row if by_row else _fill_by_rounds
     for part in row_blocks(rows, 4 * blocks):
         words = plan.take("words", (part.stop - part.start, blocks, 4), _LITTLE_ENDIAN)
-        fill(plan, words, part.start, step, (seed, stream))
+        fill(plan, words, sample + part.start, step, (seed, stream))
         yield part, words.view("<u2").reshape(words.shape[0], -1)[:, :features]
 
 

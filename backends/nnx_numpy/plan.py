@@ -18,7 +18,7 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import numpy as np
 
-from nnx.interface import Call, Tape, aligned_empty
+from nnx.interface import Call, Scratch, Tape, placed, reserved
 from nnx_numpy.workspace import Numbers, Workspace
 
 Primitive = Callable[..., Any]
@@ -112,7 +112,7 @@ class Recording(Plan):
         known = (id(source), *key)
         made = known in self._made
         if not made:
-            self._made[known] = source, aligned_empty(shape, dtype.name)
+            self._made[known] = source, self.allocate(shape, dtype)
         return self._made[known][1], made
 
     def __call__(self, primitive: Primitive, *arguments: Any) -> None:
@@ -126,6 +126,49 @@ class Recording(Plan):
         return tuple(
             self.scalar(value, first.dtype) if isinstance(value, int | float) else value for value in arguments
         )
+
+
+class Sizing(Recording):
+    """Finds out how much scratch a step takes, and takes none.
+
+    Attributes:
+        taken: bytes, those of buffers that were too small included: the calls before keep them.
+        constants: the last one of each kind.
+    """
+
+    def __init__(self) -> None:
+        """Begin with nothing."""
+        super().__init__()
+        self.taken = 0
+        self.constants: dict[tuple[Any, ...], Numbers] = {}
+
+    def allocate(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Numbers:
+        """See `Workspace.allocate`."""
+        made = reserved(shape, dtype)
+        self.taken += made.nbytes
+        return made
+
+    def filled(self, value: float, size: int, dtype: np.dtype[Any]) -> Numbers:
+        """See `Workspace.filled`."""
+        return self._vector((value, dtype), size, dtype)
+
+    def counting(self, size: int, stride: int = 1) -> Numbers:
+        """See `Workspace.counting`."""
+        return self._vector((stride,), size, np.dtype(np.int64))
+
+    def _vector(self, key: tuple[Any, ...], size: int, dtype: np.dtype[Any]) -> Numbers:
+        if key not in self.constants or self.constants[key].size < size:
+            self.constants[key] = self.allocate((size,), dtype)
+        return self.constants[key][:size]
+
+
+def scratch_of(tape: Tape) -> Scratch:
+    """Return the scratch of a tape, whose arrays may be outlines."""
+    sizing = Sizing()
+    for call in placed(tape).calls:
+        sizing.record(call)
+    kept = *sizing.buffers.values(), *sizing.constants.values()
+    return Scratch(sizing.taken, sum(array.nbytes for array in kept))
 
 
 class _Own(threading.local):

@@ -26,15 +26,22 @@ class Workspace:
 
     What `take` returns holds garbage and belongs to the caller until the same slot is taken again; a kernel
     therefore gives each of its temporaries a slot of its own. A workspace serves one thread at a time.
+
+    Attributes:
+        buffers: by slot and dtype.
     """
 
     def __init__(self) -> None:
         """Begin empty."""
-        self._buffers: dict[tuple[str, np.dtype[Any]], Numbers] = {}
+        self.buffers: dict[tuple[str, np.dtype[Any]], Numbers] = {}
         self._views: dict[tuple[str, tuple[int, ...], np.dtype[Any]], Numbers] = {}
         self._vectors: dict[tuple[float, np.dtype[Any]], Numbers] = {}
         self._scalars: dict[tuple[str, np.dtype[Any]], Numbers] = {}
         self._counting: dict[int, NDArray[np.int64]] = {}
+
+    def allocate(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Numbers:
+        """Make an uninitialised array."""
+        return aligned_empty(shape, dtype.name)
 
     def take(self, slot: str, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Numbers:
         """Return an uninitialised array of the given shape and dtype, C-contiguous."""
@@ -44,9 +51,9 @@ class Workspace:
     def _view(self, slot: str, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Numbers:
         """Make a view of the slot's buffer, which grows if need be, and remember it."""
         size = math.prod(shape)
-        buffer = self._buffers.get((slot, dtype))
+        buffer = self.buffers.get((slot, dtype))
         if buffer is None or buffer.size < size:
-            buffer = self._buffers[slot, dtype] = aligned_empty((size,), dtype.name)
+            buffer = self.buffers[slot, dtype] = self.allocate((size,), dtype)
             self._views.clear()  # some are of the buffer that was too small
         if len(self._views) >= _VIEWS:
             self._views.clear()

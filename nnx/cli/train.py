@@ -12,6 +12,7 @@ import typer
 
 from nnx import datasets
 from nnx.checks import ACTIVATIONS
+from nnx.cli.company import joins_others
 from nnx.cli.configuration import read_configuration, resolve_length
 from nnx.cli.options import BackendName, Json, Seed, examples, find_backend
 from nnx.cli.output import check_targets, note, print_json, print_table, say, write_text
@@ -143,6 +144,7 @@ Config = Annotated[
     "nnx train mnist --layers 20,7,5 --optimizer adam --batch-size 128 --epochs 20 --save mnist.h5",
     "nnx train digits --batch-norm --dropout 0.2 --optimizer adam --validation-split 0.1 --patience 5",
     "nnx train mnist --epochs 200 --checkpoint run.h5  # Ctrl-C, and the same again goes on",
+    "mpiexec -n 4 nnx train mnist --batch-size 512  # four processes share every batch",
     "nnx train fashion-mnist --config fashion.toml --backend numba --json",
 )
 def train(
@@ -174,9 +176,11 @@ def train(
     """Train a fully connected network and measure it on the test part.
 
     The output layer is one sigmoid unit for two classes, else one softmax unit per class. Costs are mean
-    cross-entropies on the training part, without the L2 penalty.
+    cross-entropies on the training part, without the L2 penalty. Several processes that mpiexec starts share every
+    batch; only the first of them prints and writes files.
     """
     del config  # read before all other options, which it gives their defaults
+    leads = joins_others()
     if curve is not None and curve.suffix != ".svg":
         raise OptionError(f"--curve draws SVG; name a file that ends in .svg, got {str(curve)!r}.")
     check_targets({"--save": save, "--csv": csv, "--curve": curve, "--checkpoint": checkpoint})
@@ -201,6 +205,8 @@ def train(
     with before_training():
         loaded = datasets.load(known)
     result = task.run(model, loaded, checkpoint)
+    if not leads:
+        return
     _write(known, result, save, csv, curve)
     _report(known, result, json, {"Model": save, "Measurements": csv, "Learning curve": curve})
 

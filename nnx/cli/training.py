@@ -10,6 +10,7 @@ from pathlib import Path
 from nnx.callbacks import Callback, Checkpoint, EarlyStopping
 from nnx.cli.output import note
 from nnx.datasets import Dataset
+from nnx.distributed import launched_ranks
 from nnx.errors import OptionError
 from nnx.experiments.networks import dense_layers
 from nnx.history import History
@@ -156,6 +157,7 @@ class Task:
             validation_data=validation,
             callbacks=list(self._callbacks(checkpoint)),
             resume=checkpoint if checkpoint is not None and checkpoint.exists() else None,
+            distributed=launched_ranks() > 1,
         )
         seconds = time.perf_counter() - start
         after, test = model.evaluate(training.x, training.targets), model.evaluate(*dataset.test)

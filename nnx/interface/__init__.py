@@ -28,10 +28,13 @@ Rules that hold for every kernel:
 from __future__ import annotations
 
 from nnx.interface.activations import ELEMENTWISE
-from nnx.interface.arrays import Array, Memory, aligned_empty, host_memory
+from nnx.interface.arrays import Array, Memory, Scratch, aligned_empty, host_memory
 from nnx.interface.backend import Backend
 from nnx.interface.dropout import LANES
+from nnx.interface.forks import hold_across_forks
+from nnx.interface.host import free_host_memory
 from nnx.interface.linear import FUSED
+from nnx.interface.outlines import OutlineBackend, outline, placed, reserved
 from nnx.interface.windows import Window
 from nnx.tape import Call, Program, ReplayLoop, Tape
 
@@ -43,10 +46,17 @@ __all__ = [
     "Backend",
     "Call",
     "Memory",
+    "OutlineBackend",
     "Program",
     "ReplayLoop",
+    "Scratch",
     "Tape",
     "Window",
     "aligned_empty",
+    "free_host_memory",
+    "hold_across_forks",
     "host_memory",
+    "outline",
+    "placed",
+    "reserved",
 ]

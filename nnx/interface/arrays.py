@@ -7,6 +7,7 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from nnx.interface.host import free_host_memory
 from nnx.tape import Program, ReplayLoop, Tape
 
 Array: TypeAlias = Any
@@ -18,6 +19,18 @@ class Memory(NamedTuple):
 
     free: int
     total: int
+
+
+class Scratch(NamedTuple):
+    """Working memory of an engine for one recorded step, in bytes.
+
+    Attributes:
+        program: what the program of the step keeps.
+        thread: what a thread keeps that runs the calls one by one, as the thread that records them does.
+    """
+
+    program: int = 0
+    thread: int = 0
 
 
 class Arrays:
@@ -70,6 +83,18 @@ class Arrays:
     def memory(self) -> Memory:
         """Return the free and total memory of the device, in bytes."""
         raise NotImplementedError(f"{type(self).__name__} must supply memory")
+
+    def free_memory(self) -> int | None:
+        """Return how many bytes arrays can still have; None if nothing tells. By default, those of the computer."""
+        return free_host_memory()
+
+    def scratch_of(self, tape: Tape) -> Scratch:
+        """Return what these calls take beside their arguments, as far as that is known; by default nothing.
+
+        The arguments may be outlines, which have no memory; nothing is run.
+        """
+        del tape
+        return Scratch()
 
     def set_num_threads(self, count: int) -> None:
         """Use at most so many threads of the host from now on; nothing to do for an engine that has none."""

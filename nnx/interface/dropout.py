@@ -24,23 +24,29 @@ class Dropout(Arrays):
         """
         reference.random_bits(self.xp, step, out, seed, stream)
 
-    def dropout(self, x: Array, step: Array, y: Array, seed: int, stream: int, threshold: int) -> None:
+    def dropout(
+        self, x: Array, step: Array, y: Array, seed: int, stream: int, threshold: int, sample: int = 0
+    ) -> None:
         """Inverted dropout: y = x * (65536 / threshold) where the random bits are below threshold, else 0.
 
         The bits are those of `random_bits`, so forward and backward (the same kernel on dy) agree without a
-        stored mask. A dropped element is 0 even where x is infinite or NaN.
+        stored mask. A dropped element is 0 even where x is infinite or NaN. Row i has the bits of row sample + i of
+        `random_bits`: processes that share a batch each hold some of its rows.
 
         Shapes: x, y (N, F); step () int64.
-        Attributes: threshold, 1 to 65536: the probability of keeping an element times 65536.
+        Attributes: threshold, 1 to 65536: the probability of keeping an element times 65536; sample, at least 0:
+        the number of the first row in the batch.
         Source: Srivastava et al. 2014.
         """
-        reference.dropout(self.xp, x, step, y, seed, stream, threshold)
+        reference.dropout(self.xp, x, step, y, seed, stream, threshold, sample)
 
-    def channel_dropout(self, x: Array, step: Array, y: Array, seed: int, stream: int, threshold: int) -> None:
+    def channel_dropout(
+        self, x: Array, step: Array, y: Array, seed: int, stream: int, threshold: int, sample: int = 0
+    ) -> None:
         """`dropout` of whole channels: all places of a channel share the random bits of (row, channel).
 
         Shapes: x, y (N, P, C), P places, C channels; step () int64. The bits are those of an (N, C) array.
         Attributes: as in `dropout`.
         Source: Tompson et al. 2015.
         """
-        reference.channel_dropout(self.xp, x, step, y, seed, stream, threshold)
+        reference.channel_dropout(self.xp, x, step, y, seed, stream, threshold, sample)

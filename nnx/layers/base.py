@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import MISSING, Field, dataclass, fields, is_dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Protocol
 
 from nnx.builder import Builder, Shape
 from nnx.errors import ShapeError
@@ -19,6 +19,44 @@ States = dict["Layer", tuple[Array, ...]]
 """The states of recurrent layers, each (N, H): h, and c where there is one."""
 
 
+class Share(Protocol):
+    """What one process has of a batch that several share, for the layers to whom the whole batch matters."""
+
+    @property
+    def first(self) -> int:
+        """The number of its first row in the batch."""
+        ...
+
+    def folded(self, times: int) -> Share:
+        """Return the share of a batch in which every row has become `times` rows."""
+        ...
+
+    def batch_norm(
+        self,
+        ops: Ops,
+        x: Array,
+        scale: tuple[Array, Array],
+        running: tuple[Array, Array],
+        momentum: float,
+        eps: float,
+    ) -> tuple[Array, Array, Array]:
+        """Do as `Ops.batch_norm` over the whole batch; scale is (gamma, beta), running (mean, var)."""
+        ...
+
+    def batch_norm_backward(
+        self,
+        ops: Ops,
+        x: Array,
+        gamma: Array,
+        statistics: tuple[Array, Array],
+        dy: Array,
+        into: tuple[Array, Array],
+        wants_dx: bool,
+    ) -> Array | None:
+        """Do as `Ops.batch_norm_backward`; statistics are (mean, rstd), `into` receives this process's part."""
+        ...
+
+
 @dataclass(frozen=True, eq=False)
 class Context:
     """What a forward pass is for, and what it carries besides the values of the layers.
@@ -27,11 +65,13 @@ class Context:
         train: whether it is one of training; else it is one of prediction.
         lengths: (N,) int64, how many steps of each sequence are real; None for all.
         states: where the recurrent layers begin, and put what they end with; None begins with zeros.
+        share: what this process has of a batch of training that several share; None for all of it.
     """
 
     train: bool
     lengths: Array | None = None
     states: States | None = None
+    share: Share | None = None
 
 
 class Layer:

@@ -172,7 +172,8 @@ class TimeDistributed(Layer):
     def forward(self, x: Array, context: Context) -> tuple[Array, Backward]:
         """See `Layer.forward`; the layers know nothing of lengths and states, since they see no sequences."""
         ops, (count, steps, *_) = self.ops, x.shape
-        y, inner_backward = self._inner.forward(self._folded(x), Context(context.train))
+        share = None if context.share is None else context.share.folded(steps)
+        y, inner_backward = self._inner.forward(self._folded(x), Context(context.train, share=share))
 
         def backward(dy: Array) -> Array | None:
             dx = inner_backward(self._folded(dy))

@@ -32,10 +32,11 @@ class _Dropping(Layer):
         """See `Layer.forward`."""
         if not context.train or self._threshold == 65536:
             return x, lambda dy: dy
-        return self.drop(x), lambda dy: self.drop(dy) if self.wants_dx else None
+        first = 0 if context.share is None else context.share.first
+        return self.drop(x, first), lambda dy: self.drop(dy, first) if self.wants_dx else None
 
-    def drop(self, x: Array) -> Array:
-        """Apply the mask of this step, to the inputs and to the gradient alike."""
+    def drop(self, x: Array, first: int) -> Array:
+        """Apply the mask of this step to rows of the batch from `first` on, of the inputs and of the gradient."""
         raise NotImplementedError(f"{type(self).__name__} must supply drop")
 
 
@@ -57,9 +58,9 @@ class Dropout(_Dropping):
     Source: Srivastava et al. 2014.
     """
 
-    def drop(self, x: Array) -> Array:
+    def drop(self, x: Array, first: int) -> Array:
         """See `_Dropping.drop`."""
-        return self.ops.dropout(x, self._step, self._seed, self._stream, self._threshold)
+        return self.ops.dropout(x, self._step, self._seed, self._stream, self._threshold, first)
 
 
 @dataclass(eq=False, repr=False)
@@ -85,6 +86,6 @@ class SpatialDropout(_Dropping):
             raise ShapeError(f"{self!r} expects inputs (N, ..., C), got examples of shape {shape}.")
         return super().setup(builder, shape)
 
-    def drop(self, x: Array) -> Array:
+    def drop(self, x: Array, first: int) -> Array:
         """See `_Dropping.drop`."""
-        return self.ops.channel_dropout(x, self._step, self._seed, self._stream, self._threshold)
+        return self.ops.channel_dropout(x, self._step, self._seed, self._stream, self._threshold, first)

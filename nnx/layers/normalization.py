@@ -8,7 +8,7 @@ from nnx.builder import Builder, Shape
 from nnx.checks import check_number
 from nnx.errors import NnxError, ShapeError
 from nnx.interface import Array
-from nnx.layers.base import Backward, Context, Layer
+from nnx.layers.base import Backward, Context, Layer, Share
 
 
 @dataclass(eq=False, repr=False)
@@ -58,7 +58,9 @@ class BatchNorm(Layer):
 
     def forward(self, x: Array, context: Context) -> tuple[Array, Backward]:
         """See `Layer.forward`; the backward pass of a prediction raises, since nothing is learned from one."""
-        return self._train(x) if context.train else (self._infer(x), _no_backward)
+        if not context.train:
+            return self._infer(x), _no_backward
+        return self._train(x) if context.share is None else self._train_shared(x, context.share)
 
     def _train(self, x: Array) -> tuple[Array, Backward]:
         ops, gamma, beta = self.ops, self._gamma, self._beta
@@ -68,6 +70,19 @@ class BatchNorm(Layer):
         def backward(dy: Array) -> Array | None:
             into = gamma.grad, beta.grad
             return ops.batch_norm_backward(x, gamma.value, mean, rstd, dy, into, self.wants_dx)
+
+        return y, backward
+
+    def _train_shared(self, x: Array, share: Share) -> tuple[Array, Backward]:
+        """Do as `_train`, by the statistics of the whole batch, of which x is the share of this process."""
+        ops, gamma, beta = self.ops, self._gamma, self._beta
+        running = self._running_mean.value, self._running_var.value
+        scale = gamma.value, beta.value
+        y, mean, rstd = share.batch_norm(ops, x, scale, running, self.momentum, self.eps)
+
+        def backward(dy: Array) -> Array | None:
+            into = gamma.grad, beta.grad
+            return share.batch_norm_backward(ops, x, gamma.value, (mean, rstd), dy, into, self.wants_dx)
 
         return y, backward
 

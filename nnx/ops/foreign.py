@@ -6,26 +6,15 @@ two threads run such functions at once, as two calls of `fit` in two threads do.
 
 from __future__ import annotations
 
-import importlib
-import os
 import sys
 import threading
-from functools import cache
 from typing import Any
 
+from nnx.interface import hold_across_forks
 from nnx.tape import Kernel
 
 _turn = threading.RLock()
-
-
-def _forget_turn() -> None:
-    """A forked process has none of the threads that may have been at it."""
-    global _turn
-    _turn = threading.RLock()
-
-
-if hasattr(os, "register_at_fork"):  # Windows cannot fork
-    os.register_at_fork(after_in_child=_forget_turn)
+hold_across_forks(_turn)
 
 
 class ForeignKernel:
@@ -41,29 +30,22 @@ class ForeignKernel:
 
     def __call__(self, *arguments: Any) -> None:
         """Call the function, after those of other threads if need be."""
-        if workqueue_serves():
+        if workqueue_may_serve():
             with _turn:
                 self.kernel(*arguments)
         else:
             self.kernel(*arguments)
 
 
-def workqueue_serves() -> bool:
-    """Tell whether functions of Numba with `parallel=True` run on "workqueue", or may do so when first called."""
+def workqueue_may_serve() -> bool:
+    """Tell whether functions of Numba with `parallel=True` run on "workqueue", or will as far as anyone can tell.
+
+    Numba chooses a layer when it compiles the first such function, by what is installed and by settings of its own.
+    """
     numba: Any = sys.modules.get("numba")
     if numba is None:
         return False
     try:
         return bool(numba.threading_layer() == "workqueue")
-    except ValueError:  # none has been called yet, so that the layer has not been chosen
-        return bool(numba.config.THREADING_LAYER == "workqueue" or not _openmp_is_there())
-
-
-@cache
-def _openmp_is_there() -> bool:
-    """Tell whether Numba can choose OpenMP; it takes "workqueue" where it can choose nothing better."""
-    try:
-        importlib.import_module("numba.np.ufunc.omppool")
-    except ImportError:
-        return False
-    return True
+    except (AttributeError, ValueError):  # another thread is importing it, or no layer has been chosen yet
+        return True

@@ -108,15 +108,20 @@ class Normalization(OpsCore):
         self.call(self.backend.layer_norm_backward, *arrays)
         return dx
 
-    def dropout(self, x: Array, step: Array, seed: int, stream: int, threshold: int) -> Array:
-        """Inverted dropout over all axes but the first; on a gradient, its own backward pass."""
+    def dropout(self, x: Array, step: Array, seed: int, stream: int, threshold: int, sample: int = 0) -> Array:
+        """Inverted dropout over all axes but the first; on a gradient, its own backward pass.
+
+        `sample` is the number of the first row in its batch.
+        """
         y = self.like(x)
-        self.call(self.backend.dropout, self.samples(x), step, self.samples(y), seed, stream, threshold)
+        self.call(self.backend.dropout, self.samples(x), step, self.samples(y), seed, stream, threshold, sample)
         return y
 
-    def channel_dropout(self, x: Array, step: Array, seed: int, stream: int, threshold: int) -> Array:
+    def channel_dropout(
+        self, x: Array, step: Array, seed: int, stream: int, threshold: int, sample: int = 0
+    ) -> Array:
         """Inverted dropout of whole channels (the last axis); on a gradient, its own backward pass."""
         y, shape = self.like(x), (x.shape[0], math.prod(x.shape[1:-1]), x.shape[-1])
         arrays = self.reshape(x, shape), step, self.reshape(y, shape)
-        self.call(self.backend.channel_dropout, *arrays, seed, stream, threshold)
+        self.call(self.backend.channel_dropout, *arrays, seed, stream, threshold, sample)
         return y

@@ -55,10 +55,10 @@ def _word(value: Array) -> Word:
     return (value >> 32) & _LOW, value & _LOW
 
 
-def lanes(xp: Any, step: Array, rows: int, features: int, seed: int, stream: int) -> Array:
-    """Return the 16-bit lanes of `random_bits` as an int64 array (rows, features)."""
+def lanes(xp: Any, step: Array, rows: int, features: int, seed: int, stream: int, first: int = 0) -> Array:
+    """Return the 16-bit lanes of rows of `random_bits`, from the first on, as an int64 array (rows, features)."""
     blocks = -(-features // 16)
-    sample = xp.reshape(xp.arange(rows, dtype=xp.int64), (rows, 1))
+    sample = xp.reshape(xp.arange(first, first + rows, dtype=xp.int64), (rows, 1))
     block = xp.reshape(xp.arange(blocks, dtype=xp.int64), (1, blocks))
     grid = sample * 0 + block * 0  # (N, B) zeros: every word is a full array, where int64 wraps silently
     counter = (_word(grid + block), _word(grid + sample), _word(grid + step), _word(grid))
@@ -72,13 +72,17 @@ def random_bits(xp: Any, step: Array, out: Array, seed: int, stream: int) -> Non
     out[...] = xp.astype(lanes(xp, step, out.shape[0], out.shape[1], seed, stream), out.dtype)
 
 
-def dropout(xp: Any, x: Array, step: Array, y: Array, seed: int, stream: int, threshold: int) -> None:
+def dropout(
+    xp: Any, x: Array, step: Array, y: Array, seed: int, stream: int, threshold: int, sample: int = 0
+) -> None:
     """y = x 65536 / threshold where kept, else 0."""
-    keep = lanes(xp, step, x.shape[0], x.shape[1], seed, stream) < threshold
+    keep = lanes(xp, step, x.shape[0], x.shape[1], seed, stream, sample) < threshold
     y[...] = xp.where(keep, x * (65536 / threshold), xp.zeros_like(x))
 
 
-def channel_dropout(xp: Any, x: Array, step: Array, y: Array, seed: int, stream: int, threshold: int) -> None:
+def channel_dropout(
+    xp: Any, x: Array, step: Array, y: Array, seed: int, stream: int, threshold: int, sample: int = 0
+) -> None:
     """y = x 65536 / threshold in channels that are kept, else 0."""
-    keep = lanes(xp, step, x.shape[0], x.shape[2], seed, stream) < threshold  # (N, C)
+    keep = lanes(xp, step, x.shape[0], x.shape[2], seed, stream, sample) < threshold  # (N, C)
     y[...] = xp.where(keep[:, None, :], x * (65536 / threshold), xp.zeros_like(x))

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
 import numpy as np
 
 from nnx.border import Host, counted_from
-from nnx.errors import NnxError
+from nnx.errors import NnxError, OptionError
 from nnx.inputs import Examples
 from nnx.stored.plan import Plan, buffer_rows, chunk_rows
 from nnx.stored.reading import read_ahead
@@ -120,6 +120,40 @@ class StoredExamples:
 AnyExamples: TypeAlias = Examples | StoredExamples
 
 
+def held(examples: AnyExamples, batch: int) -> Examples:
+    """Return examples of as many rows as training or measuring in batches of that size holds: shapes, no values."""
+    if isinstance(examples, Examples):
+        return examples
+    first = examples.first()
+    plan = examples.plan(min(batch, examples.count), first.x.dtype.itemsize)
+    rows = examples.count if plan.buffers == 1 else 2 * plan.buffer
+
+    def spread(part: Host) -> Host:
+        return np.broadcast_to(part, (rows, *part.shape[1:]))
+
+    weight, lengths, real, marks = (
+        None if part is None else spread(part) for part in (first.weight, first.lengths, first.real, first.marks)
+    )
+    x, targets = spread(first.x), spread(first.targets)
+    return Examples(x, targets, weight, lengths, real, marks, first.steps, first.stretch)
+
+
+def in_memory(examples: AnyExamples, batch: int) -> Examples:
+    """Return examples that one buffer holds, read if they stand in a file.
+
+    Raises:
+        OptionError: they are more than one buffer.
+    """
+    if isinstance(examples, Examples):
+        return examples
+    if examples.plan(min(batch, examples.count), examples.first().x.dtype.itemsize).buffers > 1:
+        raise OptionError(
+            f"distributed=True needs data in memory, but the {examples.count} rows in the file are more than one "
+            "buffer; give arrays, such as dataset[:], or train on one process."
+        )
+    return examples.all()
+
+
 @dataclass(frozen=True)
 class StoredInputs:
     """Inputs in a file, to predict from.
@@ -134,7 +168,7 @@ class StoredInputs:
     check: Callable[[Host], Host]
     lengths: Host | None
 
-    def pieces(self, size: int, itemsize: int) -> Iterator[tuple[Host, Host | None]]:
+    def pieces(self, size: int, itemsize: int) -> Generator[tuple[Host, Host | None], None, None]:
         """Yield inputs and lengths of `size` rows each, in the order of the file, buffers read ahead."""
         count = int(self.x.shape[0])
         width = buffer_rows(int(np.prod(self.x.shape[1:], dtype=np.int64)) * itemsize, size)

@@ -28,6 +28,12 @@ def test_training_reaches_what_such_a_network_reaches(run_nnx):
     assert report["test_accuracy"] > 0.93
 
 
+def test_a_network_for_which_there_is_no_memory_is_refused_in_one_sentence(run_nnx, complaint):
+    result = run_nnx("train", "digits", "--layers", "1000000000", "--backend", "numpy")
+    assert result.exit_code == 1
+    assert "Drawing 1.weight, of shape (64, 1000000000) and 238.4 GiB as float32, needs" in complaint(result)
+
+
 def test_same_seed_gives_the_same_numbers_and_another_seed_others(run_nnx):
     costs = [
         json.loads(run_nnx("train", "digits", *SMALL, "--seed", seed, "--json").stdout)["cost_after"]

@@ -6,7 +6,6 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 from typing import Any
@@ -16,10 +15,10 @@ import pytest
 import nnx
 from nnx import registry
 from nnx.ops import foreign
-from nnx.ops.foreign import ForeignKernel, workqueue_serves
+from nnx.ops.foreign import ForeignKernel
 
 
-def numba_of(layer: str | None, wanted: str = "default") -> Any:
+def numba_of(layer: str | None) -> Any:
     """Return something like the module, whose threading layer is this one; None for none so far."""
 
     def threading_layer() -> str:
@@ -27,56 +26,54 @@ def numba_of(layer: str | None, wanted: str = "default") -> Any:
             raise ValueError("Threading layer is not initialized.")
         return layer
 
-    return SimpleNamespace(threading_layer=threading_layer, config=SimpleNamespace(THREADING_LAYER=wanted))
+    return SimpleNamespace(threading_layer=threading_layer)
+
+
+IMPORTED_IN_PART = SimpleNamespace()
+
+
+def turn_is_free() -> bool:
+    """Tell whether another thread than this one could call a kernel that has to wait its turn."""
+
+    def try_it() -> bool:
+        free = foreign._turn.acquire(blocking=False)
+        if free:
+            foreign._turn.release()
+        return free
+
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(try_it).result()
 
 
 @pytest.mark.parametrize(
-    ("numba", "openmp", "expected"),
+    ("numba", "alone"),
     [
-        (None, True, False),
-        (numba_of("workqueue"), True, True),
-        (numba_of("omp"), True, False),
-        (numba_of("tbb"), False, False),
-        (numba_of(None), True, False),
-        (numba_of(None), False, True),
-        (numba_of(None, "workqueue"), True, True),
+        (None, False),
+        (IMPORTED_IN_PART, True),
+        (numba_of(None), True),
+        (numba_of("workqueue"), True),
+        (numba_of("omp"), False),
+        (numba_of("tbb"), False),
     ],
+    ids=["not there", "imported in part", "not chosen", "workqueue", "omp", "tbb"],
 )
-def test_workqueue_is_found_where_it_serves_or_may_do_so(
-    monkeypatch: pytest.MonkeyPatch, numba: Any, openmp: bool, expected: bool
+def test_kernels_of_users_have_their_turn_alone_unless_the_layer_is_known_to_bear_several(
+    monkeypatch: pytest.MonkeyPatch, numba: Any, alone: bool
 ) -> None:
     monkeypatch.setitem(sys.modules, "numba", numba)
-    monkeypatch.setattr(foreign, "_openmp_is_there", lambda: openmp)
-    assert workqueue_serves() is expected
+    free = list[bool]()
+    ForeignKernel(lambda: free.append(turn_is_free()))()
+    assert free == [not alone]
+    assert turn_is_free()
 
 
-def most_at_once(kernel: Callable[[Callable[[], None]], Any]) -> int:
-    """Return how many of four threads were in a kernel at the same time, at most."""
-    inside, most, gate = list[int](), list[int](), threading.Barrier(4)
-
-    def work(number: int) -> None:
-        inside.append(number)
-        most.append(len(inside))
-        gone_on.wait(0.05)
-        inside.remove(number)
-
-    gone_on = threading.Event()
-    made = kernel(work)
-
-    def call(number: int) -> None:
-        gate.wait()
-        made(number)
-
-    with ThreadPoolExecutor(4) as pool:
-        list(pool.map(call, range(4)))
-    return max(most)
-
-
-def test_kernels_of_users_take_turns_on_workqueue_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "numba", numba_of("workqueue"))
-    assert most_at_once(ForeignKernel) == 1
+def test_kernels_of_users_run_side_by_side_where_the_layer_bears_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "numba", numba_of("omp"))
-    assert most_at_once(ForeignKernel) > 1
+    meeting = threading.Barrier(2, timeout=60)
+    kernel = ForeignKernel(meeting.wait)
+    with ThreadPoolExecutor(2) as pool:
+        for call in [pool.submit(kernel), pool.submit(kernel)]:
+            call.result()  # BrokenBarrierError if one could not begin before the other had ended
 
 
 def test_kernels_of_the_backend_take_no_turns(backend: nnx.Backend) -> None:
@@ -91,19 +88,13 @@ def test_kernels_of_the_backend_take_no_turns(backend: nnx.Backend) -> None:
 
 
 WORKQUEUE = """
-import sys, threading
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 import numba, numpy as np
 import nnx
-from support.runs_at_once import run, same
+from support.runs_at_once import same
 
 nnx.set_num_threads(2)
-for name in ("dense", "images", "sequences"):
-    run(name, "numba")
-try:
-    print("nnx uses", numba.threading_layer())
-except ValueError:
-    print("nnx uses none")
 
 @numba.njit(parallel=True)
 def sine(x, out):
@@ -123,29 +114,42 @@ class Sine(nnx.Layer):
         return y, backward
 
 def train(backend):
-    x = np.random.default_rng(1).normal(size=(300, 50)).astype(np.float32)
-    model = nnx.Sequential([nnx.Dense(100), Sine(), nnx.Dense(3)], backend=backend)
-    model.compile("softmax_cross_entropy").fit(x, np.arange(300) % 3, epochs=5, batch_size=30)
+    x = np.random.default_rng(1).normal(size=(1000, 20)).astype(np.float32)
+    model = nnx.Sequential([nnx.Dense(1000), Sine(), nnx.Dense(3)], backend=backend)
+    model.compile("softmax_cross_entropy").fit(x, np.arange(1000) % 3, epochs=2, batch_size=1000)
     return model.to_host().arrays
 
+try:
+    print("nnx uses", numba.threading_layer())
+except ValueError:
+    print("nnx uses none")
 backends = ["numpy", "numba"] * 2
-alone = {name: train(name) for name in backends}
-print("own kernels use", numba.threading_layer())
-from concurrent.futures import ThreadPoolExecutor
 with ThreadPoolExecutor(4) as pool:
     together = list(pool.map(train, backends))
+print("own kernels use", numba.threading_layer())
+alone = {name: train(name) for name in backends}
 print(all(same(one, alone[name]) for one, name in zip(together, backends)))
 """
 
 
 @pytest.mark.skipif(not registry.describe("numba").available, reason="numba is not available")
-def test_parallel_kernels_of_users_in_four_fits_at_once_do_not_end_the_process() -> None:
+@pytest.mark.parametrize(
+    "setting",
+    [
+        {"NUMBA_THREADING_LAYER": "workqueue"},
+        pytest.param(
+            {"NUMBA_THREADING_LAYER": "forksafe"},
+            marks=pytest.mark.skipif(sys.platform != "linux", reason="elsewhere OpenMP is safe to fork, too"),
+        ),
+        {"NUMBA_THREADING_LAYER_PRIORITY": "workqueue omp tbb"},
+    ],
+    ids=["workqueue", "forksafe", "priority"],
+)
+def test_parallel_kernels_of_users_whose_first_calls_are_in_four_fits_at_once_do_not_end_the_process(
+    setting: dict[str, str],
+) -> None:
     kept = {name: value for name, value in os.environ.items() if not name.startswith("NUMBA_")}
-    kept |= {
-        "PYTHONPATH": os.pathsep.join(sys.path),
-        "NUMBA_THREADING_LAYER": "workqueue",
-        "NUMBA_NUM_THREADS": "2",
-    }
+    kept |= {"PYTHONPATH": os.pathsep.join(sys.path), "NUMBA_NUM_THREADS": "2", **setting}
     done = subprocess.run([sys.executable, "-c", WORKQUEUE], env=kept, capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stderr[-2000:]
     assert done.stdout.splitlines() == ["nnx uses none", "own kernels use workqueue", "True"]

@@ -5,19 +5,21 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from support.problems import assert_same_bits, classification, fit_fully, full_network
 from support.runs_at_once import ROWS, network, predict
 
 import nnx
 from nnx import Backend
 from nnx.callbacks import Callback, Logs
-from nnx.errors import BackendError, NnxError
+from nnx.errors import BackendError, NnxError, ShapeError
 from nnx.interface import Array
 from nnx.layers import Backward, Context
 from nnx.training import Run
@@ -147,6 +149,46 @@ def test_two_threads_that_begin_to_train_at_the_same_moment_do_not_both_do_it(ba
     for _ in done:
         fit_fully(alone, 2)
     assert done
+    assert_same_bits(model, alone)
+
+
+class Moving:
+    """Inputs that take so long to read that another thread tries to move the model meanwhile."""
+
+    def __init__(self, model: nnx.Sequential, said: list[str]) -> None:
+        self.move = lambda: refused_elsewhere(lambda model: model.to("generic:numpy"), said)(model)
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
+        del copy
+        self.move()
+        return np.asarray(X, dtype)
+
+
+@pytest.mark.parametrize("use", [lambda model, x: model.predict(x), lambda model, x: model.evaluate(x, Y)])
+def test_a_model_is_not_moved_while_inputs_are_read_for_it(use: Callable[[nnx.Sequential, Any], Any]) -> None:
+    model, said = full_network("numpy"), list[str]()
+    use(model, Moving(model, said))
+    assert said
+    assert all("used by another thread" in sentence for sentence in said)
+    assert model.backend.name == "numpy"
+
+
+@pytest.mark.parametrize(("features", "error"), [(4, None), (5, "was built for examples of shape")])
+def test_who_comes_too_late_to_build_a_model_leaves_what_another_thread_has_trained(
+    monkeypatch: pytest.MonkeyPatch, features: int, error: str | None
+) -> None:
+    model, alone = (nnx.Sequential([nnx.Dense(3)]).compile("softmax_cross_entropy") for _ in range(2))
+    changing = model.access.changing
+
+    def train_first() -> AbstractContextManager[None]:
+        monkeypatch.undo()
+        model.fit(X, Y)
+        return changing()
+
+    monkeypatch.setattr(model.access, "changing", train_first)  # called once it was found that there are no weights
+    with nullcontext() if error is None else pytest.raises(ShapeError, match=error):
+        model.build((features,))
+    alone.fit(X, Y)
     assert_same_bits(model, alone)
 
 

@@ -6,11 +6,14 @@ import os
 import subprocess
 import sys
 import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 from support.runs_at_once import network
 
+import nnx
 from nnx import registry
 from nnx.errors import BackendError
 
@@ -59,13 +62,13 @@ COMPILING = """
 import os, signal, sys, threading, time, warnings
 warnings.simplefilter("ignore")  # of fork, that threads are there
 import nnx
-from nnx_numba.internals import compiling
+from nnx_numba.internals import lock
 from support.runs_at_once import run
 
 holding, forked = threading.Event(), threading.Event()
 
 def compile_for_a_while():
-    with compiling:
+    with lock:
         holding.set()
         time.sleep(0.3)
         print("compiled", flush=True)
@@ -76,7 +79,7 @@ holding.wait()
 child = os.fork()
 if child == 0:
     signal.alarm(60)
-    with compiling:
+    with lock:
         os._exit(0)
 thread.join()
 print("child ended with", os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
@@ -89,6 +92,69 @@ def test_a_process_forked_while_another_thread_compiles_can_compile_too() -> Non
     told = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     done = subprocess.run([sys.executable, "-c", COMPILING], env=told, capture_output=True, text=True, timeout=120)
     assert done.stdout.splitlines() == ["compiled", "child ended with 0"], done.stderr[-2000:]
+
+
+ENGINE = """
+import time
+from __main__ import compiler, forking, loading
+loading.set()
+assert forking.wait(60)
+time.sleep(0.2)  # a fork that does not wait is over by then
+with compiler:  # as engines do what they have compiled loaded
+    from nnx_numpy import NumpyBackend
+
+class Engine(NumpyBackend):
+    name = "slow"
+"""
+
+LOADING = """
+import os, signal, sys, threading, warnings
+from concurrent.futures import ThreadPoolExecutor
+warnings.simplefilter("ignore")  # of fork, that threads are there
+import nnx
+from nnx import interface, registry
+
+def make():
+    import slow_engine
+    return slow_engine.Engine()
+
+def elsewhere():
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(lambda: (compiler.acquire(), nnx.get_backend("slow").name)[1]).result()
+
+def in_a_fork(_):
+    child = os.fork()
+    if child == 0:
+        signal.alarm(30)
+        print("child has", elsewhere(), flush=True)
+        os._exit(0)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+compiler, loading, forking = threading.RLock(), threading.Event(), threading.Event()
+interface.hold_across_forks(compiler)
+registry.register("slow", make)
+os.register_at_fork(before=forking.set)  # called first, having been registered last
+thread = threading.Thread(target=nnx.get_backend, args=("slow",))
+thread.start()
+assert loading.wait(60)
+print("child ended with", in_a_fork(0), flush=True)
+thread.join()
+with ThreadPoolExecutor(2) as pool:
+    print("two at once ended with", *pool.map(in_a_fork, range(2)), flush=True)
+print("parent has", elsewhere())
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
+def test_processes_forked_while_another_thread_loads_an_engine_have_it_whole(tmp_path: Any) -> None:
+    (tmp_path / "slow_engine.py").write_text(ENGINE)
+    told = {**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), *sys.path])}
+    done = subprocess.run([sys.executable, "-c", LOADING], env=told, capture_output=True, text=True, timeout=120)
+    assert done.stdout.splitlines() == [
+        *("child has slow", "child ended with 0"),
+        *("child has slow", "child has slow", "two at once ended with 0 0"),
+        "parent has slow",
+    ], done.stderr[-2000:]
 
 
 def in_a_fork(work: Any) -> int:
@@ -109,25 +175,6 @@ def in_a_fork(work: Any) -> int:
         finally:
             os._exit(code)
     return abs(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
-
-
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
-def test_a_process_forked_while_another_thread_loads_an_engine_can_select_one() -> None:
-    held, done = threading.Event(), threading.Event()
-
-    def load() -> None:
-        with registry._lock:
-            held.set()
-            done.wait(60)
-
-    thread = threading.Thread(target=load)
-    thread.start()
-    held.wait()
-    try:
-        assert in_a_fork(lambda: registry.get("numpy")) == 0
-    finally:
-        done.set()
-        thread.join()
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
@@ -153,3 +200,54 @@ def test_a_forked_process_trains_a_model_that_another_thread_of_its_parent_was_r
     finally:
         done.set()
         thread.join()
+
+
+@pytest.fixture
+def in_training() -> Iterator[nnx.Sequential]:
+    """A model that another thread changes as long as the test goes on."""
+    model, held, done = network("dense", "numpy"), threading.Event(), threading.Event()
+
+    def change() -> None:
+        with model.access.exclusively():
+            held.set()
+            done.wait(60)
+
+    thread = threading.Thread(target=change)
+    thread.start()
+    held.wait()
+    yield model
+    done.set()
+    thread.join()
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
+def test_a_forked_process_is_told_to_load_the_model_anew_that_another_thread_was_training(
+    in_training: nnx.Sequential,
+) -> None:
+    def use() -> None:
+        with pytest.raises(BackendError, match=r"when this process was forked.*load it anew"):
+            in_training.get_weights()
+        with pytest.raises(BackendError, match=r"when this process was forked.*load it anew"):
+            in_training.compile("softmax_cross_entropy")
+        with pytest.raises(BackendError, match=r"when this process was forked.*load it anew"):
+            in_training.set_weights({})
+
+    with pytest.raises(BackendError, match="predict and save when that is done"):
+        in_training.get_weights()
+    assert in_a_fork(use) == 0
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
+def test_a_process_forked_by_the_thread_that_changes_a_model_goes_on_with_it_and_no_other_thread_does() -> None:
+    model = network("dense", "numpy")
+
+    def use() -> None:
+        model.set_weights(model.get_weights())
+        with (
+            ThreadPoolExecutor(1) as pool,
+            pytest.raises(BackendError, match="trained or changed by another thread, so that"),
+        ):
+            pool.submit(model.get_weights).result()
+
+    with model.access.exclusively():
+        assert in_a_fork(use) == 0

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import itertools
 import random
 import threading
+import weakref
 from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -22,7 +24,7 @@ def selected() -> str:
     return nnx.current_backend().name
 
 
-def steps(backend: str) -> Iterator[str]:
+def steps(backend: str | Backend) -> Iterator[str]:
     with nnx.use_backend(backend):
         yield selected()
         yield selected()
@@ -92,6 +94,22 @@ def test_a_generator_ended_by_another_thread_is_taken_back_where_it_began() -> N
     assert selected() == before
     with nnx.use_backend(B) as inner:
         assert nnx.current_backend() is inner
+
+
+def test_generators_ended_by_another_thread_keep_no_engine_once_another_one_is_selected() -> None:
+    def select_and_end_elsewhere() -> weakref.ref[Backend]:
+        engine = Backend.from_namespace(nnx.current_backend().xp)
+        generator = steps(engine)
+        next(generator)
+        thread = threading.Thread(target=generator.close)
+        thread.start()
+        thread.join()
+        return weakref.ref(engine)
+
+    kept = [select_and_end_elsewhere() for _ in range(5)]
+    with nnx.use_backend(A):
+        gc.collect()
+        assert [engine() for engine in kept] == [None] * 5
 
 
 def test_an_asynchronous_generator_that_is_left_early_leaves_nothing_behind() -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 import nnx
 from nnx.errors import NnxError
 
-_PART = re.compile(r"\.(.+)\.[a-z0-9_]{8}\.part")
+_PART = re.compile(r"\.(.+)\.[0-9a-f]{8}\.part")
 
 
 @dataclass

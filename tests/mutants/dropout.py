@@ -46,6 +46,18 @@ def depends_on_the_number_of_rows(run, a):
     run(stream=a.stream + (len(a.x) > 100))
 
 
+@mutant("dropout")
+def counts_the_rows_of_every_process_from_zero(run, a):
+    del a
+    run(sample=0)
+
+
+@mutant("channel_dropout")
+def counts_the_images_of_every_process_from_zero(run, a):
+    del a
+    run(sample=0)
+
+
 @mutant("channel_dropout")
 def drops_places_of_their_own(run, a):
     for place in range(a.x.shape[1]):

@@ -19,8 +19,7 @@ backend, counter = NumbaBackend(), np.zeros((), np.int64)
 backend.increment(counter)
 y = np.empty(1, np.float32)
 backend.activate(np.zeros(1, np.float32), y, "sigmoid", 0.0)
-hits = indexing.increment.entry((counter,)).cache_hits
-print(int(counter), float(y[0]), hits)
+print(int(counter), float(y[0]), int(indexing.increment.entry((counter,)).cached))
 """
 
 

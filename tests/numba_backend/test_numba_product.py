@@ -77,6 +77,17 @@ def test_sums_begin_with_the_bias(multiply: Multiply, shape: tuple[int, int, int
     assert_close(out, a, b, bias)
 
 
+@pytest.mark.parametrize("rows", [1001, 1008, 1009, 2000, 2017])
+def test_rows_of_many_blocks_are_all_made_and_none_beyond(rows: int) -> None:
+    a, b, _ = operands((rows, 260, 140), "f4")
+    memory = np.full((rows + 40, 140), 7.0, np.float32)
+    linear._multiply(a, b, None, memory[20:-20], (False, False))
+    bound = 262 * np.finfo(np.float32).eps * (np.abs(a).astype("f8") @ np.abs(b).astype("f8"))
+    assert (np.abs(memory[20:-20] - a.astype("f8") @ b.astype("f8")) <= bound).all()
+    assert (memory[:20] == 7).all()
+    assert (memory[-20:] == 7).all()
+
+
 def test_not_a_number_stays_in_its_row(multiply: Multiply) -> None:
     a, b, _ = operands((9, 5, 31), "f4")
     a[2, 1], a[6, 4] = np.nan, np.inf

@@ -42,7 +42,9 @@ def _random_bits(_: Draw, shape: tuple[int, int], seed: int, stream: int, step: 
     }
 
 
-def _dropout(draw: Draw, shape: tuple[int, ...], threshold: int, *, special: bool = False) -> Arguments:
+def _dropout(
+    draw: Draw, shape: tuple[int, ...], threshold: int, *, special: bool = False, sample: int = 0
+) -> Arguments:
     x = draw.normal(*shape)
     if special:
         flat = x.reshape(-1)
@@ -54,6 +56,7 @@ def _dropout(draw: Draw, shape: tuple[int, ...], threshold: int, *, special: boo
         "seed": 2**63 + 11,
         "stream": 5,
         "threshold": threshold,
+        "sample": sample,
     }
 
 
@@ -85,6 +88,12 @@ CASES: tuple[Case, ...] = (
             late(_dropout, (33, 31), t, special=True),
         )
         for t in (1, 30000, 65536)
+    ),
+    *(
+        Case(kernel, f"{shape} of the rows from {sample} on", late(_dropout, shape, 30000, sample=sample))
+        for kernel, shapes in (("dropout", ((33, 31), (1000, 50))), ("channel_dropout", ((33, 6, 33), (5, 49, 16))))
+        for shape in shapes
+        for sample in (1, 37, 2**20 + 3)
     ),
     *(
         Case("channel_dropout", f"{shape} threshold {threshold}", late(_dropout, shape, threshold))

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from nnx.errors import StorageError
+from nnx.locks import lock
 
 LOCK = ".lock"
 """The file in the folder; it stays there, since to remove one that another process is opening would let two in."""
@@ -26,31 +26,10 @@ def alone_in(folder: Path) -> Iterator[None]:
     except OSError as error:
         raise StorageError(f"{str(folder / LOCK)!r} cannot be written: {error.strerror or error}.") from error
     try:
-        if not _take(handle):
+        if lock(handle) is False:  # without locks, better two runs at once than none at all
             raise StorageError(
                 f"Another run is writing to {str(folder)!r}: wait until it has ended, or choose another folder."
             )
         yield
     finally:
         os.close(handle)
-
-
-def _take(handle: int) -> bool:
-    """Lock an open file without waiting; tell whether no other process had locked it."""
-    if sys.platform == "win32":
-        import msvcrt
-
-        try:
-            msvcrt.locking(handle, msvcrt.LK_NBLCK, 1)
-        except OSError:
-            return False
-        return True
-    import fcntl
-
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    except OSError:
-        return True  # a file system without locks: better two runs at once than none at all
-    return True

@@ -1,0 +1,309 @@
+"""Training on several processes: measured on this machine, and modelled from what its parts cost.
+
+    python -m benchmarks.distributed            # 2 ranks; writes the tables of docs/scaling.md
+    python -m benchmarks.distributed --ranks 4 --latency 2e-6 --bandwidth 12.5e9
+
+The model stands in docs/scaling.md. Three programs run under mpiexec, each rank with one thread: sums alone, of
+vectors of several sizes; training apart, each rank on its own share of a batch while the others do the same, since
+they may share a memory bus and a clock; and training together, which the first two predict.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+import nnx
+from nnx.distributed import Group, open_group
+from nnx.distributed.fitting import RankTeam
+from nnx.distributed.reduction import Sum
+from nnx.machine import cores, processor
+from nnx.registry import resolve
+from nnx.training import Options, Team
+
+ROOT = Path(__file__).resolve().parents[1]
+PAGE = ROOT / "docs" / "scaling.md"
+BEGIN, END = "<!-- measured: begin -->", "<!-- measured: end -->"
+EPOCHS = 6
+"""Of which the first is not counted."""
+SIZES = (64, 4096, 65536, 1 << 20, 1 << 22)
+"""Bytes of the vectors whose sums are timed."""
+
+
+@dataclass(frozen=True)
+class Network:
+    """A dense network and how much it is given: rows of a batch, steps that are timed."""
+
+    layers: tuple[int, ...]
+    batch: int
+    steps: int
+
+    def model(self) -> nnx.Sequential:
+        """Return the network, untrained; the first of `layers` are its inputs, the last its classes."""
+        *hidden, classes = self.layers[1:]
+        layers = [*(nnx.Dense(units, activation="relu") for units in hidden), nnx.Dense(classes)]
+        made = nnx.Sequential(layers, seed=1, backend="numba", input_shape=self.layers[:1])
+        return made.compile("softmax_cross_entropy", "adam")
+
+    def data(self) -> tuple[NDArray[Any], NDArray[Any]]:
+        """Return examples for `steps` batches."""
+        random, count = np.random.default_rng(1), self.batch * self.steps
+        return random.random((count, self.layers[0]), np.float32), random.integers(self.layers[-1], size=count)
+
+
+NETWORKS = {
+    "small, 64-64-10": Network((64, 64, 10), 256, 400),
+    "middle, 784-256-128-10": Network((784, 256, 128, 10), 1024, 20),
+    "large, 784-1024-1024-10": Network((784, 1024, 1024, 10), 2048, 4),
+}
+
+
+def time_sums() -> dict[str, float]:
+    """Return the seconds that a sum over all ranks takes beyond that of a rank alone, by the vector's bytes."""
+    group, alone = groups()
+    backend, found = resolve("numba"), {}
+    for size in SIZES:
+        vector, times = backend.zeros((size // 4,), "float32"), max(5, min(2000, (1 << 23) // size))
+        seconds = [
+            _seconds(partial(Sum(ranks, backend, size // 4, "float32"), vector), times, group.comm.Barrier)
+            for ranks in (group, alone)
+        ]
+        found[str(size)] = max(seconds[0] - seconds[1], 1e-9)
+    return found
+
+
+def groups() -> tuple[Group, Group]:
+    """Return all ranks, and this one by itself."""
+    from mpi4py import MPI
+
+    return open_group(), Group(MPI.COMM_SELF)
+
+
+def time_steps(together: bool) -> dict[str, float]:
+    """Return the seconds of a training step of each network, on whole batches together.
+
+    Or apart: every rank trains a model of its own on batches of its share, as one of a group that has no others, at
+    the same time as the others.
+    """
+    group, alone = groups()
+    found = {}
+    for name, network in NETWORKS.items():
+        team = RankTeam(group if together else alone)
+        parts = 1 if together else group.size
+        seconds = group.collect(step_seconds(network, network.batch // parts, team, group))
+        found[name] = seconds[0] if together else statistics.fmean(seconds)
+    return found
+
+
+def time_plain_steps() -> dict[str, float]:
+    """Return the seconds of a training step of each network as one process takes it."""
+    group, _ = groups()
+    return {name: step_seconds(network, network.batch, Team(), group) for name, network in NETWORKS.items()}
+
+
+def step_seconds(network: Network, size: int, team: Team, group: Group) -> float:
+    """Return the seconds of a step on batches of `size` rows."""
+    model, (x, y), watch = network.model(), network.data(), _Epochs()
+    rows = slice(0, size * network.steps)
+    options = Options(EPOCHS, size, shuffle=False, eager=False, progress=False)
+    group.comm.Barrier()
+    loop = team.loop(model, model.take(x[rows], y[rows]), None, options, [watch])
+    team.fit(loop, None)
+    return min(watch.seconds[1:], default=0.0) / network.steps
+
+
+class _Epochs(nnx.callbacks.Callback):
+    """Takes the time of every epoch."""
+
+    def __init__(self) -> None:
+        self.seconds: list[float] = []
+        self._began = 0.0
+
+    def on_train_begin(self, run: object) -> None:
+        del run
+        self._began = time.perf_counter()
+
+    def on_epoch_end(self, run: object, epoch: int, logs: Mapping[str, float]) -> None:
+        del run, epoch, logs
+        now = time.perf_counter()
+        self.seconds.append(now - self._began)
+        self._began = now
+
+
+def _seconds(work: Callable[[], None], times: int, barrier: Callable[[], None]) -> float:
+    """Return the time of a call in the quickest of five rounds of so many."""
+    rounds = []
+    for _ in range(5):
+        barrier()
+        began = time.perf_counter()
+        for _ in range(times):
+            work()
+        rounds.append((time.perf_counter() - began) / times)
+    return min(rounds)
+
+
+PROGRAMS: dict[str, Callable[[], dict[str, float]]] = {
+    "sums": time_sums,
+    "plain": time_plain_steps,
+    "apart": partial(time_steps, False),
+    "together": partial(time_steps, True),
+}
+
+
+def measured(program: str, ranks: int) -> dict[str, float]:
+    """Run a program on so many ranks and return what rank 0 prints.
+
+    Raises:
+        RuntimeError: there is no mpiexec, or the program failed.
+    """
+    mpiexec = shutil.which("mpiexec", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
+    if mpiexec is None:
+        raise RuntimeError("benchmarks.distributed needs mpiexec: python -m pip install mpi4py mpich")
+    dropped = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE")
+    kept = {name: value for name, value in os.environ.items() if name not in dropped}
+    threads = {"OPENBLAS_NUM_THREADS": "1", "NUMBA_NUM_THREADS": "1"}
+    command = [mpiexec, "-n", str(ranks), sys.executable, "-m", "benchmarks.distributed", "--program", program]
+    done = subprocess.run(command, cwd=ROOT, env={**kept, **threads}, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise RuntimeError(f"{program} on {ranks} ranks failed: {done.stderr.strip()}")
+    found: dict[str, float] = json.loads(done.stdout)
+    return found
+
+
+@dataclass(frozen=True)
+class Links:
+    """What a sum over R ranks costs: seconds = 2 (R - 1) latency + 2 (R - 1) / R bytes / bandwidth."""
+
+    latency: float
+    bandwidth: float
+
+    @staticmethod
+    def of(sums: Mapping[str, float], ranks: int) -> Links:
+        """Return what fits measured sums: the latency the smallest, the bandwidth the largest vector."""
+        sizes = sorted(map(int, sums))
+        latency = sums[str(sizes[0])] / (2 * (ranks - 1))
+        beyond = sums[str(sizes[-1])] - sums[str(sizes[0])]
+        return Links(latency, 2 * (ranks - 1) / ranks * (sizes[-1] - sizes[0]) / beyond)
+
+    def seconds(self, size: float, ranks: int) -> float:
+        """Return what a sum of so many bytes takes."""
+        return 2 * (ranks - 1) * self.latency + 2 * (ranks - 1) / ranks * size / self.bandwidth
+
+
+def gradient_bytes(network: Network) -> int:
+    """Return the size of the flat gradient."""
+    return int(network.model().store.gradients.shape[0]) * 4
+
+
+@dataclass(frozen=True)
+class Measured:
+    """All that was measured, seconds of a step by network, or of a sum by its bytes."""
+
+    ranks: int
+    alone: Mapping[str, float]
+    apart: Mapping[str, float]
+    together: Mapping[str, float]
+    sums: Mapping[str, float]
+
+    @property
+    def links(self) -> Links:
+        """What the sums tell of latency and bandwidth."""
+        return Links.of(self.sums, self.ranks)
+
+    def predicted(self, name: str) -> float:
+        """Return what a step on all ranks should take, from its parts alone."""
+        return self.apart[name] + self.links.seconds(gradient_bytes(NETWORKS[name]), self.ranks)
+
+
+def check_table(found: Measured) -> Iterator[str]:
+    """Yield a table of predictions beside what was measured."""
+    yield "| network | batch | gradient | one process | share | sum | step, predicted | measured | off by |"
+    yield "| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |"
+    for name, network in NETWORKS.items():
+        size, whole, predicted = gradient_bytes(network), found.together[name], found.predicted(name)
+        times = (found.alone[name], found.apart[name], predicted - found.apart[name], predicted, whole)
+        cells = (name, f"{network.batch}", f"{size / 1024:.0f} KiB", *map(_milliseconds, times))
+        yield f"| {' | '.join(cells)} | {predicted / whole - 1:+.0%} |"
+
+
+def forecast_table(found: Measured, links: Links) -> Iterator[str]:
+    """Yield a table of how many times as fast as one rank many ranks would be."""
+    counts = (2, 4, 8, 16, 64, 256, 512)
+    yield f"| network | rows per rank | {' | '.join(f'{count} ranks' for count in counts)} |"
+    yield f"| --- | --- |{' ---: |' * len(counts)}"
+    for name, network in NETWORKS.items():
+        size, one = gradient_bytes(network), found.alone[name]
+        part = network.batch / found.ranks
+        slope = max((one - found.apart[name]) / (network.batch - part), 0.0)
+        fixed = max(found.apart[name] - slope * part, 0.0)
+        shared = (one / (fixed + slope * network.batch / n + links.seconds(size, n)) for n in counts)
+        grown = (n * one / (one + links.seconds(size, n)) for n in counts)
+        for kind, speeds in ((f"{network.batch} / ranks", shared), (f"{network.batch}", grown)):
+            yield f"| {name} | {kind} | {' | '.join(f'{speed:.3g}' for speed in speeds)} |"
+
+
+def _milliseconds(seconds: float) -> str:
+    return f"{seconds * 1e3:.3g} ms"
+
+
+def report(found: Measured, links: Links) -> str:
+    """Return what stands between the marks of the page."""
+    worst = max(abs(found.predicted(name) / found.together[name] - 1) for name in NETWORKS)
+    here, load = found.links, os.getloadavg()[0]
+    busy = (
+        ": other work kept the cores busy, so that these figures want repeating" if load > 2 * found.ranks else ""
+    )
+    verdict = "within" if worst <= 0.2 else "not within"
+    lines = [
+        f"{processor()}, {cores()} cores, {found.ranks} ranks of one thread each, backend numba, load "
+        f"average {load:.1f} afterwards{busy}. Sums of this machine: latency {here.latency * 1e6:.3g} us, "
+        f"bandwidth {here.bandwidth / 1e9:.3g} GB/s.",
+        "",
+        *check_table(found),
+        "",
+        f"The worst prediction is off by {worst:.0%}: {verdict} 20 %.",
+        "",
+        f"How many times as fast as one rank, with links of {links.latency * 1e6:.3g} us and "
+        f"{links.bandwidth / 1e9:.3g} GB/s between all ranks:",
+        "",
+        *forecast_table(found, links),
+    ]
+    return "\n".join(lines)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Measure and write the page, or run one of the programs as a rank."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.distributed", description=__doc__.split("\n")[0])
+    parser.add_argument("--ranks", type=int, default=2)
+    parser.add_argument("--latency", type=float, default=2e-6, help="seconds, of the network that is forecast")
+    parser.add_argument("--bandwidth", type=float, default=12.5e9, help="bytes per second, of that network")
+    parser.add_argument("--program", choices=sorted(PROGRAMS), help=argparse.SUPPRESS)
+    given = parser.parse_args(arguments)
+    if given.program is not None:
+        found = PROGRAMS[given.program]()
+        if open_group().leads:
+            print(json.dumps(found))
+        return
+    times = measured("plain", 1), *(measured(program, given.ranks) for program in ("apart", "together", "sums"))
+    text = report(Measured(given.ranks, *times), Links(given.latency, given.bandwidth))
+    before, rest = PAGE.read_text(encoding="utf-8").split(BEGIN)
+    PAGE.write_text(f"{before}{BEGIN}\n{text}\n{END}{rest.split(END)[1]}", encoding="utf-8")
+    print(text)
+
+
+if __name__ == "__main__":
+    main()

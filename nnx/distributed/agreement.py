@@ -1,0 +1,110 @@
+"""Whether all ranks do the same: compared by checksums when training begins, and at the end of every epoch."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from nnx.distributed.group import Group
+from nnx.errors import BackendError, OptionError
+from nnx.inputs import Examples
+from nnx.resumption import digest
+from nnx.verification import foreign_parts
+
+if TYPE_CHECKING:
+    from nnx.callbacks import Callback
+    from nnx.model import Sequential
+    from nnx.training import Options
+
+
+def check_parts(model: Sequential) -> None:
+    """Refuse what might mix the examples of a batch in a way that only one process can.
+
+    Raises:
+        OptionError: a layer, the loss or the optimizer is not one of nnx's own.
+    """
+    parts = foreign_parts(model)
+    if parts:
+        raise OptionError(
+            f"distributed=True takes the layers, losses and optimizers of nnx, got {parts[0]}: one that mixes the "
+            "examples of a batch would learn something else from the shares of it that each process has. Train in "
+            "one process."
+        )
+
+
+def state_digest(model: Sequential) -> str:
+    """Return a checksum of all that training changes."""
+    found = hashlib.blake2b(digest_size=16)
+    for array in model.state_arrays():
+        found.update(model.backend.to_numpy(array).data)
+    return found.hexdigest()
+
+
+def terms(
+    model: Sequential,
+    examples: Examples,
+    validation: Examples | None,
+    options: Options,
+    callbacks: Sequence[Callback],
+) -> dict[str, Any]:
+    """Return what all ranks must have alike, by the names that people know it by."""
+    parts = [repr(layer) for layer in model.chain.layers]
+    return {
+        "the layers": parts,
+        "the seed": model.seed,
+        "the dtype": model.dtype,
+        "the backend": model.backend.name,
+        "the loss": repr(model.loss),
+        "the optimizer": repr(model.optimizer),
+        "the factor l2": model.l2,
+        "epochs": options.epochs,
+        "batch_size": options.batch_size,
+        "shuffle": options.shuffle,
+        "eager": options.eager,
+        "the callbacks": [[type(item).__name__, item.every, item.saves, item.watches_steps] for item in callbacks],
+        "the weights": state_digest(model),
+        "the examples": digest(examples),
+        "the validation examples": None if validation is None else digest(validation),
+    }
+
+
+def check_alike(group: Group, ours: Mapping[str, Any]) -> None:
+    """Make sure that all ranks were given the same.
+
+    Raises:
+        OptionError: on all ranks, naming the first difference.
+    """
+    first, *others = group.collect(dict(ours))
+    for name, value in first.items():
+        for rank, other in enumerate(others, 1):
+            if other[name] != value:
+                shown = "" if _is_digest(value) else f": {value!r} and {other[name]!r}"
+                text = (
+                    "distributed=True needs the same model, data and options on every rank, but ranks 0 and "
+                    f"{rank} differ in {name}{shown}. Make them by the same code from the same files."
+                )
+                raise group.agree_on(OptionError(text))
+
+
+def _is_digest(value: object) -> bool:
+    return isinstance(value, str) and len(value) == 32
+
+
+def check_state(group: Group, model: Sequential) -> str:
+    """Make sure that all ranks have come to the same weights, and return the digest of these.
+
+    Raises:
+        BackendError: on all ranks; processors of other kinds may round differently.
+    """
+    digests = group.collect(state_digest(model))
+    parted = [rank for rank, found in enumerate(digests) if found != digests[0]]
+    if parted:
+        raise group.agree_on(
+            BackendError(
+                f"After epoch {model.epoch}, the weights of rank {parted[0]} of {group.size} differ from those of "
+                "rank 0, though all were given the same gradients: their processors or libraries round "
+                "differently. Train on computers of one kind, with the same versions of NumPy and Numba."
+            )
+        )
+    return str(digests[0])

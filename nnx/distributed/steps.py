@@ -1,0 +1,133 @@
+"""One training step and one evaluation step of a rank: its share of the batch, and what all ranks add up."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from nnx.distributed.group import Group
+from nnx.distributed.reduction import Sum, ordered_sum
+from nnx.distributed.shares import RankBatches, RankShare
+from nnx.inputs import Examples
+from nnx.interface import Array
+from nnx.layers import Context, Observer
+from nnx.measurement import Measurement
+from nnx.ops import Ops
+from nnx.steps import AnyBatches, EvaluationStep, Runner, Trace, TrainingStep, count_correct
+
+if TYPE_CHECKING:
+    from nnx.model import Sequential
+
+
+class RankStep(TrainingStep):
+    """A training step on this rank's share, whose gradients are added to those of the others before the update.
+
+    The slope of the loss is weighed by the rank's part of the batch before it goes back through the layers: what
+    each rank then has is its summand of the gradient of the whole batch.
+    """
+
+    batches: RankBatches
+
+    def __init__(self, group: Group, model: Sequential, batches: RankBatches) -> None:
+        """Train `model` on `batches`."""
+        super().__init__(model, batches)
+        self._group = group
+        self._sum = Sum(group, model.backend, model.store.gradients.shape[0], model.dtype)
+        self._beside = model.ops.backend.zeros((), model.dtype)
+
+    def differentiate(self, rows: int, observer: Observer | None = None) -> tuple[Array, Array | None]:
+        """Compute the gradients of the next batch; return this rank's summands of its loss and right answers."""
+        model, ops, share = self.model, self.model.ops, self.batches.share(rows)
+        batch = self.batches.gather(rows)
+        context = Context(train=True, lengths=batch.lengths, share=share)
+        outputs, backward = model.chain.observed_forward(batch.x, context, observer or Observer())
+        loss, slope = model.loss.forward(ops, outputs, batch.targets, batch.weight, gradient=True)
+        correct = count_correct(model, outputs, batch, self.batches.padded)
+        weigh(ops, share, loss, slope, correct)
+        backward(slope)
+        weigh_nothing(ops, share, model.store.gradients)
+        ops.call(self._sum, model.store.gradients)
+        # the penalty belongs to the loss of the batch once, and to the gradients, which are the whole ones by now
+        self.penalise(loss if self._group.leads else self._beside, rows)
+        return loss, correct
+
+
+class RankEvaluation(EvaluationStep):
+    """A measurement of this rank's share of a batch."""
+
+    batches: RankBatches
+
+    def __call__(self, rows: int) -> None:
+        """Measure the share of the next batch of `rows` examples."""
+        ops, share = self.model.ops, self.batches.share(rows)
+        loss, correct = self.measure(rows)
+        weigh(ops, share, loss, None, correct)
+        self.trace.store(self.batches.number, loss, correct)
+        ops.call(ops.backend.increment, self.batches.number)
+
+
+def weigh(ops: Ops, share: RankShare, loss: Array, slope: Array | None, correct: Array | None) -> None:
+    """Turn means over a rank's rows into its summands of the means over all rows."""
+
+    def scale(array: Array) -> None:
+        array[...] = array * share.part
+
+    for array in (loss, slope):
+        if array is not None and share.rows:
+            ops.call(scale, array)
+    weigh_nothing(ops, share, loss, slope, correct)
+
+
+def weigh_nothing(ops: Ops, share: RankShare, *arrays: Array | None) -> None:
+    """Clear arrays that come of no row of the batch."""
+
+    def clear(array: Array) -> None:
+        array[...] = 0
+
+    for array in arrays:
+        if array is not None and share.rows == 0:
+            ops.call(clear, array)
+
+
+class RankRunner(Runner):
+    """Runs a step, and then adds up what all ranks have traced, so that every rank knows all of it."""
+
+    def __init__(
+        self,
+        group: Group,
+        ops: Ops,
+        step: Callable[[int], None],
+        trace: Trace,
+        eager: bool,
+        then: Callable[[], None],
+    ) -> None:
+        """Take the step, and what to do after every range of steps."""
+        super().__init__(ops, step, eager)
+        self._group, self._trace, self._then = group, trace, then
+
+    def run_range(self, batches: AnyBatches, start: int, stop: int) -> None:
+        """See `Runner.run_range`."""
+        super().run_range(batches, start, stop)
+        if stop > start:
+            self._add_up(start, stop)
+        self._then()
+
+    def _add_up(self, start: int, stop: int) -> None:
+        trace, asarray = self._trace, self.ops.backend.asarray
+        losses, correct = (values[start:stop] for values in trace.read())
+        found = np.stack([losses, correct.astype(np.float64)])  # counts are exact in float64 up to 2^53
+        losses, counts = ordered_sum(self._group.stack(found))
+        trace.losses[start:stop] = asarray(losses, "float64")
+        trace.correct[start:stop] = asarray(counts, "int64")
+
+
+class RankMeasurement(Measurement):
+    """A measurement to which every rank contributes its share."""
+
+    def __init__(self, group: Group, model: Sequential, examples: Examples, batch_size: int, eager: bool) -> None:
+        """Prepare for these examples."""
+        self.model, self.batches = model, RankBatches(group, model.ops, examples, batch_size)
+        self._step = RankEvaluation(model, self.batches)
+        self._runner = RankRunner(group, model.ops, self._step, self._step.trace, eager, lambda: None)

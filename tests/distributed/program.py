@@ -1,0 +1,213 @@
+"""What each rank runs: `mpiexec -n 2 python -m tests.distributed.program FOLDER CASE...`; rank 0 writes files."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+import nnx
+
+Found = dict[str, np.ndarray]
+
+ROWS = 37  # no multiple of a batch, nor a batch of the number of ranks
+
+
+def data(rows: int = ROWS, features: int = 6) -> tuple[np.ndarray, np.ndarray]:
+    random = np.random.default_rng(5)
+    x = random.standard_normal((rows, features)).astype("float32")
+    return x, (x[:, 0] + x[:, 1] * x[:, 2] > 0).astype("int64")
+
+
+def dense(backend: str, dtype: str = "float64", **options: object) -> nnx.Sequential:
+    layers = [nnx.Dense(9, activation="tanh"), nnx.Dense(2)]
+    return nnx.Sequential(layers, seed=3, dtype=dtype, backend=backend).compile(
+        "softmax_cross_entropy", nnx.Adam(0.01), **options
+    )
+
+
+def everything(backend: str, dtype: str = "float64") -> nnx.Sequential:
+    """Return a model of all that several rows, or their numbers, have to do with."""
+    layers = [
+        nnx.Reshape((3, 2)),
+        nnx.TimeDistributed([nnx.Dense(5), nnx.BatchNorm(), nnx.Activation("tanh"), nnx.Dropout(0.3)]),
+        nnx.SpatialDropout(0.2),
+        nnx.Flatten(),
+        nnx.Dense(8),
+        nnx.BatchNorm(),
+        nnx.Activation("relu"),
+        nnx.Dropout(0.4),
+        nnx.Dense(2),
+    ]
+    optimizer = nnx.SGD(0.1, clip_norm=0.5)
+    return nnx.Sequential(layers, seed=3, dtype=dtype, backend=backend).compile(
+        "softmax_cross_entropy", optimizer, l2=0.1
+    )
+
+
+def trained(model: nnx.Sequential, **options: object) -> Found:
+    """Return weights and measurements."""
+    x, y = data()
+    history = model.fit(x, y, **{"epochs": 3, "batch_size": 8, "progress": False, **options})
+    measured = {f"history.{name}": np.asarray(values) for name, values in history.items() if name != "seconds"}
+    return model.get_weights() | measured
+
+
+def plain(backend: str, distributed: bool) -> Found:
+    return trained(dense(backend), distributed=distributed)
+
+
+def wide(backend: str, distributed: bool) -> Found:
+    x, y = data(20)
+    weight = np.linspace(0.5, 2, ROWS)
+    options = {"validation_data": (x, y), "sample_weight": weight}
+    return trained(everything(backend), distributed=distributed, **options)
+
+
+def single(backend: str, distributed: bool) -> Found:
+    """Batches of three rows, the last of one: fewer than four ranks."""
+    return trained(everything(backend), batch_size=3, distributed=distributed)
+
+
+def full(backend: str, distributed: bool) -> Found:
+    return trained(dense(backend), batch_size="full", distributed=distributed)
+
+
+def short(backend: str, distributed: bool) -> Found:
+    """Single precision, in which rounding shows."""
+    return trained(dense(backend, "float32"), distributed=distributed)
+
+
+def stopped(backend: str, distributed: bool) -> Found:
+    """A callback of rank 0 ends the run and puts the best weights back."""
+    watch = nnx.callbacks.EarlyStopping("loss", patience=2, min_delta=0.02), nnx.callbacks.ReduceLROnPlateau("loss")
+    return trained(dense(backend), epochs=60, callbacks=list(watch), distributed=distributed)
+
+
+CASES = {case.__name__: case for case in (plain, wide, single, full, short, stopped)}
+
+
+def run(name: str, distributed: bool) -> Found:
+    """Run a case, named CASE-BACKEND, or CASE-BACKEND-again for once more."""
+    case, backend, *_ = name.split("-")
+    return CASES[case](backend, distributed)
+
+
+class Ending(nnx.callbacks.Callback):
+    """Ends a rank in the third epoch, in one way or another."""
+
+    def __init__(self, how: str) -> None:
+        self.how = how
+
+    def config(self) -> None:
+        pass
+
+    def on_epoch_end(self, run: nnx.training.Run, epoch: int, logs: object) -> None:
+        del run, logs
+        if epoch == 2 and self.how == "killed":
+            os.kill(os.getpid(), signal.SIGKILL)
+        if epoch == 2 and self.how == "terminated":
+            os.kill(os.getpid(), signal.SIGTERM)
+
+
+def end(how: str) -> None:
+    """Train for hours, but that one rank ends before."""
+    from nnx.distributed import loop
+
+    if how == "raises" and loop_rank() == 1:
+        _raise_in_the_third_epoch(loop.RankLoop)
+    keep = nnx.callbacks.Checkpoint("run.h5")
+    trained(dense("numpy"), epochs=10**6, callbacks=[keep, Ending(how)], distributed=True)
+
+
+def loop_rank() -> int:
+    from nnx.distributed import open_group
+
+    return open_group().rank
+
+
+def _raise_in_the_third_epoch(kind: type) -> None:
+    begin = kind._begin_epoch
+
+    def failing(self: object) -> int:
+        if self.model.epoch == 2:
+            raise ValueError("no more")
+        return begin(self)
+
+    kind._begin_epoch = failing
+
+
+def resumed(path: Path, epochs: int, distributed: bool) -> Found:
+    """Go on from a run that was kept."""
+    callbacks = [nnx.callbacks.Checkpoint(path), Ending("never")]
+    return trained(dense("numpy"), epochs=epochs, callbacks=callbacks, resume=path, distributed=distributed)
+
+
+@dataclass(eq=False, repr=False)
+class Centred(nnx.Layer):
+    """A layer of one's own."""
+
+    def forward(self, x, context):
+        del context
+        return x, lambda dy: dy
+
+
+def refused(fault: str) -> str:
+    """Return what is said of models or data that do not go together."""
+    second, model, (x, y) = loop_rank() == 1, dense("numpy"), data()
+    if fault == "other-data" and second:
+        x[3, 1] += 1
+    if fault == "other-seed" and second:
+        model.seed = 4
+    if fault == "refused-on-rank-1" and second:
+        x[3, 1] = np.nan
+    if fault == "foreign-layer":
+        model = nnx.Sequential([nnx.Dense(9), Centred(), nnx.Dense(2)]).compile("softmax_cross_entropy")
+    if fault == "diverges":
+        layers = [nnx.Dense(9, activation="relu"), nnx.Dense(2)]
+        model = nnx.Sequential(layers, seed=3).compile("softmax_cross_entropy", nnx.SGD(1e30))
+    try:
+        model.fit(x, y, batch_size=8, distributed=True)
+    except nnx.errors.NnxError as error:
+        return str(error)
+    return "trained"
+
+
+def main(folder: Path, names: list[str]) -> None:
+    """Do what the names say."""
+    if names[0] == "train":
+        from nnx.cli import app
+
+        app(names, prog_name="nnx")
+    if names[0] in ("killed", "raises", "terminated"):
+        end(names[0])
+    if names[0] == "refused":
+        for fault in names[1:]:
+            (folder / f"{fault}-{loop_rank()}.txt").write_text(refused(fault))
+        return
+    for name in names:
+        if name.startswith("resume:"):
+            found, file = resumed(folder / "run.h5", int(name.partition(":")[2]), distributed=True), "resumed"
+        else:
+            found, file = run(name, distributed=True), name
+        _write_if_alike(folder / f"{file}.npz", found)
+
+
+def _write_if_alike(path: Path, found: Found) -> None:
+    from nnx.distributed import open_group
+
+    group = open_group()
+    every = group.collect({key: value.tobytes() for key, value in found.items()})
+    assert all(other == every[0] for other in every), "the ranks hold other weights"
+    if group.leads:
+        np.savez(path, **found)
+
+
+if __name__ == "__main__":
+    warnings.simplefilter("error")
+    main(Path(sys.argv[1]), sys.argv[2:])
