@@ -13,12 +13,13 @@ Layers: Dense, Activation, BatchNorm, LayerNorm, Dropout, SpatialDropout, Flatte
 Optimizers: SGD, Momentum, Nesterov, RMSprop, Adam, AdamW; their learning rates may be `schedules`.
 Checks: check_gradients, for layers and losses of one's own; diff, where two engines part.
 Engines: set_backend, use_backend, available_backends, set_num_threads; Backend to write one.
-Modules: callbacks, datasets, errors, initializers, losses, optimizers, plots, schedules; examples to read; the
-    passes as plain functions, by `from nnx import stepwise`; estimators for scikit-learn, by `import nnx.sklearn`.
+Modules: callbacks, datasets, errors, initializers, losses, onnx, optimizers, plots, schedules; examples to read;
+    the passes as plain functions, by `from nnx import stepwise`; estimators for scikit-learn, by
+    `import nnx.sklearn`.
 The command line is `nnx --help`.
 """
 
-from nnx import callbacks, datasets, errors, initializers, losses, optimizers, plots, schedules
+from nnx import callbacks, datasets, errors, initializers, losses, onnx, optimizers, plots, schedules
 from nnx.difference import Difference, diff
 from nnx.gradients import GradientReport, check_gradients
 from nnx.history import History
@@ -112,6 +113,7 @@ __all__ = [
     "initializers",
     "load",
     "losses",
+    "onnx",
     "optimizers",
     "pad_sequences",
     "plots",

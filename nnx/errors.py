@@ -136,6 +136,10 @@ class VersionError(FileFormatError):
     """A file is of a version of its format that this nnx does not read: take the nnx that wrote it."""
 
 
+class UnsupportedOperatorError(FileFormatError):
+    """A file of another program holds a node that nnx has no layer for; it is named."""
+
+
 class DatasetUnavailableError(NnxError, RuntimeError):
     """A data set is neither in NNX_DATA nor in the cache, and could not be downloaded."""
 

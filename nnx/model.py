@@ -296,6 +296,27 @@ class Sequential(Trainable):
 
         self.set_weights(read_weights(path, self.get_weights()))
 
+    def export_onnx(self, path: str | Path, *, lengths: bool = False) -> None:
+        """Write what `predict` computes to an ONNX file, whole or not at all; see `nnx.onnx`.
+
+        Args:
+            path: the file; an existing one is replaced only once the new one is complete.
+            lengths: whether the file has a second input, "lengths" (N,) int32, as `predict` has for sequences.
+
+        Raises:
+            NotBuiltError: the model has no weights yet.
+            OptionError: a layer of one's own that nobody has said how to write, lengths for layers that would take
+                padding for steps, more than an ONNX file holds, or path is a folder, or in none that exists.
+            DivergenceError: the model holds NaN or infinity.
+            BackendError: another thread trains or changes the model.
+            StorageError: the file cannot be written, because the disk is full, for example.
+            MissingLibraryError: onnx is not installed.
+        """
+        from nnx.onnx.writing import write_model
+
+        self.need_built()
+        write_model(self, self.metadata, path, lengths)
+
     def summary(self) -> str:
         """Return a table of the layers, their output shapes and numbers of parameters."""
         from nnx.summary import layer_table

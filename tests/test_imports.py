@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-OPTIONAL = ("numba", "cupy", "matplotlib", "sklearn", "torch", "typer", "rich", "PIL")
+OPTIONAL = ("numba", "cupy", "matplotlib", "sklearn", "torch", "typer", "rich", "PIL", "onnx")
 ALLOWED_SECONDS = 0.3
 """Of processor time, which other work on the machine disturbs less than the time on the clock."""
 

@@ -18,6 +18,7 @@ from nnx.cli.demo import demo
 from nnx.cli.diff import diff
 from nnx.cli.example import example
 from nnx.cli.experiment import experiment
+from nnx.cli.export import export
 from nnx.cli.group import Commands
 from nnx.cli.options import examples
 from nnx.cli.predict import predict
@@ -37,6 +38,7 @@ app = typer.Typer(
 app.command("demo", cls=Command)(demo)
 app.command("train", cls=Command)(train)
 app.command("predict", cls=Command)(predict)
+app.command("export", cls=Command)(export)
 app.command("backends", cls=Command)(list_backends)
 app.command("check", cls=Command)(check)
 app.command("diff", cls=Command)(diff)

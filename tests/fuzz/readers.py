@@ -30,7 +30,7 @@ from nnx.experiments import EXPERIMENTS, Curve, Result
 from nnx.experiments.execution.keeping import Done, Kept
 from nnx.hdf5 import read_hdf5
 from nnx.serialization import read_run
-from tests.fuzz import hdf5_files, json_values, pictures, plain_files
+from tests.fuzz import hdf5_files, json_values, onnx_files, pictures, plain_files
 from tests.fuzz.damage import ANY, Mutation
 
 KEY = {"experiment": "toy", "row": "first", "seed": 3, "backend": "numpy"}
@@ -107,6 +107,18 @@ def _weights() -> list[bytes]:
 
 
 @cache
+def _onnx() -> list[bytes]:
+    images = [nnx.Conv2D(2, 2, activation="relu"), nnx.MaxPool2D(2), nnx.Residual([nnx.BatchNorm()]), nnx.Flatten()]
+    films = [nnx.TimeDistributed([nnx.Conv1D(2, 2), nnx.Flatten()]), nnx.Bidirectional(nnx.GRU(2), "sum")]
+    models = [
+        nnx.Sequential([*images, nnx.Dense(2, "silu")], input_shape=(5, 5, 2), backend="numpy"),
+        nnx.Sequential([nnx.Embedding(5, 3), nnx.LSTM(2, return_state=True)], input_shape=(4,), backend="numpy"),
+        nnx.Sequential([*films, nnx.LayerNorm(), nnx.Dense(2)], input_shape=(3, 4, 2), backend="numpy"),
+    ]
+    return [_written(model.export_onnx) for model in models]
+
+
+@cache
 def _hdf5_data() -> list[bytes]:
     image = io.BytesIO()
     with h5py.File(image, "w", libver="earliest") as file:
@@ -178,6 +190,13 @@ def _read_run(path: Path) -> object:
     return repr(kept.state), [array.tobytes() for array in kept.weights.arrays], kept.weights.epoch
 
 
+def _read_onnx(path: Path) -> None:
+    model = nnx.onnx.load(path, "numpy")
+    size = sum(array.nbytes for array in model.get_weights().values())
+    if size > 3 * path.stat().st_size + 1000:  # what a file may leave out are biases
+        raise AssertionError(f"{size} bytes of weights from a file of {path.stat().st_size}")
+
+
 def _read_hdf5_data(path: Path) -> None:
     read_hdf5(path, LAYOUT)
 
@@ -244,6 +263,7 @@ READERS = {
         (plain_files.safetensors_header,) * 6,
         _NAMED,
     ),
+    "onnx": Reader("m.onnx", _onnx, _read_onnx, (onnx_files.rewire,) * 20),
     "hdf5 data": Reader("data.h5", _hdf5_data, _read_hdf5_data, _HDF5),
     "idx": Reader(
         "x.gz", _idx, _read_idx, (*[plain_files.damage_unpacked] * 4, *[plain_files.idx_header] * 4), checked=True

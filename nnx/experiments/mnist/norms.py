@@ -13,6 +13,7 @@ from nnx.experiments.mnist.common import Digits
 from nnx.interface import Array
 from nnx.layers import Activation, BatchNorm, Context, Dense, Layer
 from nnx.layers.base import Backward
+from nnx.onnx import Graph, Value, exporter
 
 MOMENTUM, EPS = 0.1, 1e-5
 
@@ -110,6 +111,29 @@ class PerExample(WithoutGradient):
         """Normalise every example on its own."""
         y, _, _ = self.ops.layer_norm(x, self._ones, self._zeros, EPS)
         return y
+
+
+@exporter(Unscaled, WithoutGradient)
+def _write_by_running_statistics(graph: Graph, layer: Unscaled, x: Value) -> Value:
+    del layer
+    ones, zeros = np.ones(x.shape, graph.dtype), np.zeros(x.shape, graph.dtype)
+    arrays = {"gamma": ones, "beta": zeros, **graph.weights()}
+    inputs = [graph.constant(name, array) for name, array in arrays.items()]
+    return Value(x.shape, graph.emit("BatchNormalization", graph.last(x), *inputs, epsilon=EPS)[0])
+
+
+@exporter(LeftOutAtPrediction)
+def _write_nothing(graph: Graph, layer: LeftOutAtPrediction, x: Value) -> Value:
+    del graph, layer
+    return x
+
+
+@exporter(PerExample)
+def _write_by_example(graph: Graph, layer: PerExample, x: Value) -> Value:
+    del layer
+    arrays = {"gamma": np.ones(x.shape, graph.dtype), "beta": np.zeros(x.shape, graph.dtype)}
+    inputs = [graph.constant(name, array) for name, array in arrays.items()]
+    return Value(x.shape, graph.emit("LayerNormalization", graph.last(x), *inputs, epsilon=EPS)[0])
 
 
 @dataclass(frozen=True)
