@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,7 @@ from nnx.interrupts import before_training
 from nnx.layers import Context, Layer
 from nnx.measurement import Measurement
 from nnx.memory import MemoryNeed, check_evaluation, check_prediction, of_training
+from nnx.stored import held
 from nnx.streaming import Stream
 from nnx.trainable import Trainable
 
@@ -88,7 +90,8 @@ class Sequential(Trainable):
 
         Args:
             x: (M, *input shape) numbers, of any number of steps T where all layers take any, as the recurrent do;
-                whole numbers of 0 to V - 1 if the first layer takes tokens.
+                whole numbers of 0 to V - 1 if the first layer takes tokens. An open h5py.Dataset, here and for y,
+                stays in its file, whatever its size, and is read while training goes on; see `nnx.stored`.
             y: targets as the loss takes them: (M,) labels, (M, C) distributions, or (M, O) values; for outputs
                 with more axes, such as (M, T, O), one per step: (M, T), (M, T, C) or (M, T, O).
             epochs: how many times to go through the examples; with resume, those done before are counted too.
@@ -120,7 +123,8 @@ class Sequential(Trainable):
             OptionError: an option is out of its range, lengths do not go with the layers or the validation_data,
                 resume is a run on other terms or of more epochs, or a callback is to save what cannot be saved.
             FileFormatError: resume is no such file, or damaged.
-            StorageError: a callback cannot write its file.
+            StorageError: a callback cannot write its file; or a dataset is closed, or cannot be read, and the model
+                is left as it was when the epoch began, as it is where rows of one are refused on the way.
             DivergenceError: the loss, a weight, a statistic or a moment became NaN or infinite; the model is left
                 as it was before that step.
             OutOfMemoryError: host or device ran out of memory on the way; the model is left as it was when the
@@ -143,7 +147,7 @@ class Sequential(Trainable):
         # losses are checked for NaN and infinity instead of every operation
         with self.access.exclusively(), np.errstate(all="ignore"):
             with before_training(), self.unbuilt_if_refused(), team.together():
-                examples = self.take(x, y, sample_weight, class_weight, lengths)
+                examples = self.accept(x, y, sample_weight, class_weight, lengths)
                 examples, validation = self.set_aside(examples, validation_data, share)
                 kept = None if resume is None else team.read(lambda: self._read_run(resume))
                 loop = team.loop(self, examples, validation, options, watchers)
@@ -168,9 +172,10 @@ class Sequential(Trainable):
         size = check_count("batch_size", batch_size)
         with self.access.reading(), np.errstate(all="ignore"):
             self.need_built()
-            examples = self.take(x, y, lengths=lengths)
-            check_evaluation(self, examples, size)
-            return Measurement(self, examples, size).measure()
+            examples = self.accept(x, y, lengths=lengths)
+            check_evaluation(self, held(examples, size), size)
+            with closing(Measurement(self, examples, size)) as measurement:
+                return measurement.measure()
 
     def predict(self, x: Any, *, lengths: Any = None, batch_size: int = 1024) -> NDArray[Any]:
         """Return the outputs, (N, *output shape): logits for a classifier, values for a regression.
@@ -204,17 +209,17 @@ class Sequential(Trainable):
         return loss.classes(self.predict(x, lengths=lengths, batch_size=batch_size))
 
     def _map(self, x: Any, lengths: Any, batch_size: int, function: Callable[[Array], Array]) -> NDArray[Any]:
-        size, pieces = check_count("batch_size", batch_size), []
+        size, outcomes = check_count("batch_size", batch_size), []
         with self.access.reading(), np.errstate(all="ignore"):
             self.need_built()
-            host, counts = self.check_inputs(x, lengths)
-            check_prediction(self, host.shape, size)
-            for start in range(0, max(host.shape[0], 1), size):
-                piece = send(host[start : start + size], self.ops)
-                real = None if counts is None else send(counts[start : start + size], self.ops)
-                outputs = self.chain.forward(piece, Context(train=False, lengths=real))[0]
-                pieces.append(self.backend.to_numpy(function(outputs)))
-        return np.concatenate(pieces)
+            shape, inputs = self.input_pieces(x, lengths, size)
+            check_prediction(self, shape, size)
+            with closing(inputs) as pieces:
+                for piece, counts in pieces:
+                    real = None if counts is None else send(counts, self.ops)
+                    outputs = self.chain.forward(send(piece, self.ops), Context(train=False, lengths=real))[0]
+                    outcomes.append(self.backend.to_numpy(function(outputs)))
+        return np.concatenate(outcomes)
 
     def memory(
         self, batch_size: int, input_shape: Sequence[int] | None = None, examples: int | None = None

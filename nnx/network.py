@@ -178,8 +178,12 @@ class Network:
             OptionError: lengths for a model with a layer that would take padding for steps.
         """
         host = check_x(x, self.input_extents, self.vocabulary, self.ops, x_name)
+        return host, self.check_lengths_of(host.shape, lengths, lengths_name)
+
+    def check_lengths_of(self, shape: tuple[int, ...], lengths: Any, lengths_name: str) -> Host | None:
+        """Return how many steps of inputs of this shape are real; arguments and errors as of `check_inputs`."""
         if lengths is None:
-            return host, None
+            return None
         check_time_axis(self.input_shape, self.vocabulary, lengths_name)
         if self.mixer is not None:
             path, layer = self.mixer
@@ -187,7 +191,7 @@ class Network:
                 f"{lengths_name} cannot be given to a model with layer {path}, {layer!r}, which would take padding "
                 "for steps. Leave them out, or use layers that pass over padding, such as LSTM."
             )
-        return host, check_lengths(lengths, host.shape[0], host.shape[1], self.ops, lengths_name)
+        return check_lengths(lengths, shape[0], shape[1], self.ops, lengths_name)
 
     def need_built(self) -> None:
         """Raise NotBuiltError unless the model has weights."""

@@ -21,10 +21,11 @@ from nnx.errors import FileFormatError, OptionError, shown
 from nnx.history import History
 from nnx.inputs import Examples
 from nnx.network import Snapshot, Weights
+from nnx.stored import AnyExamples, StoredExamples
 
 if TYPE_CHECKING:
     from nnx.callbacks import Callback
-    from nnx.steps import Batches, Trace
+    from nnx.steps import AnyBatches, Trace
     from nnx.training import Run
 
 Host = NDArray[Any]
@@ -90,7 +91,7 @@ class Keeper:
     """
 
     def __init__(
-        self, run: Run, batches: Batches, trace: Trace, callbacks: Sequence[Callback], terms: Mapping[str, Any]
+        self, run: Run, batches: AnyBatches, trace: Trace, callbacks: Sequence[Callback], terms: Mapping[str, Any]
     ) -> None:
         """Keep a run through `batches` whose losses stand in `trace`.
 
@@ -113,7 +114,8 @@ class Keeper:
             [_name(item), check_json(f"config() of {_name(item)}", item.config() or {})] for item in self._callbacks
         ]
         given = {
-            name: digest(value) if isinstance(value, Examples) else value for name, value in self._given.items()
+            name: digest(value) if isinstance(value, Examples | StoredExamples) else value
+            for name, value in self._given.items()
         }
         return {"batch_size": self._batches.size, "callbacks": callbacks, **given}
 
@@ -225,8 +227,10 @@ def check_same(path: str, before: Mapping[str, Any], now: Mapping[str, Any]) -> 
         )
 
 
-def digest(examples: Examples) -> str:
-    """Return a checksum of examples that tells these from any others."""
+def digest(examples: AnyExamples) -> str:
+    """Return a checksum of examples that tells these from any others; of those in a file, a sample is read."""
+    if isinstance(examples, StoredExamples):
+        return examples.digest()
     found = hashlib.blake2b(digest_size=16)
     for part in (examples.x, examples.targets, examples.weight, examples.lengths):
         if part is None:

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 
 from nnx.errors import NnxError, OutOfMemoryError
 from nnx.history import History
-from nnx.inputs import Examples
 from nnx.interrupts import before_training
 from nnx.loop import Loop
 from nnx.memory import check_training
 from nnx.resumption import KeptRun, RunState
+from nnx.stored import AnyExamples, held
 
 if TYPE_CHECKING:
     from nnx.callbacks import Callback
@@ -107,8 +107,8 @@ class Team:
     def loop(
         self,
         model: Sequential,
-        examples: Examples,
-        validation: Examples | None,
+        examples: AnyExamples,
+        validation: AnyExamples | None,
         options: Options,
         callbacks: list[Callback],
     ) -> Loop:
@@ -117,7 +117,9 @@ class Team:
         Raises:
             MemoryLimitError: there is no memory for it.
         """
-        check_training(model, examples, validation, options.batch_size)
+        size = examples.count if isinstance(options.batch_size, str) else options.batch_size
+        measured = None if validation is None else held(validation, max(size, 1024))
+        check_training(model, held(examples, size), measured, options.batch_size)
         return Loop(Run(model, options.epochs), examples, validation, options, callbacks)
 
     def fit(self, loop: Loop, kept: KeptRun | None) -> History:
@@ -134,6 +136,7 @@ def fit(loop: Loop, kept: KeptRun | None) -> History:
     ):  # every callback is told of the end, whatever another one raises
         for callback in reversed(loop.callbacks):
             endings.callback(callback.on_train_end, run)
+        endings.callback(loop.close)
         begun = nullcontext() if kept is None else loop.keeper.going_on(kept)
         with before_training(), begun, loop.asking():
             for callback in loop.callbacks:
