@@ -240,12 +240,13 @@ class Sequential(Trainable):
         """Write configuration, weights and optimizer state to an HDF5 file, whole or not at all; see `nnx.load`.
 
         Args:
-            path: the file, whatever its ending; an existing one is replaced only once the new one is complete.
+            path: the file, best of the ending .h5; an existing one is replaced only once the new one is complete.
             metadata: JSON values to keep with the model, such as class names; by default `model.metadata`.
 
         Raises:
             NotBuiltError: the model has no weights yet.
-            OptionError: the configuration holds a function, or path is a folder, or in none that exists.
+            OptionError: the configuration holds a function, or path is a folder, in none that exists, or ends as
+                other formats do, in .png, say.
             DivergenceError: the model holds NaN or infinity; an existing file stays as it is.
             BackendError: another thread trains or changes the model.
             StorageError: the file cannot be written, because the disk is full, for example.

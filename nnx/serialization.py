@@ -32,7 +32,7 @@ from nnx import run_files
 from nnx.checks import check_json, to_json
 from nnx.configuration import from_config, to_config
 from nnx.errors import DivergenceError, FileFormatError, OptionError, VersionError, shown
-from nnx.files import check_path, check_target, storing
+from nnx.files import check_model_target, check_path, storing
 from nnx.hdf5 import CHECKSUM, StrictFile, checksum, open_hdf5
 from nnx.interface import Backend
 from nnx.model import Sequential
@@ -68,12 +68,13 @@ def save(
         NotBuiltError: the model has no weights yet.
         OptionError: the configuration cannot be written down (an initialiser that is a function, a layer, loss,
             optimizer or schedule of a class of one's own), metadata would come back changed (tuples, keys that
-            are not text), or path is a folder, or in none that exists.
+            are not text), or path is a folder, a pipe or the like, in no folder that exists, or of the ending of
+            another format.
         DivergenceError: the model holds NaN or infinity, which `load` would refuse; nothing is written.
         BackendError: another thread trains or changes the model.
         StorageError: the file cannot be written, because the disk is full, for example.
     """
-    target = check_target(path)
+    target = check_model_target(path)
     with model.access.reading():
         config = encode(model, metadata, run)
         named = {name: model.backend.to_numpy(array) for name, array in _named_arrays(model).items()}

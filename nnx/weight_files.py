@@ -9,13 +9,10 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from nnx.errors import FileFormatError, MissingLibraryError, OptionError, UnknownNameError, excerpt
-from nnx.files import check_path, check_target, storing
+from nnx.errors import FileFormatError, MissingLibraryError, UnknownNameError, excerpt
+from nnx.files import check_ending, check_path, check_target, storing
 
 Weights = Mapping[str, NDArray[Any]]
-
-_FOREIGN = (".h5", ".hdf5", ".keras", ".npy", ".npz", ".pt", ".pth", ".pkl", ".onnx")
-"""Endings by which other programs, and people, would take the file for what it is not."""
 
 _HEADER_LIMIT = 1 << 20
 _WIDEST = 8  # bytes of a value, those of float64: more would not be read
@@ -30,12 +27,8 @@ def write_weights(weights: Weights, path: str | Path) -> None:
         MissingLibraryError: safetensors is not installed.
     """
     library, target = _library(), check_target(path)
-    if target.suffix.lower() in _FOREIGN:
-        raise OptionError(
-            "path must end in .safetensors, the format of weights alone, or in none of another format, got "
-            f"{str(path)!r}. Give {target.with_suffix('.safetensors').name!r}; all of a model is "
-            "written by model.save, to HDF5."
-        )
+    wanted = "path must end in .safetensors, the format of weights alone (all of a model is written by model.save),"
+    check_ending(target, (".safetensors",), wanted)
     contents = library.save(dict(weights), {"format": "np"})
     with storing(target) as part:
         part.write_bytes(contents)

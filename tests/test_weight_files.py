@@ -102,9 +102,7 @@ def test_mistakes_are_named(tmp_path):
 
 @pytest.mark.parametrize("name", ["w.h5", "w.HDF5", "w.npz", "w.pt", "w.keras"])
 def test_an_ending_that_says_another_format_is_refused_with_one_that_does_not(tmp_path, name):
-    with pytest.raises(
-        OptionError, match=rf"of another format, got '.*{name}'\. Give 'w\.safetensors'; all of a model"
-    ):
+    with pytest.raises(OptionError, match=rf"of another format, got '.*{name}'\. Give 'w\.safetensors'\.$"):
         make().save_weights(tmp_path / name)
     assert not list(tmp_path.iterdir())
     make().save_weights(tmp_path / "w.3")  # an ending of no format: a number, say

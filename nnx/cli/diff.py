@@ -18,6 +18,7 @@ from nnx.difference import Difference, Part
 from nnx.difference import diff as compare
 from nnx.errors import OptionError
 from nnx.model import Sequential
+from nnx.plots.drawing import check_picture
 from nnx.serialization import load
 
 ModelPath = Annotated[Path, typer.Argument(metavar="MODEL", help="A file written by nnx train --save or nnx demo.")]
@@ -64,6 +65,8 @@ def diff(
     Differences are in units of the last place (ulps) of each array's largest value. The exit code is 1 if a result
     differs by more than the tolerance.
     """
+    if plot is not None:
+        check_picture(plot, "--plot")
     check_writable("--plot", plot)
     network = load(model)
     found = compare(

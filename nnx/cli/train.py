@@ -14,7 +14,7 @@ from nnx import datasets
 from nnx.checks import ACTIVATIONS
 from nnx.cli.configuration import read_configuration, resolve_length
 from nnx.cli.options import BackendName, Json, Seed, examples, find_backend
-from nnx.cli.output import check_targets, note, print_json, print_table, say, write_text
+from nnx.cli.output import check_models, check_targets, note, print_json, print_table, say, write_text
 from nnx.cli.training import DEFAULT_EPOCHS, Result, Task, parse_batch_size, parse_layers
 from nnx.cli.usage import count, number
 from nnx.datasets.catalogue import images
@@ -179,6 +179,7 @@ def train(
     del config  # read before all other options, which it gives their defaults
     if curve is not None and curve.suffix != ".svg":
         raise OptionError(f"--curve draws SVG; name a file that ends in .svg, got {str(curve)!r}.")
+    check_models({"--save": save, "--checkpoint": checkpoint})
     check_targets({"--save": save, "--csv": csv, "--curve": curve, "--checkpoint": checkpoint})
     task = Task(
         layers=parse_layers(layers),
