@@ -90,8 +90,8 @@ def test_the_model_is_left_as_it_was():
     assert int(model.step) == step
 
 
-BLACK = np.zeros((4, 6, 6, 1))
-BLACK[:, 2:4, 2:5, 0] = RNG.uniform(0.1, 1, size=(4, 2, 3))
+BLACK = np.zeros((4, 8, 8, 1))
+BLACK[:, 3:5, 3:6, 0] = RNG.uniform(0.1, 1, size=(4, 2, 3))
 
 
 def make_on_a_kink(*layers: nnx.Layer) -> nnx.Sequential:

@@ -42,7 +42,7 @@ def check_pair(pair: Pair, backend: Backend) -> None:
     rng = np.random.Generator(np.random.PCG64(17))
     for name in pair.point:
         for _ in range(_DIRECTIONS):
-            loss, gradient = (partial(by, pair, backend, name) for by in (_loss_by, _gradient_by))
+            loss, gradient = partial(_loss_by, pair, backend, name), partial(_gradient_by, pair, backend, name)
             found = compare(loss, gradient, pair.point[name], rng)
             if found is None:
                 raise NonconformanceError(
