@@ -55,7 +55,7 @@ class Loop:
         self._pace = Pace()
         terms = {"shuffle": options.shuffle, "examples": examples, "validation examples": validation}
         self.keeper = Keeper(run, self.batches, self.step.trace, callbacks, terms)
-        run.take_down = self.keeper.take_down
+        run.take_down, run.where = self.keeper.take_down, self.keeper.where
 
     def run_epochs(self) -> None:
         """Train until the last epoch, or until a callback stops it.
@@ -144,11 +144,9 @@ class Loop:
 
     def _hand_on(self) -> None:
         """Do what a signal that has come stands for; see `Interrupts.hand_on`."""
-        run, begun = self.run, self.keeper.position.step > 0
-        saved = (
-            f"saved at epoch {run.history.epochs + begun} of {run.epochs} in {run.saved}; go on from it with "
-            f"fit(..., resume={str(run.saved)!r}), or with the same nnx train command"
-        )
+        run = self.run
+        on = f"fit(..., resume={str(run.saved)!r}), or with the same nnx train command"
+        saved = f"saved {run.where()} in {run.saved}; go on from it with {on}"
         self._interrupts.hand_on("interrupted" if run.saved is None else saved)
 
     def _begin_epoch(self) -> int:

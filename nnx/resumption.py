@@ -136,6 +136,15 @@ class Keeper:
             correct[:step],
         )
 
+    def where(self) -> str:
+        """Return in words where the run stands, the same before an interruption and after it."""
+        done, epochs = self._run.history.epochs, self._run.epochs
+        if not self.position.step:
+            return f"after epoch {done} of {epochs}" if done else "before the first epoch"
+        if not done:
+            return f"in the middle of epoch 1 of {epochs}"
+        return f"after epoch {done} of {epochs}, in the middle of epoch {done + 1},"
+
     def _to_host(self, kept: Snapshot) -> Weights:
         return Weights(tuple(self._run.model.backend.to_numpy(array) for array in kept.arrays), kept.epoch)
 

@@ -48,7 +48,7 @@ CONFIG_LIMIT = 1 << 20
 
 _MODELS = "Give a file written by model.save()."
 _RUNS = "Give a file written by nnx.callbacks.Checkpoint."
-_ANEW = "Give a file written by nnx.callbacks.Checkpoint; remove the file to begin anew."
+_ANEW = "Give a file written by nnx.callbacks.Checkpoint, or another path to begin anew."
 _SENSELESS = (KeyError, TypeError, AttributeError, ValueError, OverflowError, RecursionError)
 """What a configuration that nobody wrote down can lead to."""
 

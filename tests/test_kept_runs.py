@@ -234,7 +234,7 @@ def test_shuffle_is_a_flag(shuffle):
 def test_a_damaged_run_says_how_to_begin_anew(tmp_path):
     path, before = good_file(tmp_path)
     path.write_bytes(before[: len(before) // 2])
-    with pytest.raises(FileFormatError, match=r"nnx\.callbacks\.Checkpoint; remove the file to begin anew\.$"):
+    with pytest.raises(FileFormatError, match=r"nnx\.callbacks\.Checkpoint, or another path to begin anew\.$"):
         fit(make(), resume=path)
 
 

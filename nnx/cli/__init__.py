@@ -66,5 +66,5 @@ def _nnx(
 
 
 def main() -> None:
-    """Run the command line; the entry point of `nnx`."""
+    """Run the command line, as `nnx_command` does once all is imported."""
     app(prog_name="nnx")

@@ -52,8 +52,8 @@ class Promise:
         ):
             said = ", ".join(map(str, self.shape))
             raise ShapeError(
-                f"{self.place}: setup said that outputs have shape (N, {said}), but forward gave {shape} for inputs of "
-                f"shape {tuple(x.shape)}."
+                f"{self.place}: setup said that outputs have shape (N, {said}), but forward gave {shape} for "
+                f"inputs of shape {tuple(x.shape)}."
             )
         return given
 
