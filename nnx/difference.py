@@ -25,6 +25,7 @@ from nnx.registry import resolve
 from nnx.schedules import check_schedule
 from nnx.steps import Batches, TrainingStep
 from nnx.tape import Kernel
+from nnx.trainable import check_model
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -175,7 +176,7 @@ def diff(
             ulps; 1000 are 1e-4 of the largest value in float32.
 
     Raises:
-        OptionError: data are no such tuple, or an option is out of its range.
+        OptionError: model or data are something else, or an option is out of its range.
         DataError, DtypeError, ShapeError: the data are not what the model takes.
         BackendError: a layer calls other kernels on one engine than on the other, or the model is being trained.
 
@@ -186,6 +187,7 @@ def diff(
     """
     if not isinstance(data, tuple | list) or len(data) not in (2, 3):
         raise OptionError(f"data must be (x, y) or (x, y, lengths), got {type(data).__name__}.")
+    check_model(model)
     x, y, lengths = (*data, None)[:3]
     engines = resolve(first), resolve(second)
     count, size = check_count("steps", steps), check_count("batch_size", batch_size)

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from nnx.errors import OptionError, StorageError
+from nnx.errors import FileFormatError, OptionError, StorageError
 from nnx.locks import lock
 
 
@@ -71,6 +71,22 @@ def check_path(path: object) -> Path:
     if not isinstance(path, str | os.PathLike):
         raise OptionError(f"path must be a text or a pathlib.Path, got {path!r}.")
     return Path(path)
+
+
+def check_readable(source: Path, remedy: str) -> None:
+    """Make sure that there is a file to read; remedy is a sentence that says which to give.
+
+    Raises:
+        FileFormatError: there is none, or it is a folder, a pipe or a device.
+    """
+    if source.is_file():
+        return
+    found = "there is no such file"
+    if source.is_dir():
+        found = "it is a folder, not a file"
+    elif source.exists():
+        found = "it is a pipe or a device, not a file"
+    raise FileFormatError(f"{source}: {found}. {remedy}".rstrip())
 
 
 def check_target(path: object, option: str = "path") -> Path:

@@ -14,6 +14,7 @@ from nnx.model import Sequential
 from nnx.parameters import Parameter
 from nnx.slopes import TOLERANCE, Slope, compare
 from nnx.steps import Batches, TrainingStep
+from nnx.trainable import check_model
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,7 @@ def check_gradients(
 
     Raises:
         GradientError: naming the parameter whose gradient does not agree, with both slopes.
-        OptionError: the model is not of float64, in which alone differences are exact enough to tell.
+        OptionError: model is none, or not of float64, in which alone differences are exact enough to tell.
         DataError, DtypeError, ShapeError: the examples are not what the model takes.
 
     Examples:
@@ -68,6 +69,7 @@ def check_gradients(
         True
     """
     tries = check_count("directions", directions)
+    check_model(model)
     if model.dtype != "float64":
         raise OptionError(
             f'check_gradients needs a model of dtype="float64", got {model.dtype!r}: differences of float32 losses '

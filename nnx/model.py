@@ -130,8 +130,8 @@ class Sequential(Trainable):
             epochs=check_count("epochs", epochs, 0),
             batch_size=batch_size if batch_size == "full" else _check_batch_size(batch_size),
             shuffle=check_flag("shuffle", shuffle),
-            eager=eager,
-            progress=progress,
+            eager=check_flag("eager", eager),
+            progress=None if progress is None else check_flag("progress", progress),
         )
         # losses are checked for NaN and infinity instead of every operation
         with self.access.exclusively(), np.errstate(all="ignore"):
@@ -272,9 +272,11 @@ class Sequential(Trainable):
     def load_weights(self, path: str | Path) -> None:
         """Replace all weights by those of a file of `save_weights`, or of another framework with the same names.
 
+        Such files have no checksums: damage that leaves values finite goes unnoticed. For safekeeping, use `save`.
+
         Raises:
             NotBuiltError: the model has no weights yet.
-            FileFormatError: the file is missing, damaged, or lacks a weight.
+            FileFormatError: the file is missing, damaged, lacks a weight, or holds whole numbers.
             UnknownNameError, ShapeError, DataError, DtypeError: it holds a weight that the model has not, or of
                 another shape, or not finite. Nothing is changed then.
             MissingLibraryError: safetensors is not installed.

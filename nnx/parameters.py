@@ -45,12 +45,17 @@ class Parameter:
 
 @dataclass(eq=False)
 class State:
-    """One array that training changes but no gradient does, such as a running mean."""
+    """One array that training changes but no gradient does, such as a running mean.
+
+    Attributes:
+        least: the smallest value that it can have.
+    """
 
     name: str
     shape: tuple[int, ...]
     initial: Floats | None = field(repr=False)
     value: Array = field(default=None, repr=False)
+    least: float = -math.inf
 
 
 @dataclass(frozen=True)
@@ -124,6 +129,13 @@ class Store:
         for item in self._declared:
             layers.setdefault(item.name.rpartition(".")[0], {})[item.name] = item.value
         return {name: value for held in layers.values() for name, value in held.items()}
+
+    def impossible(self, state: NDArray[np.floating]) -> str | None:
+        """Return the name of the first of the states that a buffer on the host holds too small a value for."""
+        for held, slot in zip(self.states, self._state_slots, strict=True):
+            if (state[slot.start : slot.start + math.prod(slot.shape)] < held.least).any():
+                return held.name
+        return None
 
     def count(self) -> int:
         """Return the number of trainable values, gaps not counted."""

@@ -85,3 +85,13 @@ class Trainable(Compiled):
         except NnxError:
             self.built = built
             raise
+
+
+def check_model(model: object) -> None:
+    """Make sure that something is a model.
+
+    Raises:
+        OptionError: it is something else.
+    """
+    if not isinstance(model, Trainable):
+        raise OptionError(f"model must be an nnx.Sequential, got {model!r}.")

@@ -147,3 +147,11 @@ def test_what_cannot_be_checked_is_refused():
         nnx.check_gradients(make(), np.array(["a"]), Y)
     with pytest.raises(OptionError, match="directions must be a whole number"):
         nnx.check_gradients(make(), X, Y, directions=0)
+
+
+@pytest.mark.parametrize(
+    "check", [nnx.check_gradients, lambda model, x, y: nnx.diff(model, (x, y), "numpy", "numpy")]
+)
+def test_what_is_no_model_is_refused(check):
+    with pytest.raises(OptionError, match=r"^model must be an nnx\.Sequential, got 'm'\.$"):
+        check("m", X, Y)

@@ -113,3 +113,32 @@ def test_a_missing_library_says_how_to_install_it(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "safetensors.numpy", None)
     with pytest.raises(MissingLibraryError, match=r"pip install 'nnx-framework\[safetensors\]'"):
         make().save_weights(tmp_path / "weights")
+
+
+def test_a_negative_variance_is_refused_in_weights_and_in_the_files_of_models(tmp_path):
+    model = nnx.Sequential([nnx.BatchNorm()], input_shape=(2,), backend="numpy")
+    before = model.get_weights()
+    wrong = {**before, "0.running_var": np.array([1.0, -0.5])}
+    with pytest.raises(DataError, match=r"weight '0\.running_var' must be at least 0, got -0\.5"):
+        model.set_weights(wrong)
+    np.testing.assert_array_equal(model.get_weights()["0.running_var"], before["0.running_var"])
+    model.store.named()["0.running_var"][...] = wrong["0.running_var"]
+    model.save(tmp_path / "model.h5")
+    with pytest.raises(FileFormatError, match=r"0\.running_var holds a value that it cannot have"):
+        nnx.load(tmp_path / "model.h5")
+
+
+def test_weights_that_are_whole_numbers_are_refused(tmp_path):
+    from safetensors.numpy import save_file
+
+    model = nnx.Sequential([nnx.Dense(1)], input_shape=(2,), backend="numpy")
+    whole = {name: values.astype(np.int32) for name, values in model.get_weights().items()}
+    save_file(whole, tmp_path / "whole.safetensors")
+    with pytest.raises(FileFormatError, match=r"expected weights of floating point, got '0\.\w+' of int32"):
+        model.load_weights(tmp_path / "whole.safetensors")
+
+
+@pytest.mark.parametrize("weights", [[], {}, "0.weight", None])
+def test_weights_are_a_dictionary_that_names_some(weights):
+    with pytest.raises(OptionError, match="weights must be a dictionary of arrays by name"):
+        nnx.Sequential([nnx.Dense(1)], input_shape=(2,), backend="numpy").set_weights(weights)

@@ -54,7 +54,7 @@ class StrictFile:
     def __init__(self, path: Path, source: Source, remedy: str) -> None:
         """Look into a file; `remedy` ends every error message."""
         self._path, self._source, self._remedy, self.size = path, source, remedy, source.size
-        with self._refusing("expected an HDF5 file, but"):
+        with self._refusing("it is no HDF5 file, or damaged"):
             self._root = messages(source, root_address(source))
             self._members = members(source, self._root)
 
