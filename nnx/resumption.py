@@ -171,8 +171,8 @@ class Keeper:
         if epochs < done + (step > 0):
             where = f"has done {done} epochs" + (f" and {step} steps of the next" if step else "")
             raise OptionError(
-                f"epochs counts those done before: {kept.path!r} {where}, got epochs={epochs}; ask for at least "
-                f"{done + (step > 0)}."
+                f"epochs (--epochs of nnx train) counts those done before: {kept.path!r} {where}, got {epochs}; "
+                f"ask for at least {done + (step > 0)}."
             )
 
     @contextmanager

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from nnx.errors import OptionError
-from nnx.files import check_model_target, check_target, replacing
+from nnx.errors import FileFormatError, OptionError
+from nnx.files import check_model_target, check_readable, check_target, replacing
 
 
 def test_the_new_contents_take_the_place_of_the_old_ones(tmp_path):
@@ -208,3 +208,10 @@ def test_the_umask_of_other_threads_is_never_touched(tmp_path, monkeypatch):
     finally:
         monkeypatch.undo()
         os.umask(former)
+
+
+def test_what_is_there_but_no_file_is_not_called_missing(tmp_path):
+    with pytest.raises(FileFormatError, match=r"it is a folder, not a file\. Give"):
+        check_readable(tmp_path, "Give another.")
+    with pytest.raises(FileFormatError, match="there is no such file"):
+        check_readable(tmp_path / "absent", "")

@@ -207,7 +207,7 @@ def test_callbacks_with_other_options_are_refused(tmp_path, before, now):
 
 def test_fewer_epochs_than_are_done_are_refused_and_as_many_are_not(tmp_path):
     path, _ = good_file(tmp_path)
-    with pytest.raises(OptionError, match=r"has done 3 epochs, got epochs=2; ask for at least 3"):
+    with pytest.raises(OptionError, match=r"has done 3 epochs, got 2; ask for at least 3"):
         fit(make(), epochs=2, resume=path)
     assert fit(make(), epochs=3, resume=path).epochs == 3
 

@@ -104,7 +104,7 @@ def _describe(found: Difference) -> dict[str, Any]:
 def _show(found: Difference, plot: Path | None) -> None:
     headings = ("place", "kernel", "step", "worst array", "ulps")
     rows = [
-        (part.place, part.kernel, str(part.step), part.array, f"{part.ulps:.3g}")
+        (part.place, part.kernel, str(part.step), part.what, f"{part.ulps:.3g}")
         for part in found.worst()
         if part.ulps > 0
     ]

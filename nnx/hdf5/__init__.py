@@ -160,7 +160,7 @@ def open_hdf5(path: Path, remedy: str = "Get the file again.") -> Iterator[Stric
         with path.open("rb") as stream:
             yield StrictFile(path, Source(stream, os.fstat(stream.fileno()).st_size), remedy)
     except OSError as error:
-        raise FileFormatError(f"{path}: expected an HDF5 file, but: {error}. {remedy}") from error
+        raise FileFormatError(f"{path}: it cannot be read: {error.strerror or error}. {remedy}") from error
 
 
 def read_hdf5(path: Path, layout: Layout) -> dict[str, NDArray[Any]]:
