@@ -56,7 +56,7 @@ class State:
     shape: tuple[int, ...]
     initial: Floats | None = field(repr=False)
     value: Array = field(default=None, repr=False)
-    least: float = -math.inf
+    least: float = field(default=-math.inf, repr=False)
 
 
 @dataclass(frozen=True)
