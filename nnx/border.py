@@ -14,6 +14,7 @@ from nnx.errors import DataError, DtypeError, ShapeError, UnknownNameError
 from nnx.foreign import as_numpy, on_host
 from nnx.interface import Array
 from nnx.ops import Ops
+from nnx.parameters import State
 from nnx.registry import find_owner
 
 Host = NDArray[Any]
@@ -239,6 +240,19 @@ def check_values(values: Any, shape: tuple[int, ...], argument: str, ops: Ops) -
     if array.shape != shape:
         raise ShapeError(f"{argument} must have shape {shape}, got {array.shape}.")
     return as_dtype(array, ops.dtype, argument)
+
+
+def check_states(values: Mapping[str, Host], states: Sequence[State]) -> None:
+    """Make sure that new values of a model's statistics are ones that they can have.
+
+    Raises:
+        DataError: one is too small, such as a negative variance.
+    """
+    for state in states:
+        if state.name in values and (values[state.name] < state.least).any():
+            raise DataError(
+                f"weight {state.name!r} must be at least {state.least:g}, got {values[state.name].min():g}."
+            )
 
 
 def check_weight(name: str, values: Any, held: Mapping[str, Array], ops: Ops) -> Host:

@@ -69,7 +69,7 @@ class Loop:
         self._pace = Pace()
         terms = {"shuffle": options.shuffle, "examples": examples, "validation examples": validation}
         self.keeper = Keeper(run, self.batches, self.step.trace, callbacks, terms)
-        run.take_down = self.keeper.take_down
+        run.take_down, run.where = self.keeper.take_down, self.keeper.where
 
     def close(self) -> None:
         """Leave nothing that goes on by itself."""
@@ -187,12 +187,11 @@ class Loop:
 
     def farewell(self) -> str:
         """Return what an interruption says: where the run stands, if it was saved."""
-        run, begun = self.run, self.keeper.position.step > 0
-        saved = (
-            f"saved at epoch {run.history.epochs + begun} of {run.epochs} in {run.saved}; go on from it with "
-            f"fit(..., resume={str(run.saved)!r}), or with the same nnx train command"
+        run = self.run
+        on = f"fit(..., resume={str(run.saved)!r}), or with the same nnx train command"
+        return (
+            "interrupted" if run.saved is None else f"saved {run.where()} in {run.saved}; go on from it with {on}"
         )
-        return "interrupted" if run.saved is None else saved
 
     def _begin_epoch(self) -> int:
         """Send the order of the examples and the learning rates to the device; return the step to begin with."""

@@ -133,8 +133,8 @@ class Sequential(Predictor):
             epochs=check_count("epochs", epochs, 0),
             batch_size=check_batch_size(batch_size),
             shuffle=check_flag("shuffle", shuffle),
-            eager=eager,
-            progress=progress,
+            eager=check_flag("eager", eager),
+            progress=None if progress is None else check_flag("progress", progress),
         )
         team = find_team(check_flag("distributed", distributed))
         # losses are checked for NaN and infinity instead of every operation
@@ -157,12 +157,13 @@ class Sequential(Predictor):
         """Write configuration, weights and optimizer state to an HDF5 file, whole or not at all; see `nnx.load`.
 
         Args:
-            path: the file, whatever its ending; an existing one is replaced only once the new one is complete.
+            path: the file, best of the ending .h5; an existing one is replaced only once the new one is complete.
             metadata: JSON values to keep with the model, such as class names; by default `model.metadata`.
 
         Raises:
             NotBuiltError: the model has no weights yet.
-            OptionError: the configuration holds a function, or path is a folder, or in none that exists.
+            OptionError: the configuration holds a function, or path is a folder, in none that exists, or ends as
+                other formats do, in .png, say.
             DivergenceError: the model holds NaN or infinity; an existing file stays as it is.
             BackendError: another thread trains or changes the model.
             StorageError: the file cannot be written, because the disk is full, for example.
@@ -188,9 +189,11 @@ class Sequential(Predictor):
     def load_weights(self, path: str | Path) -> None:
         """Replace all weights by those of a file of `save_weights`, or of another framework with the same names.
 
+        Such files have no checksums: damage that leaves values finite goes unnoticed. For safekeeping, use `save`.
+
         Raises:
             NotBuiltError: the model has no weights yet.
-            FileFormatError: the file is missing, damaged, or lacks a weight.
+            FileFormatError: the file is missing, damaged, lacks a weight, or holds whole numbers.
             UnknownNameError, ShapeError, DataError, DtypeError: it holds a weight that the model has not, or of
                 another shape, or not finite. Nothing is changed then.
             MissingLibraryError: safetensors is not installed.

@@ -15,6 +15,7 @@ from nnx.border import (
     Extents,
     Host,
     check_lengths,
+    check_states,
     check_time_axis,
     check_weight,
     check_x,
@@ -229,7 +230,12 @@ class Network:
 
         Raises:
             UnknownNameError, BackendUnavailableError: there is no such backend here.
+            OptionError: backend is None.
         """
+        if backend is None:
+            raise OptionError(
+                "backend must be a name or a Backend, got None; the selected one is nnx.current_backend()."
+            )
         target = resolve(backend)
         if self.built and target is not self.backend:
             with self._restored_on_failure():
@@ -284,15 +290,21 @@ class Network:
         """Replace parameters and states by name; those not named stay.
 
         Raises:
+            OptionError: weights are no dictionary, or an empty one.
             UnknownNameError: the model has nothing of that name.
-            ShapeError, DataError, DtypeError: values of another shape, not finite, or not numbers. Nothing is
-                changed then.
+            ShapeError, DataError, DtypeError: values of another shape, not finite, of a negative variance, or not
+                numbers. Nothing is changed then.
             BackendError: another thread uses the model.
         """
         self.need_built()
+        if not isinstance(weights, Mapping) or not weights:
+            raise OptionError(
+                f"weights must be a dictionary of arrays by name, as get_weights gives, got {weights!r}."
+            )
         with self.access.changing():
             held = self.store.named()
             checked = {name: check_weight(name, values, held, self.ops) for name, values in weights.items()}
+            check_states(checked, self.store.states)
             for name, values in checked.items():
                 held[name][...] = self.ops.asarray(values)
 

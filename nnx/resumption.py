@@ -138,6 +138,15 @@ class Keeper:
             correct[:step],
         )
 
+    def where(self) -> str:
+        """Return in words where the run stands, the same before an interruption and after it."""
+        done, epochs = self._run.history.epochs, self._run.epochs
+        if not self.position.step:
+            return f"after epoch {done} of {epochs}" if done else "before the first epoch"
+        if not done:
+            return f"in the middle of epoch 1 of {epochs}"
+        return f"after epoch {done} of {epochs}, in the middle of epoch {done + 1},"
+
     def _to_host(self, kept: Snapshot) -> Weights:
         return Weights(tuple(self._run.model.backend.to_numpy(array) for array in kept.arrays), kept.epoch)
 
@@ -164,8 +173,8 @@ class Keeper:
         if epochs < done + (step > 0):
             where = f"has done {done} epochs" + (f" and {step} steps of the next" if step else "")
             raise OptionError(
-                f"epochs counts those done before: {kept.path!r} {where}, got epochs={epochs}; ask for at least "
-                f"{done + (step > 0)}."
+                f"epochs (--epochs of nnx train) counts those done before: {kept.path!r} {where}, got {epochs}; "
+                f"ask for at least {done + (step > 0)}."
             )
 
     @contextmanager

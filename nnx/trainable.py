@@ -161,3 +161,13 @@ Pieces: TypeAlias = Generator[tuple[Host, Host | None], None, None]
 def _cut(inputs: Host, lengths: Host | None, size: int) -> Pieces:
     for start in range(0, max(inputs.shape[0], 1), size):
         yield inputs[start : start + size], None if lengths is None else lengths[start : start + size]
+
+
+def check_model(model: object) -> None:
+    """Make sure that something is a model.
+
+    Raises:
+        OptionError: it is something else.
+    """
+    if not isinstance(model, Trainable):
+        raise OptionError(f"model must be an nnx.Sequential, got {model!r}.")

@@ -44,9 +44,11 @@ class Run:
         completed: whether training came to its end, be it an early one, without an error.
         ending: whether nothing more will be trained: what is not saved now is lost.
         saved: the file that `save` wrote last, or None.
+        where: says between which steps the run stands, such as "after epoch 1 of 40, in the middle of epoch 2".
     """
 
     take_down: Callable[[], RunState]
+    where: Callable[[], str]
 
     def __init__(self, model: Sequential, epochs: int) -> None:
         """Begin with an empty history."""

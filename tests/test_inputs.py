@@ -53,7 +53,7 @@ BAD_Y = [
     pytest.param(
         Y + 1, DataError, "labels y must be 0 to 2 for a model with 3 outputs, got 1 to 3.", id="from one"
     ),
-    pytest.param(Y - 1, DataError, "got -1 to 1. Give the last layer one unit per class.", id="negative"),
+    pytest.param(Y - 1, DataError, "got -1 to 1. Number the classes from 0 on.", id="negative"),
     pytest.param(Y + 0.5, DataError, "labels y must be whole numbers, got 0.5.", id="halves"),
     pytest.param(Y * 1e300, DataError, "labels y must be 0 to 2", id="huge"),
     pytest.param(np.full(6, 2**63, np.uint64), DataError, "labels y must be 0 to 2", id="beyond int64"),
