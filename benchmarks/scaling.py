@@ -101,8 +101,10 @@ def _network(backend: str) -> Any:
 def _resident(model: Any) -> int:
     """Return the bytes in use: of this process, or of the device the model lives on."""
     if model.backend.name == "cupy":
-        memory = model.backend.memory()
-        return int(memory.total - memory.free)
+        import cupy
+
+        free, total = cupy.cuda.runtime.memGetInfo()  # what CuPy's pool holds for reuse counts as in use
+        return int(total - free)
     pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
     return pages * os.sysconf("SC_PAGE_SIZE")
 

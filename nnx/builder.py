@@ -9,19 +9,14 @@ from typing import Protocol
 import numpy as np
 
 from nnx.errors import MemoryLimitError, OptionError, ShapeError, in_units
-from nnx.initializers import InitializerLike, check_initializer
-from nnx.interface import Array, free_host_memory
+from nnx.initializers import Initializer, InitializerLike, check_initializer, constant, drawing
+from nnx.interface import Array, host_memory
 from nnx.ops import Ops
 from nnx.parameters import Parameter, State
-from nnx.random import stream_of
+from nnx.random import Floats, stream_of
+from nnx.shortage import free_for
 
 Shape = tuple[int, ...]
-
-_DRAWING = 32
-"""Bytes per value that drawing from a normal distribution takes for a moment: words, radii, angles, products."""
-
-_SMALL = 1 << 24
-"""Bytes for which nobody asks how many are free."""
 
 
 class Claimable(Protocol):
@@ -114,37 +109,46 @@ class Builder:
             MemoryLimitError: there is no memory for it, or for the model so far.
         """
         path = f"{self.path}.{name}"
-        self._check_memory(path, shape, gradients=True)
-        initial = np.asarray(check_initializer(initializer)(shape, self.seed, stream_of(path)), np.float64)
-        if initial.shape != shape:
-            raise ShapeError(f"the initializer of {path!r} must return shape {shape}, got {initial.shape}.")
-        parameter = Parameter(path, shape, initial, decayed, l2)
-        self.parameters.append(parameter)
-        return parameter
+        initial = self.drawn(path, shape, check_initializer(initializer), copies=2)
+        self.parameters.append(Parameter(path, shape, initial, decayed, l2))
+        return self.parameters[-1]
 
     def state(self, name: str, shape: Shape, fill: float) -> State:
-        """Declare an array that training changes without a gradient."""
-        self._check_memory(f"{self.path}.{name}", shape, gradients=False)
-        state = State(f"{self.path}.{name}", shape, np.full(shape, fill))
-        self.states.append(state)
-        return state
+        """Declare an array that training changes without a gradient.
 
-    def _check_memory(self, path: str, shape: Shape, gradients: bool) -> None:
-        """Refuse before anything is drawn what there is no room for; those before it have been drawn already."""
+        Raises:
+            MemoryLimitError: there is no memory for it, or for the model so far.
+        """
+        path = f"{self.path}.{name}"
+        self.states.append(State(path, shape, self.drawn(path, shape, constant(fill), copies=1)))
+        return self.states[-1]
+
+    def drawn(self, path: str, shape: Shape, initializer: Initializer, copies: int) -> Floats | None:
+        """Return initial values, of which the device will hold so many copies, the gradient being one."""
+        self._check_memory(path, shape, drawing(initializer), copies)
+        initial = np.asarray(initializer(shape, self.seed, stream_of(path)), np.float64)
+        if initial.shape != shape:
+            raise ShapeError(f"the initializer of {path!r} must return shape {shape}, got {initial.shape}.")
+        return initial
+
+    def _check_memory(self, path: str, shape: Shape, drawing: int, copies: int) -> None:
+        """Refuse before it is drawn what there is no room for.
+
+        What comes before has been drawn already. In the end, all is gathered array by array in a flat buffer of the
+        host, and then copied to the device.
+        """
         size, itemsize, backend = math.prod(shape), np.dtype(self.ops.dtype).itemsize, self.ops.backend
         self.values += size
-        flat, held = 8 * (self.values + size), itemsize * self.values * (1 + gradients)
-        drawing, building = f"Drawing {path}", f"Building the model up to {path}"
-        needs = [(drawing, _DRAWING * size, free_host_memory)]
+        held, gathering = copies * itemsize * self.values, 2 * 8 * size
         if backend.on_host:
-            needs += [(building, flat + held, free_host_memory)]
+            needs = [(max(drawing * size, gathering, 8 * size + held), host_memory)]
         else:
-            needs += [(building, flat, free_host_memory), (building, held, backend.free_memory)]
-        for what, needed, look in needs:
-            free = look() if needed > _SMALL else None
+            needs = [(max(drawing * size, gathering), host_memory), (held, backend.memory)]
+        for needed, memory in needs:
+            free = free_for(needed, memory)
             if free is not None and needed > free:
-                what += f", of shape {shape} and {in_units(itemsize * size)} as {self.ops.dtype},"
-                raise MemoryLimitError.of(what, needed, free, "make the layer smaller.")
+                what = f"Building the model up to {path}, of shape {shape} and {in_units(itemsize * size)} as "
+                raise MemoryLimitError(f"{what}{self.ops.dtype},", needed, free, "make the layer smaller.")
 
     def stream(self, name: str) -> int:
         """Return the random stream of something in the layer being built."""
@@ -161,25 +165,14 @@ class Blank(Builder):
 
     room: float = math.inf
 
-    def parameter(
-        self,
-        name: str,
-        shape: Shape,
-        initializer: InitializerLike,
-        decayed: bool = False,
-        l2: float | None = None,
-    ) -> Parameter:
-        """See `Builder.parameter`."""
+    def drawn(self, path: str, shape: Shape, initializer: Initializer, copies: int) -> Floats | None:
+        """See `Builder.drawn`; zeros.
+
+        Raises:
+            ShapeError: there is no room for them.
+        """
         del initializer
-        self._make_room(shape)
-        return super().parameter(name, shape, "zeros", decayed, l2)
-
-    def state(self, name: str, shape: Shape, fill: float) -> State:
-        """See `Builder.state`."""
-        self._make_room(shape)
-        return super().state(name, shape, fill)
-
-    def _make_room(self, shape: Shape) -> None:
         self.room -= math.prod(shape)
         if self.room < 0:
             raise ShapeError("its layers have more values than there is room for.")
+        return super().drawn(path, shape, constant(0.0), copies)

@@ -94,22 +94,29 @@ class DivergenceError(NnxError, ArithmeticError):
 
 
 class MemoryLimitError(NnxError, MemoryError):
-    """More memory is needed than there is; nothing has been allocated yet.
+    """More memory is needed than there is: refused before any of it was taken; see also `OutOfMemoryError`.
 
     Attributes:
         needed: bytes that are needed.
-        free: bytes that can be had.
+        free: bytes that can be had; None if the request is beyond any computer.
     """
 
-    needed: int = 0
-    free: int = 0
+    def __init__(self, what: str, needed: int, free: int | None, advice: str) -> None:
+        """Say what needs so much; advice is what to do."""
+        super().__init__(what, needed, free, advice)  # so that it can be pickled
+        self.what, self.needed, self.free, self.advice = what, needed, free, advice
 
-    @classmethod
-    def of(cls, what: str, needed: int, free: int, advice: str) -> MemoryLimitError:
-        """Make the sentence of what needs so much; advice says what to do."""
-        error = cls(f"{what} needs {in_units(needed)} of memory, and {in_units(free)} are free: {advice}")
-        error.needed, error.free = needed, free
-        return error
+    def __str__(self) -> str:
+        there = "more than any computer has" if self.free is None else f"and {in_units(self.free)} are free"
+        return f"{self.what} needs {in_units(self.needed)} of memory, {there}: {self.advice}"
+
+
+class OutOfMemoryError(NnxError, MemoryError):
+    """Memory of the host or the device ended on the way, in what no `MemoryLimitError` had refused before.
+
+    `fit`, `evaluate` and `predict` raise it in place of the engine's own error, which comes through elsewhere, as
+    where a model is built, moved or loaded.
+    """
 
 
 class MissingLibraryError(NnxError, ImportError):
@@ -149,7 +156,3 @@ class DatasetUnavailableError(NnxError, RuntimeError):
 
 class StorageError(NnxError, OSError):
     """Files could not be written: the disk is full, or the folder cannot be written to."""
-
-
-class OutOfMemoryError(NnxError, MemoryError):
-    """The host or the device had no memory left for what training needed next."""

@@ -40,11 +40,6 @@ class History(Mapping[str, list[float]]):
         for name, value in logs.items():
             self.measurements.setdefault(name, []).append(value)
 
-    def cut(self, epochs: int) -> None:
-        """Forget what was measured after the first `epochs`."""
-        for values in self.measurements.values():
-            del values[epochs:]
-
     @property
     def epochs(self) -> int:
         """How many epochs were trained."""

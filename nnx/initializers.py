@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import dataclass
 from numbers import Real
 from typing import TypeAlias
 
@@ -42,17 +43,30 @@ def constant(value: float) -> Initializer:
 
 def scaled_normal(deviation: float) -> Initializer:
     """Draw from a normal distribution of that standard deviation."""
-    return lambda shape, seed, stream: deviation * random.normal(shape, seed, stream)
+
+    def draw(shape: Shape, seed: int, stream: int) -> Floats:
+        values = random.normal(shape, seed, stream)
+        values *= deviation  # in place here and below: large layers are drawn without memory for a second one
+        return values
+
+    return draw
 
 
 def scaled_uniform(low: float, high: float) -> Initializer:
     """Draw uniformly from [low, high)."""
-    return lambda shape, seed, stream: low + (high - low) * random.uniform(shape, seed, stream)
+
+    def draw(shape: Shape, seed: int, stream: int) -> Floats:
+        values = random.uniform(shape, seed, stream)
+        values *= high - low
+        values += low
+        return values
+
+    return draw
 
 
 def _normal_by_fan(variance: Callable[[int, int], float]) -> Initializer:
     def draw(shape: Shape, seed: int, stream: int) -> Floats:
-        return math.sqrt(variance(*fans(shape))) * random.normal(shape, seed, stream)
+        return scaled_normal(math.sqrt(variance(*fans(shape))))(shape, seed, stream)
 
     return draw
 
@@ -60,7 +74,11 @@ def _normal_by_fan(variance: Callable[[int, int], float]) -> Initializer:
 def _uniform_by_fan(variance: Callable[[int, int], float]) -> Initializer:
     def draw(shape: Shape, seed: int, stream: int) -> Floats:
         limit = math.sqrt(3 * variance(*fans(shape)))  # a uniform on [-a, a] has the variance a^2 / 3
-        return limit * (2 * random.uniform(shape, seed, stream) - 1)
+        values = random.uniform(shape, seed, stream)
+        values *= 2
+        values -= 1
+        values *= limit
+        return values
 
     return draw
 
@@ -71,20 +89,25 @@ def orthogonal(shape: Shape, seed: int, stream: int) -> Floats:
     Source: Saxe et al. 2014; the sign fix that makes the distribution uniform: Mezzadri 2007.
     """
     rows, columns = math.prod(shape[:-1]), shape[-1] if shape else 1
-    tall = random.normal((max(rows, columns), min(rows, columns)), seed, stream)
-    q, r = np.linalg.qr(tall)
-    q = q * np.where(np.diagonal(r) < 0, -1.0, 1.0)
+    q, r = np.linalg.qr(random.normal((max(rows, columns), min(rows, columns)), seed, stream))
+    q *= np.where(np.diagonal(r) < 0, -1.0, 1.0)
     return np.ascontiguousarray(q if rows >= columns else q.T).reshape(shape)
+
+
+@dataclass(frozen=True)
+class _ByGroup:
+    each: Initializer
+    groups: int
+
+    def __call__(self, shape: Shape, seed: int, stream: int) -> Floats:
+        part = (*shape[:-1], shape[-1] // self.groups)
+        drawn = [self.each(part, seed, (stream + group) % 2**64) for group in range(self.groups)]
+        return np.concatenate(drawn, -1)
 
 
 def by_group(initializer: Initializer, groups: int) -> Initializer:
     """Draw each of so many equal parts of the last axis by itself: a matrix of its own, with the fans of one."""
-
-    def draw(shape: Shape, seed: int, stream: int) -> Floats:
-        part = (*shape[:-1], shape[-1] // groups)
-        return np.concatenate([initializer(part, seed, (stream + group) % 2**64) for group in range(groups)], -1)
-
-    return initializer if groups == 1 else draw
+    return initializer if groups == 1 else _ByGroup(initializer, groups)
 
 
 def ones_within(start: int, stop: int) -> Initializer:
@@ -113,6 +136,16 @@ INITIALIZERS: dict[str, Initializer] = {
     "lecun_uniform": _uniform_by_fan(lambda fan_in, _: 1 / fan_in),
     "orthogonal": orthogonal,
 }
+
+
+def drawing(initializer: Initializer) -> int:
+    """Return how many bytes per value are in use at most while it draws, its result included.
+
+    Of functions of one's own only the result is known.
+    """
+    if isinstance(initializer, _ByGroup):
+        return max(8 + drawing(initializer.each) // initializer.groups, 16)  # the parts, and then the whole beside
+    return 40 if initializer is orthogonal else 8  # the factorisation works on copies
 
 
 def check_initializer(value: InitializerLike) -> Initializer:

@@ -82,7 +82,8 @@ class Loop:
 
         Raises:
             KeyboardInterrupt, SystemExit: a signal came while callbacks were to save the run.
-            MemoryError: there was no room for what came next; the model is left as it was when the epoch began.
+            MemoryError, or what else says so: there was no room for what came next. An epoch that had begun is
+                undone; one that had been trained stands.
         """
         options, done = self.options, self.run.history.epochs
         if self._savers:
@@ -94,8 +95,7 @@ class Loop:
             for number in range(done, options.epochs):
                 if self.run.stopped:
                     break
-                with self._undone_without_memory(number):
-                    self._finish_epoch(number, bar)
+                self._finish_epoch(number, bar)
             self.hand_on()
 
     def put_off(self) -> AbstractContextManager[Interrupts]:
@@ -107,13 +107,13 @@ class Loop:
         return nullcontext()
 
     @contextmanager
-    def _undone_without_memory(self, number: int) -> Iterator[None]:
-        """Undo the epoch of that number if the block finds no room: a step may have been done in part."""
+    def _undone_without_memory(self) -> Iterator[None]:
+        """Undo the steps of the epoch if the block finds no room: one of them may have been done in part."""
         try:
             yield
-        except MemoryError:
-            self._guard.undo_epoch()
-            self.run.history.cut(number)
+        except Exception as error:
+            if self.model.backend.ran_out(error):
+                self._guard.undo_epoch()
             raise
 
     @contextmanager
@@ -127,7 +127,8 @@ class Loop:
 
     def _finish_epoch(self, number: int, bar: Bar) -> None:
         began = time.perf_counter()
-        logs = self._run_epoch(bar)
+        with self._undone_without_memory():
+            logs = self._run_epoch(bar)
         logs["seconds"] = time.perf_counter() - began
         self.run.history.append(logs)
         bar.show(logs)
@@ -146,11 +147,11 @@ class Loop:
             if self.run.stopped:
                 break
         self._guard.check_state(start)
-        position = self.keeper.position
-        position.steps_before, position.step = position.steps_before + start, 0
-        self.model.epoch += 1
         logs = summarise(self.model, self.batches, self.step.trace, 0, start)
         measured = measured or self._measure_validation()
+        position = self.keeper.position  # last, since nothing before it may have found no room
+        position.steps_before, position.step = position.steps_before + start, 0
+        self.model.epoch += 1
         return {**logs, **measured, "learning_rate": float(self._rates[start - 1])}
 
     def _run_steps(self, start: int, stop: int, bar: Bar) -> None:

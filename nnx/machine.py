@@ -1,4 +1,4 @@
-"""Which processor, how much memory, and which versions: what a figure means nothing without."""
+"""Which processor and which versions: what a figure means nothing without."""
 
 from __future__ import annotations
 
@@ -6,8 +6,6 @@ import platform
 from collections.abc import Iterable
 from importlib import metadata
 from pathlib import Path
-
-from nnx.interface import free_host_memory
 
 _DISTRIBUTIONS = {"cupy": ("cupy", "cupy-cuda12x", "cupy-cuda13x")}
 """What a library is called where it is installed from, if that is not its own name alone."""
@@ -28,11 +26,6 @@ def cores() -> int:
     import joblib
 
     return int(joblib.cpu_count())
-
-
-def free_memory() -> int:
-    """Return how many bytes of memory this process can have; 0 if nothing tells."""
-    return free_host_memory() or 0
 
 
 def versions(libraries: Iterable[str]) -> dict[str, str]:

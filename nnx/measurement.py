@@ -9,13 +9,13 @@ from nnx.stored import AnyExamples
 from nnx.verification import make_runner
 
 if TYPE_CHECKING:
-    from nnx.model import Sequential
+    from nnx.trainable import Trainable
 
 
 class Measurement:
     """Loss and accuracy on one set of examples, recorded once and repeated whenever asked for."""
 
-    def __init__(self, model: Sequential, examples: AnyExamples, batch_size: int, eager: bool = False) -> None:
+    def __init__(self, model: Trainable, examples: AnyExamples, batch_size: int, eager: bool = False) -> None:
         """Prepare for these examples."""
         self.model = model
         self.batches = make_batches(model.ops, examples, batch_size, repeated=False)

@@ -1,41 +1,37 @@
 """How much memory a model needs, computed before it is taken; and requests that cannot be met, refused.
 
-The step that would be recorded is gone through with arrays that have no memory (`nnx.interface.outlines`). So the
-figure is that of the layers' own code, those of one's own included. Not counted: what callbacks hold and files take
-while they are written, what checks of the caller's arrays take, the engine's code, 1 MiB per thread of Numba's, and
-the context, modules and partial sums of CUDA.
+The step that would be recorded is gone through with arrays that have no memory (`nnx.interface.outlines`), so that
+the figure is that of the layers' own code, one's own included. Requests are not looked at so closely where a bound
+from shapes alone (`nnx.bounds`) is below what is free. Not counted: what callbacks hold and files take while they
+are written, what checks of the caller's arrays take, the engine's code, 1 MiB per thread of Numba's, and the
+context, modules and partial sums of CUDA.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, fields, replace
-from math import prod
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, NamedTuple
 
-import numpy as np
-
+from nnx.bounds import bound_of_batches, bound_of_copies, bound_of_step
 from nnx.builder import Shape
 from nnx.checks import check_count
-from nnx.errors import MemoryLimitError, NnxError, OptionError, in_units
+from nnx.errors import MemoryLimitError, OptionError, ShapeError, in_units
 from nnx.inputs import Examples
 from nnx.network import check_input_shape
+from nnx.shortage import SMALL, free_for
 from nnx.sketch import Outlined, Recorded, Sketch
 from nnx.steps import EvaluationStep, TrainingStep
-from nnx.verification import foreign_parts
+from nnx.verification import foreign_parts, is_foreign
 
 if TYPE_CHECKING:
-    from nnx.model import Sequential
+    from nnx.trainable import Trainable
 
-_SMALL = 1 << 24
-"""Bytes for which nobody asks how many are free."""
 
-_ROUGHLY = 16
-"""A step is guessed to take no more than so many numbers for each of its arrays' elements; see `_guess`."""
-
-_SHARE = 4
-"""A guess of less than a fourth of what is free is believed."""
+class _UnfollowedError(OptionError):
+    """A part of one's own does what outlines cannot."""
 
 
 @dataclass(frozen=True)
@@ -86,7 +82,7 @@ class MemoryNeed:
 
 
 def of_training(
-    model: Sequential, batch_size: int, input_shape: Sequence[int] | None, examples: int | None
+    model: Trainable, batch_size: int, input_shape: Sequence[int] | None, examples: int | None
 ) -> MemoryNeed:
     """Return what training takes; see `Sequential.memory`.
 
@@ -100,45 +96,63 @@ def of_training(
         model.need_built()
     shape = model.input_shape if input_shape is None else check_input_shape(input_shape)
     _, _ = model.loss, model.optimizer
-    with _followed():
-        sketch = Sketch(model, shape)
+    with _sketched(model, shape) as sketch:
         need = _need(sketch, sketch.examples(count), None, size)
     return need if examples is not None else replace(need, examples=0)
 
 
 @contextmanager
-def _followed() -> Iterator[None]:
+def _sketched(model: Trainable, shape: Shape) -> Iterator[Sketch]:
+    """Hand a sketch to the block.
+
+    Raises:
+        _UnfollowedError: in place of what somebody else's code makes of arrays without values.
+    """
+    sketch = Sketch(model)
     try:
-        yield
-    except NnxError:
+        sketch.build(shape)
+        yield sketch
+    except (ShapeError, OptionError, MemoryLimitError):
         raise
-    except Exception as error:  # what somebody else's code makes of arrays without values
-        raise OptionError(
+    except Exception as error:
+        parts = [*sketch.layers, *([model.loss, model.optimizer] if model.compiled else [])]
+        if not any(map(is_foreign, parts)):
+            raise
+        raise _UnfollowedError(
             f"The memory of this model cannot be computed: a part of one's own does what only arrays with values "
             f"can do ({error}). Let it use operations of self.ops alone."
         ) from error
 
 
 def _need(sketch: Sketch, examples: Examples, validation: Examples | None, size: int) -> MemoryNeed:
-    batches = Outlined(sketch.ops, examples, size)
-    trained = sketch.recorded(TrainingStep, batches)
-    others, data = list[Recorded](), batches.taken
-    if validation is not None:
-        measured = Outlined(sketch.ops, validation, max(size, 1024))
-        others, data = sketch.recorded(EvaluationStep, measured), data + measured.taken
-    recorded, store, itemsize = [*trained, *others], sketch.store, np.dtype(sketch.dtype).itemsize
-    values, moments = store.values.nbytes, sum(array.nbytes for array in sketch.moments)
+    recorded, data = _recorded(sketch, examples, validation, size)
+    values, statistics = sketch.store.values.nbytes, sketch.store.state.nbytes
+    moments = sum(array.nbytes for array in sketch.moments)
     return MemoryNeed(
         parameters=values,
         gradients=values,
         moments=moments,
-        statistics=store.state.nbytes,
-        copies=values + moments + store.state.nbytes + values // itemsize,
+        statistics=statistics,
+        copies=values + moments + statistics + sketch.store.values.size,
         activations=sum(recording.arrays for recording in recorded),
         scratch=_working(recorded, sketch),
-        examples=data + (4 * batches.order.nbytes if sketch.backend.on_host else 0),  # an order being drawn
-        prediction=sketch.predicted(batches.size),
+        examples=data,
+        prediction=sketch.predicted(min(size, examples.x.shape[0])),
     )
+
+
+def _recorded(
+    sketch: Sketch, examples: Examples, validation: Examples | None, size: int
+) -> tuple[list[Recorded], int]:
+    """Return what the recordings of training take, and the bytes of its data."""
+    batches = Outlined(sketch.ops, examples, size)
+    found, data = sketch.recorded(TrainingStep, batches), batches.taken
+    if sketch.backend.on_host:
+        data += 4 * batches.order.nbytes  # an order being drawn
+    if validation is not None:
+        measured = Outlined(sketch.ops, validation, max(size, 1024))
+        found, data = [*found, *sketch.recorded(EvaluationStep, measured)], data + measured.taken
+    return found, data
 
 
 def _working(recorded: list[Recorded], sketch: Sketch) -> int:
@@ -149,7 +163,7 @@ def _working(recorded: list[Recorded], sketch: Sketch) -> int:
 
 
 def check_training(
-    model: Sequential, examples: Examples, validation: Examples | None, batch_size: int | str
+    model: Trainable, examples: Examples, validation: Examples | None, batch_size: int | str
 ) -> None:
     """Refuse training for which there is no memory, before any of it is taken.
 
@@ -158,8 +172,9 @@ def check_training(
     """
     count = examples.x.shape[0]
     size = count if isinstance(batch_size, str) else min(batch_size, count)
-    shape = examples.x.shape[1:]
-    data = sum(int(part.x.nbytes) for part in (examples, validation) if part is not None)
+    bound = bound_of_copies(model) + bound_of_batches(model, examples, size)
+    if validation is not None:
+        bound += bound_of_batches(model, validation, max(size, 1024))
 
     def needed(sketch: Sketch, rows: int) -> int:
         return _need(sketch, examples, validation, rows).training
@@ -170,79 +185,62 @@ def check_training(
         sizes = ", ".join(f"{in_units(getattr(need, name))} of {name}" for name in parts)
         return f": {sizes}, beside the {in_units(need.held)} that the model itself takes"
 
-    held = 4 * (2 + len(model.moments)) * prod(model.store.values.shape) if model.built else 0
-    _check(model, f"Training in batches of {size}", shape, size, 2 * data + held, needed, fixed)
+    _check(_Request(model, "Training", examples.x.shape[1:], size, bound), needed, fixed)
 
 
-def check_evaluation(model: Sequential, examples: Examples, batch_size: int) -> None:
+def check_evaluation(model: Trainable, examples: Examples, batch_size: int) -> None:
     """Refuse to measure a model where there is no memory for it.
 
     Raises:
         MemoryLimitError: with the largest batches that there is memory for.
     """
-    shape, size = examples.x.shape[1:], min(batch_size, examples.x.shape[0])
+    size = min(batch_size, examples.x.shape[0])
+    bound = bound_of_batches(model, examples, size)
 
     def needed(sketch: Sketch, rows: int) -> int:
         batches = Outlined(sketch.ops, examples, rows)
         recorded = sketch.recorded(EvaluationStep, batches)
         return batches.taken + sum(recording.arrays for recording in recorded) + _working(recorded, sketch)
 
-    _check(model, f"Evaluation in batches of {size}", shape, size, 2 * int(examples.x.nbytes), needed)
+    _check(_Request(model, "Evaluation", examples.x.shape[1:], size, bound), needed)
 
 
-def check_prediction(model: Sequential, shape: Shape, batch_size: int) -> None:
+def check_prediction(model: Trainable, shape: Shape, batch_size: int) -> None:
     """Refuse to predict for inputs (N, ...) of this shape where there is no memory for it.
 
     Raises:
         MemoryLimitError: with the largest batches that there is memory for.
     """
     size = max(min(batch_size, shape[0]), 1)
+    bound = bound_of_step(model, shape[1:], size)
+    if bound > SMALL:  # else in less than a microsecond, since small predictions are many
+        _check(_Request(model, "Prediction", shape[1:], size, bound), Sketch.predicted)
 
-    _check(model, f"Prediction in batches of {size}", shape[1:], size, 0, Sketch.predicted)
+
+class _Request(NamedTuple):
+    """What is to be done in batches of `size` examples of a shape, and the bytes that it takes at most."""
+
+    model: Trainable
+    what: str
+    shape: Shape
+    size: int
+    bound: int
 
 
 def _check(
-    model: Sequential,
-    what: str,
-    shape: Shape,
-    size: int,
-    others: int,
-    needed: Callable[[Sketch, int], int],
-    fixed: Callable[[Sketch], str] | None = None,
+    request: _Request, needed: Callable[[Sketch, int], int], fixed: Callable[[Sketch], str] | None = None
 ) -> None:
-    """Refuse what needs more than is free; others are bytes beside the layers', `fixed` says what they are."""
-    guess = _guess(model, shape, size)
-    small = others < _SMALL and guess < _SMALL * _ROUGHLY // _SHARE
-    guess, free = guess + others, None if small else model.backend.free_memory()
-    if free is None or guess < free // _SHARE:
+    """Refuse what needs more than is free; `fixed` says what it takes even in batches of one."""
+    model, what, shape, size, bound = request
+    free = free_for(bound, model.backend.memory)
+    if free is None or bound <= free:
         return
-    try:
-        sketch = Sketch(model, shape)
-
-        def take(rows: int) -> int:
-            return _bytes(needed, sketch, rows)
-
+    with suppress(_UnfollowedError), _sketched(model, shape) as sketch:
+        take = partial(_bytes, needed, sketch)
         wanted = take(size)
         if wanted > free:
-            raise MemoryLimitError.of(what, wanted, free, _advice(take, size, free, fixed and fixed(sketch)))
-    except MemoryLimitError:
-        raise
-    except Exception:  # what is wrong with a step, or cannot be followed, is for the step itself to say
-        return
-
-
-def _guess(model: Sequential, shape: Shape, rows: int) -> int:
-    """Guess the bytes of a step, on the high side, by looking at shapes alone, which takes microseconds.
-
-    Inner arrays may be wider than outputs, and have steps that outputs have not, as in recurrent layers: so every
-    parameter is taken to make an array of as many places as any layer has, and windows to be copied out.
-    """
-    shapes = [shape, *model.chain.shapes]
-    places = max(prod(out[:-1]) for out in shapes)
-    weights = [parameter.shape for parameter in model.store.parameters if parameter.shape]
-    width = sum(weight[-1] + (prod(weight[:-1]) if len(weight) > 2 else 0) for weight in weights)
-    steps = max(prod(shape) // max(prod(model.input_shape), 1), 1)  # more of them than the model was built for
-    return 8 * _ROUGHLY * rows * (places * width + steps * sum(map(prod, shapes)))
+            advice = _advice(take, size, free, fixed and fixed(sketch))
+            raise MemoryLimitError(f"{what} in batches of {size}", wanted, free, advice)
 
 
 def _bytes(needed: Callable[[Sketch, int], int], sketch: Sketch, size: int) -> int:

@@ -16,6 +16,7 @@ from nnx.interface import Backend
 from nnx.interrupts import before_training
 from nnx.layers import Layer
 from nnx.predictor import Predictor
+from nnx.shortage import tells_where_memory_ended
 
 if TYPE_CHECKING:
     from nnx.history import History
@@ -60,6 +61,7 @@ class Sequential(Predictor):
         if input_shape is not None:
             self.build(input_shape)
 
+    @tells_where_memory_ended("No step was done. Train on fewer examples, or with a smaller network.")
     def fit(
         self,
         x: Any,
@@ -120,12 +122,13 @@ class Sequential(Predictor):
                 is left as it was when the epoch began, as it is where rows of one are refused on the way.
             DivergenceError: the loss, a weight, a statistic or a moment became NaN or infinite; the model is left
                 as it was before that step.
-            OutOfMemoryError: host or device ran out of memory on the way; the model is left as it was when the
-                epoch began, and the last file of a `Checkpoint` stands.
+            OutOfMemoryError: host or device ran out of memory on the way; an epoch that had begun is undone, one
+                that had been trained stands, and so does the last file of a `Checkpoint`.
             NotBuiltError: `compile` was not called.
             BackendError: this model is being trained or changed already, or another thread uses it; or distributed
                 processes cannot begin, or no longer agree.
-            MemoryLimitError: there is not enough memory; nothing has been allocated. See `memory`.
+            MemoryLimitError: there is not enough memory, as computed before any is taken, see `memory`; or a
+                callback raises it, as where it trains another model, and an epoch that had begun is undone.
             MissingLibraryError: distributed, and mpi4py is not installed.
         """
         watchers, share = check_callbacks(callbacks), check_number("validation_split", validation_split, 0, 1)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -91,9 +91,22 @@ class Store:
     """
 
     def __init__(
-        self, backend: Backend, dtype: str, parameters: Sequence[Parameter], states: Sequence[State]
+        self,
+        backend: Backend,
+        dtype: str,
+        parameters: Sequence[Parameter],
+        states: Sequence[State],
+        zeros: Callable[[int], Floats] = np.zeros,
     ) -> None:
-        """Lay the arrays out, allocate the buffers, bind every view and fill in the initial values."""
+        """Lay the arrays out, allocate the buffers, bind every view and fill in the initial values.
+
+        Args:
+            backend: where the buffers are to lie.
+            dtype: of their elements.
+            parameters: what `values` and `gradients` consist of, in the order of the layers.
+            states: what `state` consists of, likewise.
+            zeros: makes the float64 vectors on the host that initial values are gathered in.
+        """
         self.parameters = sorted(parameters, key=lambda parameter: not parameter.decayed)  # a stable sort
         self.states = list(states)
         self._declared: list[Parameter | State] = [*parameters, *states]
@@ -102,12 +115,11 @@ class Store:
         self._state_slots, state_total = lay_out([state.shape for state in self.states], itemsize)
         self.decayed = lay_out([p.shape for p in self.parameters if p.decayed], itemsize)[1]
         self._dtype = dtype
-        values = self._gather(self.parameters, self.slots, total)
-        self.bind(backend, values, self._gather(self.states, self._state_slots, state_total))
+        values = self._gather(self.parameters, self.slots, zeros(total))
+        self.bind(backend, values, self._gather(self.states, self._state_slots, zeros(state_total)))
 
     @staticmethod
-    def _gather(arrays: Sequence[Parameter | State], slots: Sequence[Slot], total: int) -> Floats:
-        flat = np.zeros(total)
+    def _gather(arrays: Sequence[Parameter | State], slots: Sequence[Slot], flat: Floats) -> Floats:
         for array, slot in zip(arrays, slots, strict=True):
             if array.initial is not None:
                 flat[slot.start : slot.start + array.initial.size] = array.initial.ravel()

@@ -15,6 +15,7 @@ from nnx.interface import Array
 from nnx.layers import Context
 from nnx.measurement import Measurement
 from nnx.memory import MemoryNeed, check_evaluation, check_prediction, of_training
+from nnx.shortage import tells_where_memory_ended
 from nnx.stored import held
 from nnx.streaming import Stream
 from nnx.trainable import Trainable
@@ -23,6 +24,7 @@ from nnx.trainable import Trainable
 class Predictor(Trainable):
     """A network that answers: what all models have in common once they are trained."""
 
+    @tells_where_memory_ended("Take a smaller batch_size, or fewer examples at a time.")
     def evaluate(self, x: Any, y: Any, *, lengths: Any = None, batch_size: int = 1024) -> dict[str, float]:
         """Return {"loss": ..., "accuracy": ...} on examples; accuracy for classification only, loss without L2.
 
@@ -31,6 +33,7 @@ class Predictor(Trainable):
         Raises:
             BackendError: another thread trains or changes the model.
             DataError, ShapeError, DtypeError, BackendError: the data are not what the model takes.
+            MemoryLimitError, OutOfMemoryError: there is not enough memory, or it ended on the way.
         """
         size = check_count("batch_size", batch_size)
         with self.access.reading(), np.errstate(all="ignore"):
@@ -50,6 +53,7 @@ class Predictor(Trainable):
             BackendError: another thread trains or changes the model.
             DataError, ShapeError, DtypeError, BackendError: x is not what the model takes.
             OptionError: lengths for a model with a layer that would take padding for steps.
+            MemoryLimitError, OutOfMemoryError: there is not enough memory, or it ended on the way.
         """
         return self._map(x, lengths, batch_size, lambda outputs: outputs)
 
@@ -71,6 +75,7 @@ class Predictor(Trainable):
         loss = self.loss
         return loss.classes(self.predict(x, lengths=lengths, batch_size=batch_size))
 
+    @tells_where_memory_ended("Take a smaller batch_size, or fewer examples at a time.")
     def _map(self, x: Any, lengths: Any, batch_size: int, function: Callable[[Array], Array]) -> NDArray[Any]:
         size, outcomes = check_count("batch_size", batch_size), []
         with self.access.reading(), np.errstate(all="ignore"):

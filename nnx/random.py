@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+from collections.abc import Iterator
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +17,9 @@ from numpy.typing import NDArray
 from nnx.errors import OptionError
 
 Floats = NDArray[np.float64]
+
+_BLOCK = 1 << 14
+"""Values drawn at a time: what they are made from stays in the cache, and takes no memory that would count."""
 
 
 def check_seed(seed: object) -> int:
@@ -41,21 +45,51 @@ def raw_words(count: int, seed: int, stream: int, position: int = 0) -> NDArray[
 
 
 def uniform(shape: tuple[int, ...], seed: int, stream: int) -> Floats:
-    """Draw from [0, 1) with 53 random bits each; float64 of the given shape."""
-    words = raw_words(math.prod(shape), seed, stream)
-    unit: Floats = (words >> np.uint64(11)).astype(np.float64) * 2.0**-53
-    return unit.reshape(shape)
+    """Draw from [0, 1) with 53 random bits each; float64 of the given shape, and no memory beside it."""
+    values = np.empty(math.prod(shape))
+    units = _Units(seed, stream)
+    for block in _blocks(values):
+        block[...] = units.draw(block.size)
+    return values.reshape(shape)
 
 
 def normal(shape: tuple[int, ...], seed: int, stream: int) -> Floats:
-    """Draw from the standard normal distribution; float64 of the given shape.
+    """Draw from the standard normal distribution; float64 of the given shape, and no memory beside it.
+
+    The radii come from the first half of the stream's words, the angles from the second; the cosines of all pairs
+    come before the sines.
 
     Source: Box & Muller 1958.
     """
-    count = math.prod(shape)
-    pairs = uniform((2, (count + 1) // 2), seed, stream)
-    radius, angle = np.sqrt(-2.0 * np.log1p(-pairs[0])), 2.0 * np.pi * pairs[1]
-    return np.concatenate([radius * np.cos(angle), radius * np.sin(angle)])[:count].reshape(shape)
+    values = np.empty(math.prod(shape))
+    half = (values.size + 1) // 2
+    radii, angles = _Units(seed, stream), _Units(seed, stream, half)
+    for start in range(0, half, _BLOCK):
+        stop = min(start + _BLOCK, half)
+        radius = np.sqrt(-2.0 * np.log1p(-radii.draw(stop - start)))
+        angle = 2.0 * np.pi * angles.draw(stop - start)
+        values[start:stop] = radius * np.cos(angle)
+        sines = values[half + start : half + stop]  # one fewer than cosines where the number of values is odd
+        sines[...] = (radius * np.sin(angle))[: sines.size]
+    return values.reshape(shape)
+
+
+class _Units:
+    """Numbers of [0, 1) with 53 random bits each, one after another."""
+
+    def __init__(self, seed: int, stream: int, skipped: int = 0) -> None:
+        blocks, words = divmod(skipped, 4)  # a step of the counter gives four words
+        self._generator = np.random.Philox(key=seed + (stream << 64), counter=blocks)
+        self._generator.random_raw(words)
+
+    def draw(self, count: int) -> Floats:
+        words = self._generator.random_raw(count)
+        unit: Floats = (words >> np.uint64(11)).astype(np.float64) * 2.0**-53
+        return unit
+
+
+def _blocks(values: Floats) -> Iterator[Floats]:
+    return (values[start : start + _BLOCK] for start in range(0, values.size, _BLOCK))
 
 
 def permutation(count: int, seed: int, stream: int, position: int = 0) -> NDArray[np.int64]:

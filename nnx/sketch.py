@@ -7,21 +7,20 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from nnx.border import has_time_axis
-from nnx.builder import Builder, Shape
-from nnx.initializers import InitializerLike
+from nnx.builder import Builder, Claimable, Shape
+from nnx.initializers import Initializer
 from nnx.inputs import Examples, transfer
 from nnx.interface import OutlineBackend, Scratch, Tape, outline
 from nnx.layers import Chain, Context
 from nnx.ops import Ops
-from nnx.parameters import Parameter, State, lay_out
+from nnx.parameters import Store
+from nnx.random import Floats
 from nnx.steps import Batches
 from nnx.tape import Kernel
 
 if TYPE_CHECKING:
-    from nnx.model import Sequential
+    from nnx.trainable import Trainable
 
 _PLANNED = 1 << 27
 """Bytes of arrays up to which an engine is asked for the scratch of a step as it is."""
@@ -38,72 +37,52 @@ class _Tracing(Ops):
 
     def call(self, kernel: Kernel, *arguments: Any) -> None:
         """See `OpsCore.call`; kernels of the interface are recorded as those of the engine."""
-        if getattr(kernel, "__self__", None) is self.backend:
+        if self.is_own(kernel):
             kernel = getattr(self.backend.engine, kernel.__name__)
         self.tape.append(kernel, arguments)
 
 
 class _Tracer(Builder):
-    """Gives layers parameters and states without memory."""
+    """Collects what layers declare; nothing is drawn."""
 
-    def parameter(
-        self,
-        name: str,
-        shape: Shape,
-        initializer: InitializerLike,
-        decayed: bool = False,
-        l2: float | None = None,
-    ) -> Parameter:
-        """See `Builder.parameter`."""
-        del initializer
-        value, grad = (outline(shape, self.ops.dtype) for _ in range(2))
-        self.parameters.append(Parameter(f"{self.path}.{name}", shape, None, decayed, l2, value, grad))
-        return self.parameters[-1]
-
-    def state(self, name: str, shape: Shape, fill: float) -> State:
-        """See `Builder.state`."""
-        del fill
-        self.states.append(State(f"{self.path}.{name}", shape, None, outline(shape, self.ops.dtype)))
-        return self.states[-1]
-
-
-class _Layout:
-    """The flat buffers of a model, as outlines; see `nnx.parameters.Store`."""
-
-    def __init__(self, builder: Builder) -> None:
-        dtype = builder.ops.dtype
-        itemsize = np.dtype(dtype).itemsize
-        self.parameters, decayed = builder.parameters, [item for item in builder.parameters if item.decayed]
-        sizes = [
-            lay_out([item.shape for item in items], itemsize)[1]
-            for items in (builder.parameters, builder.states, decayed)
-        ]
-        self.values, self.gradients, self.state = (outline((sizes[k],), dtype) for k in (0, 0, 1))
-        self.decayed = sizes[2]
+    def drawn(self, path: str, shape: Shape, initializer: Initializer, copies: int) -> None:
+        """See `Builder.drawn`."""
 
 
 class Sketch:
-    """A copy of a model whose arrays have no memory, for one shape of inputs."""
+    """A copy of a model whose arrays have no memory, for one shape of inputs.
 
-    def __init__(self, model: Sequential, input_shape: Shape) -> None:
-        """Build the layers anew; those of the model stay as they are.
+    Attributes:
+        layers: those that have been met, inner ones too, also where building them failed.
+    """
 
-        Raises:
-            ShapeError, OptionError: the layers do not fit together.
-        """
+    def __init__(self, model: Trainable) -> None:
+        """Take the model; `build` comes next."""
+        self._model = model
         self._known: dict[tuple[str, int], Scratch] = {}
         self.backend = OutlineBackend(model.backend)
         self.ops = _Tracing(self.backend, model.dtype)
         self.step = self.backend.empty((), "int64")
-        self.chain = _copied(model)
-        steps = has_time_axis(input_shape, model.vocabulary)
-        builder = _Tracer(self.ops, model.seed, self.step, owner=self.chain, steps=steps)
-        self.input_shape, self.output_shape = input_shape, self.chain.build(builder, input_shape)
-        self.store, self.dtype, self.vocabulary = _Layout(builder), model.dtype, model.vocabulary
-        self.moments = [self.backend.empty(self.store.values.shape, model.dtype) for _ in model.moment_names]
-        self.places: list[tuple[str, object]] = list(zip(builder.paths, builder.layers, strict=True))
+        self.dtype, self.vocabulary = model.dtype, model.vocabulary
+        self.layers: list[Claimable] = list(model.chain.layers)
         if model.compiled:
             self.loss, self.optimizer, self.l2 = model.loss, model.optimizer, model.l2
+
+    def build(self, input_shape: Shape) -> None:
+        """Build a copy of the layers; those of the model stay as they are.
+
+        Raises:
+            ShapeError, OptionError: the layers do not fit together.
+            MemoryLimitError: one of them is larger than any computer.
+        """
+        model, steps = self._model, has_time_axis(input_shape, self.vocabulary)
+        self.chain = _copied(model)
+        builder = _Tracer(self.ops, model.seed, self.step, owner=self.chain, steps=steps)
+        self.layers = builder.layers  # filled while they are built
+        self.input_shape, self.output_shape = input_shape, self.chain.build(builder, input_shape)
+        self.store = Store(self.backend, self.dtype, builder.parameters, builder.states, _no_zeros)
+        self.moments = [self.backend.empty(self.store.values.shape, self.dtype) for _ in model.moment_names]
+        self.places: list[tuple[str, object]] = list(zip(builder.paths, builder.layers, strict=True))
 
     def examples(self, count: int) -> Examples:
         """Return so many examples without values."""
@@ -184,6 +163,10 @@ class Outlined(Batches):
         self.taken: int = backend.taken - before
 
 
+def _no_zeros(count: int) -> Floats:
+    return outline((count,), "float64")
+
+
 def _scratch(backend: OutlineBackend, tape: Tape) -> Scratch:
     try:
         return backend.engine.scratch_of(tape)
@@ -191,7 +174,7 @@ def _scratch(backend: OutlineBackend, tape: Tape) -> Scratch:
         return Scratch()
 
 
-def _copied(model: Sequential) -> Chain:
+def _copied(model: Trainable) -> Chain:
     """Return a copy of the layers that shares every array with them."""
     shared = [model.ops, model.backend]
     if model.built:

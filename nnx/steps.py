@@ -20,7 +20,7 @@ from nnx.ops import Ops
 from nnx.stored import AnyExamples, StoredBatches
 
 if TYPE_CHECKING:
-    from nnx.model import Sequential
+    from nnx.trainable import Trainable
 
 
 class Batches:
@@ -170,7 +170,7 @@ class TrainingStep:
         rates: (S,) the learning rate of each step of the epoch.
     """
 
-    def __init__(self, model: Sequential, batches: AnyBatches) -> None:
+    def __init__(self, model: Trainable, batches: AnyBatches) -> None:
         """Train `model` on `batches`."""
         self.model, self.batches = model, batches
         self.trace = Trace(model.ops, batches.steps)
@@ -215,7 +215,7 @@ class TrainingStep:
         model.optimizer.update(ops, model.store, model.moments, model.step, self._rate)
 
 
-def count_correct(model: Sequential, outputs: Array, batch: DeviceExamples, padded: bool) -> Array | None:
+def count_correct(model: Trainable, outputs: Array, batch: DeviceExamples, padded: bool) -> Array | None:
     """Count the right answers; None where padding could not be told from them."""
     if padded and batch.marks is None:
         return None
@@ -225,7 +225,7 @@ def count_correct(model: Sequential, outputs: Array, batch: DeviceExamples, padd
 class EvaluationStep:
     """Gather, forward as in prediction, loss, bookkeeping."""
 
-    def __init__(self, model: Sequential, batches: AnyBatches) -> None:
+    def __init__(self, model: Trainable, batches: AnyBatches) -> None:
         """Measure `model` on `batches`."""
         self.model, self.batches = model, batches
         self.trace = Trace(model.ops, batches.steps)
@@ -244,7 +244,7 @@ class EvaluationStep:
         return loss, count_correct(model, outputs, batch, self.batches.padded)
 
 
-def summarise(model: Sequential, batches: AnyBatches, trace: Trace, start: int, stop: int) -> dict[str, float]:
+def summarise(model: Trainable, batches: AnyBatches, trace: Trace, start: int, stop: int) -> dict[str, float]:
     """Average the steps start to stop - 1 of a trace, each batch weighed by its number of examples.
 
     Accuracy is the share of right answers among all real steps of these examples.

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nnx.errors import NnxError, OutOfMemoryError
 from nnx.history import History
 from nnx.interrupts import before_training
 from nnx.loop import Loop
 from nnx.memory import check_training
 from nnx.resumption import KeptRun, RunState
+from nnx.shortage import has_ended, out_of_memory
 from nnx.stored import AnyExamples, held
 
 if TYPE_CHECKING:
@@ -155,10 +155,11 @@ def _told_where_memory_ended(run: Run, kept: KeptRun | None) -> Iterator[None]:
     Raises:
         OutOfMemoryError: in place of a MemoryError of Python, or of a backend's own class.
     """
+    backend = run.model.backend
     try:
         yield
-    except MemoryError as error:
-        if isinstance(error, NnxError):  # it says already what it is about
+    except Exception as error:
+        if not has_ended(backend, error):
             raise
         saved = run.saved if kept is None else run.saved or kept.path
         remedy = "Train with a smaller batch_size, or a smaller network."
@@ -167,12 +168,5 @@ def _told_where_memory_ended(run: Run, kept: KeptRun | None) -> Iterator[None]:
                 f"The run stands in {str(saved)!r} as it was last saved: with more memory, or on another backend, "
                 f"fit(..., resume={str(saved)!r}) goes on from it."
             )
-        raise OutOfMemoryError(
-            f"{run.model.backend.name} ran out of memory in epoch {run.history.epochs + 1} of {run.epochs}"
-            f"{_reason(error)}. The model is left as it was when that epoch began. {remedy}"
-        ) from error
-
-
-def _reason(error: MemoryError) -> str:
-    text = str(error).strip().rstrip(".")
-    return f": {text}" if text else ""
+        done = f"The model has done {run.history.epochs} of {run.epochs} epochs."
+        raise out_of_memory(backend, error, f"{done} {remedy}") from error

@@ -18,8 +18,8 @@ from nnx.steps import AnyBatches, Runner, Trace
 
 if TYPE_CHECKING:
     from nnx.losses import Loss
-    from nnx.model import Sequential
     from nnx.optimizers import Optimizer
+    from nnx.trainable import Trainable
 
 
 class Parts(Protocol):
@@ -45,13 +45,18 @@ def foreign_parts(model: Parts) -> list[str]:
     """Return what of a compiled model is not nnx's own, in words."""
     parts: list[tuple[str, object]] = [(f"layer {path}, {layer!r}", layer) for path, layer in model.places]
     parts += [("the loss", model.loss), ("the optimizer", model.optimizer)]
-    return [name for name, part in parts if type(part).__module__.partition(".")[0] != "nnx"]
+    return [name for name, part in parts if is_foreign(part)]
+
+
+def is_foreign(part: object) -> bool:
+    """Tell whether a layer, a loss or an optimizer is not nnx's own."""
+    return type(part).__module__.partition(".")[0] != "nnx"
 
 
 class CheckedRunner(Runner):
     """A runner that compares the first replay of each recording with the code that was recorded."""
 
-    def __init__(self, model: Sequential, step: Callable[[int], None], batches: AnyBatches, trace: Trace) -> None:
+    def __init__(self, model: Trainable, step: Callable[[int], None], batches: AnyBatches, trace: Trace) -> None:
         """Run a step of a model that has parts of its own."""
         super().__init__(model.ops, step)
         self._model, self._batches, self._trace = model, batches, trace
@@ -98,7 +103,7 @@ def _same(first: Any, second: Any) -> bool:
 
 
 def make_runner(
-    model: Sequential, step: Callable[[int], None], batches: AnyBatches, trace: Trace, eager: bool
+    model: Trainable, step: Callable[[int], None], batches: AnyBatches, trace: Trace, eager: bool
 ) -> Runner:
     """Return what runs a step of a model: by its code if eager, else by replay, checked where need be."""
     if eager or not foreign_parts(model):

@@ -17,7 +17,7 @@ import numpy as np
 from hostcuda import HostModule
 from numpy.typing import NDArray
 
-from nnx.interface import Array, Memory, host_memory
+from nnx.interface import Array, Memory
 from nnx_cupy import CupyBackend, OwnProducts, Products
 from nnx_cupy.kernels import Kernel, ModuleLoader
 
@@ -39,6 +39,10 @@ class HostGraph:
         self._runtime.runs += 1
         for kernel, *arguments in self.launches:
             kernel(*arguments)
+
+
+class DeviceFullError(RuntimeError):
+    """As CUDA says it where a graph finds no room: no MemoryError."""
 
 
 class HostRuntime:
@@ -96,10 +100,10 @@ class HostRuntime:
         return f"CPU in the place of a GPU ({os.cpu_count()} cores)"
 
     def memory(self) -> Memory:
-        return host_memory()
+        return Memory(self.free, self.free)
 
-    def free_memory(self) -> int:
-        return self.free
+    def ran_out(self, error: BaseException) -> bool:
+        return isinstance(error, DeviceFullError)
 
 
 class _CapturableModule:

@@ -11,11 +11,12 @@ from typing import Any
 import hostcuda
 import numpy as np
 import pytest
+import shadow
 from shadow import ShadowBackend
 from support.problems import assert_same_bits, fit_fully, full_network, measured
 
 import nnx
-from nnx import Backend
+from nnx import Backend, loop
 from nnx.callbacks import Callback, Checkpoint, EarlyStopping
 from nnx.errors import NnxError, OutOfMemoryError
 
@@ -92,7 +93,10 @@ def go_on_from_where_memory_ended(backend: Backend, tmp_path: Path, rooms: Itera
             fit(model, path, Fills(room, arrays))
         assert room.ended
         assert isinstance(caught.value.__cause__, DeviceFullError)
-        assert f"{backend.name} ran out of memory in epoch " in str(caught.value)
+        assert str(caught.value).startswith(
+            f"{backend.name} ran out of memory: Out of memory allocating 4,096 bytes"
+        )
+        assert f"The model has done {model.epoch} of {EPOCHS} epochs." in str(caught.value)
         assert f"fit(..., resume={str(path)!r}) goes on from it" in str(caught.value)
         assert nnx.load(path, backend=backend).epoch == model.epoch
         assert_same_bits(nnx.load(path, backend=backend), model)
@@ -106,9 +110,9 @@ def test_the_sentence_names_engine_epoch_reason_and_file(tmp_path: Path) -> None
     with scarce(model.backend) as room, pytest.raises(OutOfMemoryError) as caught:
         fit(model, path, Fills(room, 30))
     assert str(caught.value) == (
-        "numpy ran out of memory in epoch 2 of 3: Out of memory allocating 4,096 bytes (allocated so far: 8,192 "
-        f"bytes). The model is left as it was when that epoch began. The run stands in {str(path)!r} as it was "
-        f"last saved: with more memory, or on another backend, fit(..., resume={str(path)!r}) goes on from it."
+        "numpy ran out of memory: Out of memory allocating 4,096 bytes (allocated so far: 8,192 bytes). The model "
+        f"has done 1 of 3 epochs. The run stands in {str(path)!r} as it was last saved: with more memory, or on "
+        f"another backend, fit(..., resume={str(path)!r}) goes on from it."
     )
     assert isinstance(caught.value, NnxError)
     assert isinstance(caught.value, MemoryError)
@@ -126,22 +130,23 @@ class Swells(Callback):
 
 
 @pytest.mark.parametrize("after", [0, EPOCHS - 1])
-def test_a_run_without_a_file_is_told_what_to_change(after: int) -> None:
+def test_an_epoch_after_which_a_callback_finds_no_room_stands(after: int) -> None:
     model, twin = full_network("numpy"), full_network("numpy")
     with pytest.raises(OutOfMemoryError) as caught:
         fit_fully(model, EPOCHS, callbacks=[Swells(after)])
     assert str(caught.value) == (
-        f"numpy ran out of memory in epoch {after + 1} of 3. The model is left as it was when that epoch began. "
-        "Train with a smaller batch_size, or a smaller network."
+        f"numpy ran out of memory. The model has done {after + 1} of 3 epochs. Train with a smaller batch_size, or "
+        "a smaller network."
     )
-    fit_fully(twin, after)
+    assert model.epoch == after + 1
+    fit_fully(twin, after + 1)
     assert_same_bits(model, twin)
 
 
 def test_a_run_that_went_on_and_found_no_room_names_the_file_that_it_came_from(tmp_path: Path) -> None:
     path = tmp_path / "run.h5"
     fit_fully(full_network("numpy"), 1, callbacks=[Swells(9), Checkpoint(path)])
-    with pytest.raises(OutOfMemoryError, match=r"in epoch 2 of 3.*The run stands in .*run\.h5"):
+    with pytest.raises(OutOfMemoryError, match=r"has done 1 of 3.*The run stands in .*run\.h5"):
         fit_fully(full_network("numpy"), EPOCHS, callbacks=[Swells(9), Fails()], resume=path)
 
 
@@ -176,7 +181,65 @@ def test_a_save_that_finds_no_room_leaves_the_file_before_it(
         return image(named)
 
     monkeypatch.setattr(nnx.serialization, "_image", second_fails)
-    with pytest.raises(OutOfMemoryError, match="in epoch 2 of 3"):
-        fit(full_network("numpy"), path)
+    model = full_network("numpy")
+    with pytest.raises(OutOfMemoryError, match="has done 2 of 3 epochs"):
+        fit(model, path)
+    assert model.epoch == 2
     assert nnx.load(path, backend="numpy").epoch == 1
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_measuring_that_finds_no_room_undoes_the_epoch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls, summarise = itertools.count(1), loop.summarise
+
+    def second_fails(*arguments: Any) -> Any:
+        if next(calls) == 2:
+            raise MemoryError
+        return summarise(*arguments)
+
+    monkeypatch.setattr(loop, "summarise", second_fails)
+    path, model = tmp_path / "run.h5", full_network("numpy")
+    with pytest.raises(OutOfMemoryError, match="has done 1 of 3 epochs"):
+        fit(model, path)
+    assert_same_bits(nnx.load(path, backend="numpy"), model)
+
+
+@pytest.mark.parametrize("arrays", [0, 3])
+@pytest.mark.parametrize("use", ["fit", "evaluate", "predict"])
+def test_data_that_find_no_room_on_the_device_are_told_by_nnx(backend: Backend, use: str, arrays: int) -> None:
+    x, y = np.zeros((64, 4), "float32"), np.arange(64) % 3
+    model = nnx.Sequential([nnx.Dense(8, "relu"), nnx.Dense(3)], input_shape=(4,), backend=backend)
+    model.compile("softmax_cross_entropy")
+    calls = {
+        "fit": lambda: model.fit(x, y, progress=False),
+        "evaluate": lambda: model.evaluate(x, y),
+        "predict": lambda: model.predict(x, batch_size=8),
+    }
+    before = model.get_weights()
+    with scarce(backend) as room:
+        room.left = arrays
+        with pytest.raises(OutOfMemoryError, match=f"^{backend.name} ran out of memory: ") as caught:
+            calls[use]()
+    assert isinstance(caught.value.__cause__, DeviceFullError)
+    assert all((before[name] == values).all() for name, values in model.get_weights().items())
+    calls[use]()  # with room again
+
+
+@pytest.mark.skipif(hostcuda.unavailable() is not None, reason=str(hostcuda.unavailable()))
+def test_a_graph_that_cuda_finds_no_room_for_is_memory_that_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    launches, launch = itertools.count(1), shadow.HostGraph.launch
+
+    def fourth_fails(graph: Any) -> None:
+        if next(launches) == 4:
+            raise shadow.DeviceFullError("cudaErrorMemoryAllocation: out of memory")
+        launch(graph)
+
+    monkeypatch.setattr(shadow.HostGraph, "launch", fourth_fails)
+    model, twin = full_network(ShadowBackend()), full_network(ShadowBackend())
+    with pytest.raises(
+        OutOfMemoryError, match=r"out of memory: cudaErrorMemoryAllocation.* has done \d of 3 epochs"
+    ):
+        fit_fully(model, EPOCHS)
+    monkeypatch.undo()
+    fit_fully(twin, model.epoch)
+    assert_same_bits(model, twin)

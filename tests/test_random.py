@@ -52,6 +52,18 @@ def test_values_never_change_from_version_to_version() -> None:
     np.testing.assert_allclose(random.normal((4,), 1, 2), normal, rtol=1e-14)
 
 
+@pytest.mark.parametrize("count", [1, 2**14, 2**14 + 1, 2**15 + 1, 2**16 + 3])
+def test_values_drawn_block_by_block_are_those_of_all_words_at_once(count: int) -> None:
+    def units(size: int) -> np.ndarray:
+        return (random.raw_words(size, 5, 9) >> np.uint64(11)) * 2.0**-53
+
+    np.testing.assert_array_equal(random.uniform((count,), 5, 9), units(count))
+    radii, angles = np.split(units(count + count % 2), 2)
+    radii, angles = np.sqrt(-2.0 * np.log1p(-radii)), 2.0 * np.pi * angles
+    expected = np.concatenate([radii * np.cos(angles), radii * np.sin(angles)])[:count]
+    np.testing.assert_array_equal(random.normal((count,), 5, 9), expected)
+
+
 @given(seeds, seeds)
 def test_uniform_values_lie_in_the_half_open_interval(seed: int, stream: int) -> None:
     values = random.uniform((64,), seed, stream)

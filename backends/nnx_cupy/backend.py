@@ -111,10 +111,10 @@ class CupyBackend(
         """
         return compile_step(self, tape)
 
-    def free_memory(self) -> int:
-        """See `Arrays.free_memory`; those of the device."""
-        return self.runtime.free_memory()
-
     def memory(self) -> Memory:
-        """See `Arrays.memory`."""
+        """See `Arrays.memory`; those of the device."""
         return self.runtime.memory()
+
+    def ran_out(self, error: BaseException) -> bool:
+        """See `Arrays.ran_out`; so does CUDA, where a module is loaded or a graph launched."""
+        return super().ran_out(error) or self.runtime.ran_out(error)

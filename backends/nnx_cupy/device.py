@@ -16,6 +16,9 @@ _HINT = (
     "python -m pip install 'cupy-cuda13x[ctk]>=14', or 'cupy-cuda12x[ctk]>=14' for CUDA 12."
 )
 
+_NO_MEMORY = 2
+"""cudaErrorMemoryAllocation, CUDA_ERROR_OUT_OF_MEMORY."""
+
 
 class Graph(Protocol):
     """Launches of kernels that were captured, with the memory they need."""
@@ -50,10 +53,10 @@ class Runtime(Protocol):
         """Name the current device."""
 
     def memory(self) -> Memory:
-        """Return the free and total bytes of the current device."""
+        """Return how many bytes arrays on the current device can still have, and all it has."""
 
-    def free_memory(self) -> int:
-        """Return how many bytes arrays on the current device can still have."""
+    def ran_out(self, error: BaseException) -> bool:
+        """Tell whether an error is CUDA's word that the device has no memory left."""
 
 
 class _CudaGraph:
@@ -121,14 +124,16 @@ class CudaRuntime:
         return f"{properties['name'].decode()} (compute capability {capability}, {gibibytes} GiB)"
 
     def memory(self) -> Memory:
-        """See `Runtime.memory`; what CuPy's pool holds for reuse counts as taken."""
-        return Memory(*self._cupy.cuda.runtime.memGetInfo())
+        """See `Runtime.memory`; what CuPy's pool holds for reuse is free, and its limit holds."""
+        pool, (free, total) = self._cupy.get_default_memory_pool(), self._cupy.cuda.runtime.memGetInfo()
+        free, limit = free + int(pool.free_bytes()), int(pool.get_limit())
+        return Memory(max(min(free, limit - int(pool.used_bytes())), 0) if limit else free, total)
 
-    def free_memory(self) -> int:
-        """See `Runtime.free_memory`; what CuPy's pool holds for reuse is free, and its limit holds."""
-        pool, free = self._cupy.get_default_memory_pool(), self.memory().free
-        held, limit = int(pool.free_bytes()), int(pool.get_limit())
-        return min(free + held, limit - int(pool.used_bytes())) if limit else free + held
+    def ran_out(self, error: BaseException) -> bool:
+        """See `Runtime.ran_out`; the number is the same for the runtime and for the driver."""
+        cuda = self._cupy.cuda
+        kinds = cuda.runtime.CUDARuntimeError, cuda.driver.CUDADriverError
+        return isinstance(error, kinds) and getattr(error, "status", 0) == _NO_MEMORY
 
 
 def load_cupy() -> Any:

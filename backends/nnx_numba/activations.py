@@ -148,7 +148,7 @@ _BACKWARD = {name: _backward(name) for name in ELEMENTWISE}
 
 def forward_entry(name: str, arguments: tuple[Array, Array, float]) -> int:
     """Return the address of an activation's C entry for (x, y, alpha), for kernels that call it themselves."""
-    return int(_FORWARD[name].entry(arguments).address)
+    return _FORWARD[name].address(arguments)
 
 
 def top_of(x: Value, *_: Value) -> Value:

@@ -10,17 +10,14 @@ thread's own, and reaches functions that ask for it with a third parameter, `mem
 from __future__ import annotations
 
 from collections.abc import Callable
-from types import SimpleNamespace
 from typing import Any
 
 import numba
 import numpy as np
 
 from nnx_numba.entries import Entry
-from nnx_numba.launches import Launch, collected, measuring
+from nnx_numba.launches import Launch, current
 from nnx_numba.team import run_one
-
-_NO_ENTRY = SimpleNamespace(address=0)
 
 
 class Kernel:
@@ -36,17 +33,20 @@ class Kernel:
         """Do all `count` units, or collect the launch; twice `grain` units are worth a second thread."""
         if count > 0:
             arguments = tuple(map(_plain_number, arguments))
-            launch = Launch(self.entry(arguments).address, pack_row(arguments), count, max(grain, 1), arguments)
-            calls = collected()
-            if calls is None:
+            launch = Launch(self.address(arguments), pack_row(arguments), count, max(grain, 1), arguments)
+            recording = current()
+            if recording is None:
                 run_one(launch)
             else:
-                calls.append(launch)
+                recording.launches.append(launch)
 
-    def entry(self, arguments: tuple[Any, ...]) -> Any:
-        """Return the C entry for arguments of these types; `.address` is what native code calls."""
-        if measuring():
-            return _NO_ENTRY
+    def address(self, arguments: tuple[Any, ...]) -> int:
+        """Return the address that native code calls for arguments of these types."""
+        recording = current()
+        return self.entry(arguments).address if recording is None else recording.address(self.entry, arguments)
+
+    def entry(self, arguments: tuple[Any, ...]) -> Entry:
+        """Return the C entry for arguments of these types, compiled if it is the first."""
         kinds = tuple(map(_kind, arguments))
         if kinds not in self._entries:
             self._entries[kinds] = Entry(self.name, self._function, tuple(map(numba.typeof, arguments)))

@@ -44,51 +44,62 @@ class Recording:
 
     Attributes:
         scratch: the memory; where a call asks for more than there is, a larger one takes its place.
-        measures: whether only the size of the scratch is wanted: nothing is compiled, and no memory taken.
     """
 
     launches: list[Launch] = field(default_factory=list)
     scratch: NDArray[np.float64] = field(default_factory=lambda: np.empty(0))
-    measures: bool = False
 
     def make(self, size: int) -> NDArray[np.float64]:
         """Make scratch for `size` numbers."""
-        return reserved((size,), np.float64) if self.measures else np.empty(size)
+        return np.empty(size)
+
+    def address(self, compiled: Callable[[tuple[Any, ...]], Any], arguments: tuple[Any, ...]) -> int:
+        """Return where native code finds a kernel that `compiled` gives for these arguments."""
+        return int(compiled(arguments).address)
+
+
+class Measuring(Recording):
+    """Finds out how much scratch calls take, compiles nothing and takes no memory."""
+
+    def make(self, size: int) -> NDArray[np.float64]:
+        """See `Recording.make`."""
+        return reserved((size,), np.float64)
+
+    def address(self, compiled: Callable[[tuple[Any, ...]], Any], arguments: tuple[Any, ...]) -> int:
+        """See `Recording.address`; nothing is ever run."""
+        del compiled, arguments
+        return 0
 
 
 class _Local(threading.local):
     recording: Recording | None = None
-    scratch: NDArray[np.float64] = np.empty(0)
-    make = staticmethod(np.empty)
     working: NDArray[np.int64] | None = None
+
+    def __init__(self) -> None:
+        self.eager = Recording()  # which takes no launches: they run at once
 
 
 _local = _Local()
 
 
 @contextmanager
-def collecting(size: int = 0, measures: bool = False) -> Iterator[Recording]:
-    """Collect this thread's launches inside the `with` block, with scratch for `size` numbers to begin with."""
-    before, _local.recording = _local.recording, Recording(scratch=np.empty(size), measures=measures)
+def collecting(recording: Recording | None = None) -> Iterator[Recording]:
+    """Collect this thread's launches inside the `with` block."""
+    before, _local.recording = _local.recording, recording or Recording()
     try:
         yield _local.recording
     finally:
         _local.recording = before
 
 
-def collected() -> list[Launch] | None:
-    """Return the list that takes this thread's launches, or None where they run at once."""
-    return None if _local.recording is None else _local.recording.launches
-
-
-def measuring() -> bool:
-    """Tell whether this thread only wants to know how much scratch calls ask for."""
-    return _local.recording is not None and _local.recording.measures
+def current() -> Recording | None:
+    """Return what takes this thread's launches, or None where they run at once."""
+    return _local.recording
 
 
 def scratch_of(calls: Sequence[Callable[[], None]]) -> int:
     """Return the bytes of scratch that a program of these calls takes, and make none of it."""
-    with collecting(measures=True) as recording:
+    with collecting(Measuring()) as recording:
         for call in calls:
             call()
     return recording.scratch.nbytes
@@ -102,7 +113,7 @@ def record(calls: Sequence[Callable[[], None]]) -> list[list[Launch]]:
     size, fits = 0, False
     while not fits:
         found: list[list[Launch]] = []
-        with collecting(size) as recording:
+        with collecting(Recording(scratch=np.empty(size))) as recording:
             for call in calls:
                 recording.launches = []
                 call()
@@ -118,7 +129,7 @@ def scratch(size: int) -> NDArray[np.float64]:
     this thread's, or, while collecting, the recording's: a program may run on any thread, and beside others. A
     program keeps what its largest call takes, a thread what the largest took that ran on it.
     """
-    owner: Recording | _Local = _local if _local.recording is None else _local.recording
+    owner = _local.recording or _local.eager
     if owner.scratch.size < size:
         owner.scratch = owner.make(size)
     return owner.scratch[:size]

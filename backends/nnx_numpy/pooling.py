@@ -50,7 +50,7 @@ class Pooling(interface.pooling.Pooling):
     def max_pool_backward(self, plan: Plan, index: Array, dy: Array, dx: Array, window: Window) -> None:
         """Indices become positions of pixels, to which `numpy.add.at` adds one after the other."""
         some = next(_images(dx))
-        base = _positions(dy[some].shape, dx.shape, window)
+        base = _positions(plan, dy[some].shape, dx.shape, window)
         for some in _images(dx):
             part, out = plan.flat("part", dy[some]), dx[some].reshape(-1)
             tap = plan.flat("tap", index[some])
@@ -167,12 +167,13 @@ def _larger_down(
     plan(functools.partial(np.maximum, out=place), place, noted)
 
 
-def _positions(places: tuple[int, ...], images: tuple[int, ...], window: Window) -> Array:
+def _positions(plan: Plan, places: tuple[int, ...], images: tuple[int, ...], window: Window) -> Array:
     """Where the first tap of every window lies in flat images, padding counted as negative."""
     strides = math.prod(images[1:]), images[2] * images[3], images[3], 1
     steps = 1, window.stride[0], window.stride[1], 1
     first = 0, -window.before[0], -window.before[1], 0
-    total = np.zeros(places, np.int64)
+    total = plan.allocate(places, np.dtype(np.int64))
+    total[...] = 0
     for axis, count in enumerate(places):
         line = (np.arange(count, dtype=np.int64) * steps[axis] + first[axis]) * strides[axis]
         total += line.reshape([-1 if axis == other else 1 for other in range(4)])

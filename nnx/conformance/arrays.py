@@ -157,8 +157,10 @@ class _Foreign:
 
 def _describes(backend: Backend) -> None:
     _require(isinstance(backend.device(), str) and backend.device(), "device must be a few words")
-    memory = backend.memory()
-    _require(0 <= memory.free <= memory.total, f"memory is {memory}")
+    free, total = backend.memory()
+    _require(free is None or 0 <= free <= total, f"memory is {free} bytes of {total}")
+    _require(backend.ran_out(MemoryError()), "ran_out denies that Python's MemoryError is one")
+    _require(not backend.ran_out(ValueError()), "ran_out takes a ValueError for memory that ended")
     backend.synchronize()
 
 

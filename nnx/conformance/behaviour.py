@@ -13,15 +13,16 @@ from nnx.conformance.cases import CASES
 from nnx.conformance.report import Check, NonconformanceError
 from nnx.conformance.stage import Stage
 from nnx.conformance.tolerance import Values
-from nnx.interface import Array, Backend, Tape
+from nnx.interface import Array, Backend, Call, Tape, outline
 
 _ROUNDS = 3
 
 
 def behaviour_checks() -> Iterator[Check]:
-    """Yield the checks of compile and of threads."""
+    """Yield the checks of compile, of its scratch memory and of threads."""
     yield Check("compile: a tape replayed n times equals n times its calls", "compile", _replay_equals_calls)
     yield Check("compile: an empty tape, no steps, and going on after a pause", "compile", _pauses)
+    yield Check("scratch: what a step takes is told of outlines, and nothing is run", "compile", _scratch_is_told)
     yield Check("threads: two at once get what each gets alone", "threads", _threads_agree)
 
 
@@ -93,6 +94,26 @@ def _pauses(backend: Backend) -> None:
     _require_same(step.state(), _by_hand(backend, 2), "compile: 2 steps")
     program.run(5)
     _require_same(step.state(), _by_hand(backend, 7), "compile: 2 steps and then 5")
+
+
+def _scratch_is_told(backend: Backend) -> None:
+    step = _Step(backend)
+    before, tape = step.state(), step.tape()
+    real, outlined = backend.scratch_of(tape), backend.scratch_of(_outlined(backend, tape))
+    for name, values in step.state().items():
+        if not np.array_equal(values, before[name]):
+            raise NonconformanceError(f"compile: scratch_of runs the calls, which changes {name}")
+    if real != outlined or min(real) < 0:
+        raise NonconformanceError(f"compile: scratch_of says {real} of arrays, {outlined} of outlines of them")
+
+
+def _outlined(backend: Backend, tape: Tape) -> Tape:
+    """Return the same calls on arrays without memory."""
+
+    def without_memory(value: object) -> object:
+        return outline(value.shape, backend.dtype_name(value)) if backend.owns(value) else value  # type: ignore[attr-defined]  # an array
+
+    return Tape([Call(call.kernel, tuple(map(without_memory, call.arguments))) for call in tape.calls])
 
 
 def _threads_agree(backend: Backend) -> None:

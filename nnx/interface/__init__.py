@@ -28,11 +28,11 @@ Rules that hold for every kernel:
 from __future__ import annotations
 
 from nnx.interface.activations import ELEMENTWISE
-from nnx.interface.arrays import Array, Memory, Scratch, aligned_empty, host_memory
+from nnx.interface.arrays import Array, Scratch, aligned_empty
 from nnx.interface.backend import Backend
 from nnx.interface.dropout import LANES
 from nnx.interface.forks import hold_across_forks
-from nnx.interface.host import free_host_memory
+from nnx.interface.host import Memory, host_memory
 from nnx.interface.linear import FUSED
 from nnx.interface.outlines import OutlineBackend, outline, placed, reserved
 from nnx.interface.windows import Window
@@ -53,7 +53,6 @@ __all__ = [
     "Tape",
     "Window",
     "aligned_empty",
-    "free_host_memory",
     "hold_across_forks",
     "host_memory",
     "outline",

@@ -7,18 +7,11 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from nnx.interface.host import free_host_memory
+from nnx.interface.host import Memory
 from nnx.tape import Program, ReplayLoop, Tape
 
 Array: TypeAlias = Any
 """An array of the backend in use; anything that follows the Python array API standard."""
-
-
-class Memory(NamedTuple):
-    """Memory of a device, in bytes."""
-
-    free: int
-    total: int
 
 
 class Scratch(NamedTuple):
@@ -81,17 +74,17 @@ class Arrays:
         return "CPU"
 
     def memory(self) -> Memory:
-        """Return the free and total memory of the device, in bytes."""
+        """Return what arrays can still have of the memory that they lie in, and all of it, in bytes."""
         raise NotImplementedError(f"{type(self).__name__} must supply memory")
 
-    def free_memory(self) -> int | None:
-        """Return how many bytes arrays can still have; None if nothing tells. By default, those of the computer."""
-        return free_host_memory()
+    def ran_out(self, error: BaseException) -> bool:
+        """Tell whether an error of this engine says that memory ended; by default Python's own, and its heirs."""
+        return isinstance(error, MemoryError)
 
     def scratch_of(self, tape: Tape) -> Scratch:
         """Return what these calls take beside their arguments, as far as that is known; by default nothing.
 
-        The arguments may be outlines, which have no memory; nothing is run.
+        The arguments may be outlines, which have no memory: nothing is run, and nothing written.
         """
         del tape
         return Scratch()
@@ -102,17 +95,6 @@ class Arrays:
     def compile(self, tape: Tape) -> Program:
         """Turn a recorded step into a program that repeats it; by default a loop over the recorded calls."""
         return ReplayLoop(tape)
-
-
-def host_memory() -> Memory:
-    """Return the free and total memory of this computer; zeros where the system does not tell."""
-    import os
-
-    try:
-        page = os.sysconf("SC_PAGE_SIZE")
-        return Memory(os.sysconf("SC_AVPHYS_PAGES") * page, os.sysconf("SC_PHYS_PAGES") * page)
-    except (AttributeError, ValueError, OSError):
-        return Memory(0, 0)
 
 
 def aligned_empty(shape: tuple[int, ...], dtype: str) -> NDArray[Any]:

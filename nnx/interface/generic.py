@@ -9,8 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nnx.errors import BackendError
-from nnx.interface.arrays import Array, Memory, host_memory
+from nnx.interface.arrays import Array
 from nnx.interface.backend import Backend
+from nnx.interface.host import Memory, host_memory
 
 
 class GenericBackend(Backend):

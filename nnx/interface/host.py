@@ -5,39 +5,55 @@ from __future__ import annotations
 import os
 from functools import cache
 from pathlib import Path
+from typing import NamedTuple
 
 _UNLIMITED = 1 << 60
 """Bytes from which on a limit of a control group is none; the first version writes one that is near 2^63."""
 
+_LINES = "MemTotal", "MemAvailable"
+"""Lines of /proc/meminfo; the second counts in what files are cached in, as `sysconf` does not."""
+
 _GROUPS = Path("/sys/fs/cgroup")
 
 
-def free_host_memory() -> int | None:
-    """Return how many bytes this process can still have without others being swapped out; None if nothing tells.
+class Memory(NamedTuple):
+    """Memory of a device, in bytes.
+
+    Attributes:
+        free: what arrays can still have; None if nothing tells.
+        total: what there is; 0 if nothing tells.
+    """
+
+    free: int | None
+    total: int
+
+
+def host_memory() -> Memory:
+    """Return how many bytes this process can still have without others being swapped out, and the computer's.
 
     That is the least of what the computer, the control groups of a container, and the limits of the process leave.
     Swap space is not counted: training in it would come to no end.
     """
-    free = [left for left in (_of_computer(), *map(_of_group, _groups()), *_of_process()) if left is not None]
-    return max(min(free), 0) if free else None
+    computer = _of_computer()
+    free = [left for left in (computer.free, *map(_of_group, _groups()), *_of_process()) if left is not None]
+    return Memory(max(min(free), 0) if free else None, computer.total)
 
 
-def _of_computer() -> int | None:
+def _of_computer() -> Memory:
     try:
         text = Path("/proc/meminfo").read_text(encoding="ascii")
-    except OSError:  # not Linux
+        total, free = (1024 * int(text.split(f"{name}:", 1)[1].split(None, 1)[0]) for name in _LINES)
+        return Memory(free, total)
+    except (OSError, IndexError):  # not Linux, or one from before 2014
         return _by_sysconf()
-    lines = dict(line.split(":", 1) for line in text.splitlines())
-    if "MemAvailable" not in lines:
-        return _by_sysconf()
-    return 1024 * int(lines["MemAvailable"].split()[0])  # counts in what files are cached in, as `sysconf` does not
 
 
-def _by_sysconf() -> int | None:
+def _by_sysconf() -> Memory:
     try:
-        return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+        page = os.sysconf("SC_PAGE_SIZE")
+        return Memory(os.sysconf("SC_AVPHYS_PAGES") * page, os.sysconf("SC_PHYS_PAGES") * page)
     except (AttributeError, ValueError, OSError):
-        return None
+        return Memory(None, 0)
 
 
 @cache

@@ -15,7 +15,7 @@ import array_api_compat.numpy
 import numpy as np
 from numpy.typing import NDArray
 
-from nnx.errors import MemoryLimitError, in_units
+from nnx.errors import MemoryLimitError
 from nnx.interface.arrays import Array
 from nnx.interface.backend import Backend
 from nnx.tape import Call, Tape
@@ -41,11 +41,7 @@ def outline(shape: Sequence[int], dtype: str) -> Outline:
     kind = np.dtype(dtype)
     size = math.prod(shape) * kind.itemsize
     if size > _LARGEST:
-        error = MemoryLimitError(
-            f"An array of shape {tuple(shape)} takes {in_units(size)}, more than any computer has."
-        )
-        error.needed = size
-        raise error
+        raise MemoryLimitError(f"An array of shape {tuple(shape)}", size, None, "take fewer or smaller ones.")
     number = np.zeros(1, kind)
     return Outline(tuple(shape), kind, number.data, strides=(0,) * len(shape))
 

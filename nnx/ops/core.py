@@ -57,12 +57,16 @@ class OpsCore:
         for argument in arguments:
             if not isinstance(argument, _PLAIN) and not self.backend.owns(argument):
                 raise BackendError(self._foreign(argument))
-        if getattr(kernel, "__self__", None) is not self.backend:
+        if not self.is_own(kernel):
             kernel = ForeignKernel(kernel)
         kernel(*arguments)
         tape = getattr(self._recording, "tape", None)
         if tape is not None:
             tape.append(kernel, arguments)
+
+    def is_own(self, kernel: Kernel) -> bool:
+        """Tell whether a kernel is a method of the backend; any other is somebody's own function."""
+        return getattr(kernel, "__self__", None) is self.backend
 
     def _foreign(self, value: object) -> str:
         kind = f"{type(value).__module__}.{type(value).__qualname__}"

@@ -15,6 +15,7 @@ from nnx.experiments import Experiment
 from nnx.experiments.execution import running
 from nnx.experiments.execution.keeping import Kept
 from nnx.experiments.execution.running import Plan, carry_out, default_jobs, device_of, make_plan, rows_on
+from nnx.interface import Memory
 from nnx.machine import cores
 
 ENGINE = "generic:numpy"
@@ -82,12 +83,19 @@ def test_default_jobs_are_one_for_each_core_unless_times_are_measured_or_arrays_
 
 @pytest.mark.parametrize(
     ("dataset", "free", "jobs"),
-    [("mnist", 0, 64), ("mnist", 2**36, 43), ("mnist", 5 * 2**30, 3), ("mnist", 2**20, 1), (None, 5 * 2**30, 20)],
+    [
+        ("mnist", None, 64),
+        ("mnist", 0, 1),
+        ("mnist", 2**36, 43),
+        ("mnist", 5 * 2**30, 3),
+        ("mnist", 2**20, 1),
+        (None, 5 * 2**30, 20),
+    ],
 )
 def test_default_jobs_are_as_many_as_there_is_memory_for(
-    monkeypatch: pytest.MonkeyPatch, dataset: str | None, free: int, jobs: int
+    monkeypatch: pytest.MonkeyPatch, dataset: str | None, free: int | None, jobs: int
 ) -> None:
     monkeypatch.setattr(running, "cores", lambda: 64)
-    monkeypatch.setattr(running, "free_memory", lambda: free)
+    monkeypatch.setattr(nnx.get_backend("numpy"), "memory", lambda: Memory(free, 2**40))
     toy = dataclasses.replace(experiment({"a": Toy()}), dataset=dataset)
     assert default_jobs(toy, nnx.get_backend("numpy")) == jobs

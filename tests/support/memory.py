@@ -20,23 +20,24 @@ NETWORKS = ("dense", "cnn", "lstm")
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def network(kind, small):
+def network(kind: str, small: bool) -> tuple[list[nnx.Layer], tuple[int, ...], int, int]:
     """Return layers, the shape of an example, the batch size and the number of examples."""
     width = 64 if small else 2048
-    dense = [nnx.Dense(width, "relu"), nnx.Dense(width, "relu"), nnx.Dense(10)]
-    images = [
+    dense: list[nnx.Layer] = [nnx.Dense(width, "relu"), nnx.Dense(width, "relu"), nnx.Dense(10)]
+    images: list[nnx.Layer] = [
         *(nnx.Conv2D(32, 3, padding="same", activation="relu"), nnx.BatchNorm(), nnx.MaxPool2D(2)),
         *(nnx.Conv2D(64, 3, activation="relu"), nnx.Flatten(), nnx.Dropout(0.2), nnx.Dense(10)),
     ]
-    sequences = [nnx.LSTM(128, return_sequences=True), nnx.LSTM(64), nnx.Dense(10)]
-    return {
+    sequences: list[nnx.Layer] = [nnx.LSTM(128, return_sequences=True), nnx.LSTM(64), nnx.Dense(10)]
+    networks: dict[str, tuple[list[nnx.Layer], tuple[int, ...], int, int]] = {
         "dense": (dense, (1024,), 512, 1024),
         "cnn": (images, (32, 32, 3), 128, 300),
         "lstm": (sequences, (100, 32), 128, 300),
-    }[kind]
+    }
+    return networks[kind]
 
 
-def train(kind, engine):
+def train(kind: str, engine: str) -> None:
     """Print the bytes computed and those by which this process has grown at most."""
     nnx.set_num_threads(1)
     layers, shape, _, _ = network(kind, small=True)
@@ -58,7 +59,7 @@ def train(kind, engine):
     print(need.total, peak - before)
 
 
-def measure(kind, engine):
+def measure(kind: str, engine: str) -> tuple[int, int]:
     """Return the bytes computed for the training of one network, and those it took."""
     paths = os.pathsep.join(map(str, (ROOT, ROOT / "backends", ROOT / "tests")))
     # what is freed goes back to the system at once, so that the peak is of what is in use
@@ -69,7 +70,7 @@ def measure(kind, engine):
     return computed, measured
 
 
-def main():
+def main() -> None:
     """Print the table of all networks and engines."""
     print("| network | engine | computed | measured | measured / computed |\n| --- | --- | --- | --- | --- |")
     for kind in NETWORKS:

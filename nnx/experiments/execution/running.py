@@ -16,7 +16,7 @@ from nnx.experiments.execution.workers import Call, Failure, run_all, threads_of
 from nnx.experiments.experiment import Experiment, Results, Row
 from nnx.experiments.result import Result
 from nnx.interface import Backend
-from nnx.machine import cores, free_memory
+from nnx.machine import cores
 from nnx.registry import describe, get
 
 _EMPTY = 2**28
@@ -118,8 +118,8 @@ def default_jobs(experiment: Experiment, backend: Backend) -> int:
     """
     if experiment.alone or not backend.on_host:
         return 1
-    free = free_memory()
-    return min(cores(), max(free // _needed(experiment), 1)) if free else cores()
+    free = backend.memory().free
+    return min(cores(), max(free // _needed(experiment), 1)) if free is not None else cores()
 
 
 def _needed(experiment: Experiment) -> int:
