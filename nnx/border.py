@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from nnx.errors import BackendError, DataError, DtypeError, ShapeError, UnknownNameError
+from nnx.errors import DataError, DtypeError, ShapeError, UnknownNameError
+from nnx.foreign import as_numpy, on_host
 from nnx.interface import Array
 from nnx.ops import Ops
+from nnx.parameters import State
 from nnx.registry import find_owner
 
 Host = NDArray[Any]
@@ -20,31 +24,27 @@ Extents = tuple[int | None, ...]
 
 
 def to_host(value: Any, argument: str, ops: Ops) -> Host:
-    """Return a numeric NumPy array of what a user passed: an array, nested lists, or an array of the backend.
+    """Return a numeric NumPy array of what a user passed: an array of any library, or nested lists.
 
     Raises:
-        BackendError: an array of another backend.
+        BackendError: an array on a device whose library does not copy it to the host.
         DataError: a masked array.
         DtypeError: not numbers.
         ShapeError: nested lists of unequal lengths.
     """
-    if not isinstance(value, np.ndarray) and ops.backend.owns(value):
-        return ops.backend.to_numpy(value)
-    owner = None if isinstance(value, np.ndarray) else find_owner(value)
-    if owner is not None:
-        raise BackendError(
-            f"{argument} is an array of the backend {owner.name!r}, but {ops.backend.name!r} computes here. Pass "
-            f"nnx.get_backend({owner.name!r}).to_numpy({argument}), or compute on {owner.name!r} as well, by "
-            f"model.to({owner.name!r}) or, where there is no model, nnx.set_backend({owner.name!r})."
-        )
-    return plain_array(value, argument)
+    if isinstance(value, np.ndarray):
+        return plain_array(value, argument)
+    owner = ops.backend if ops.backend.owns(value) else find_owner(value)
+    if owner is None or on_host(value):
+        return plain_array(value, argument)
+    return owner.to_numpy(value)
 
 
 def plain_array(value: Any, argument: str) -> Host:
     """Return a numeric NumPy array of an array or of nested lists; raises as `to_host` does."""
     _refuse_masks(value, argument)
     try:
-        array = np.asarray(value)
+        array = as_numpy(value, argument)
     except ValueError as error:
         raise ShapeError(f"{argument} must be rectangular, got nested sequences of unequal lengths.") from error
     if array.dtype.kind not in "biuf":
@@ -58,6 +58,7 @@ _NO_NUMBERS = {
     "U": _TEXT,
     "S": _TEXT,
     "O": " Objects, such as None, are no numbers: leave them out or replace them, and convert by .astype(float).",
+    "V": " Convert it to float32 first, or give its columns as one array.",
     "c": " Give real and imaginary parts as features of their own.",
 }
 """What to do about arrays of other kinds."""
@@ -81,14 +82,19 @@ def check_x(x: Any, extents: Extents | None, vocabulary: int | None, ops: Ops, a
         DtypeError: booleans as tokens.
     """
     array = to_host(x, argument, ops)
-    if array.ndim == 0:
-        raise ShapeError(f"{argument} must have a batch axis first, got a single number.")
-    if extents is not None and not _fits(array.shape[1:], extents):
-        hint = shape_hint(array.shape, extents, vocabulary, argument)
-        raise ShapeError(f"{argument} must have shape {batch_of(extents)}, got {array.shape}.{hint}")
+    check_extents(array.shape, extents, vocabulary, argument)
     if vocabulary is not None:
         return _check_tokens(array, vocabulary, argument)
     return as_dtype(array, ops.dtype, argument)
+
+
+def check_extents(shape: tuple[int, ...], extents: Extents | None, vocabulary: int | None, argument: str) -> None:
+    """Raise ShapeError unless inputs of this shape are examples of these extents."""
+    if not shape:
+        raise ShapeError(f"{argument} must have a batch axis first, got a single number.")
+    if extents is not None and not _fits(shape[1:], extents):
+        hint = shape_hint(shape, extents, vocabulary, argument)
+        raise ShapeError(f"{argument} must have shape {batch_of(extents)}, got {shape}.{hint}")
 
 
 def _fits(shape: tuple[int, ...], expected: Extents) -> bool:
@@ -121,10 +127,23 @@ def batch_of(shape: Extents) -> str:
     return f"({', '.join(extents)}{',' if len(extents) == 1 else ''})"
 
 
+_first_row: ContextVar[int] = ContextVar("first_row", default=0)
+
+
+@contextmanager
+def counted_from(row: int) -> Iterator[None]:
+    """Name rows in errors of the block by their numbers in a larger array, of which these begin at `row`."""
+    token = _first_row.set(row)
+    try:
+        yield
+    finally:
+        _first_row.reset(token)
+
+
 def place(index: Sequence[Any]) -> str:
     """Return in words where in the examples an index points: its row, and its step where there is one."""
     row, *steps = (int(axis) for axis in index)
-    return ", ".join([f"row {row}", *([f"step {', '.join(map(str, steps))}"] if steps else [])])
+    return ", ".join([f"row {_first_row.get() + row}", *([f"step {', '.join(map(str, steps))}"] if steps else [])])
 
 
 def _check_tokens(array: Host, vocabulary: int, argument: str) -> Host:
@@ -147,7 +166,8 @@ def check_finite(array: Host, argument: str) -> None:
     if array.dtype.kind == "f" and not np.isfinite(array).all():
         row = int(np.argwhere(~np.isfinite(array))[0][0])
         raise DataError(
-            f"{argument} holds NaN or infinity as {array.dtype}, first in row {row}; replace or remove such values."
+            f"{argument} holds NaN or infinity as {array.dtype}, first in {place((row,))}; replace or remove such "
+            "values."
         )
 
 
@@ -160,6 +180,8 @@ def as_dtype(array: Host, dtype: str, argument: str) -> Host:
     check_finite(array, argument)
     with np.errstate(over="ignore"):
         converted: Host = array.astype(dtype, copy=False)
+    if converted is array:
+        return array
     if not np.isfinite(converted).all():
         where = tuple(np.argwhere(~np.isfinite(converted))[0])
         wider = ' or compute with dtype="float64"' if dtype == "float32" else ""
@@ -218,6 +240,19 @@ def check_values(values: Any, shape: tuple[int, ...], argument: str, ops: Ops) -
     if array.shape != shape:
         raise ShapeError(f"{argument} must have shape {shape}, got {array.shape}.")
     return as_dtype(array, ops.dtype, argument)
+
+
+def check_states(values: Mapping[str, Host], states: Sequence[State]) -> None:
+    """Make sure that new values of a model's statistics are ones that they can have.
+
+    Raises:
+        DataError: one is too small, such as a negative variance.
+    """
+    for state in states:
+        if state.name in values and (values[state.name] < state.least).any():
+            raise DataError(
+                f"weight {state.name!r} must be at least {state.least:g}, got {values[state.name].min():g}."
+            )
 
 
 def check_weight(name: str, values: Any, held: Mapping[str, Array], ops: Ops) -> Host:

@@ -14,7 +14,7 @@ from nnx.inputs import Examples
 from nnx.parameters import Store
 
 if TYPE_CHECKING:
-    from nnx.model import Sequential
+    from nnx.trainable import Trainable
 
 _PER_PLACE = 128
 """Bytes that a step takes at most for each number of `_places`: gradients and what engines keep are among them."""
@@ -23,21 +23,21 @@ _bytes_of: WeakKeyDictionary[Store, int] = WeakKeyDictionary()
 """What one example takes at most; the buffers of a model are made anew whenever its shapes change."""
 
 
-def bound_of_copies(model: Sequential) -> int:
+def bound_of_copies(model: Trainable) -> int:
     """Return the bytes that training copies of the model at most, and what an update works in."""
     store = model.store
     numbers: int = (4 + len(model.moments)) * prod(store.values.shape) + prod(store.state.shape)
     return 8 * numbers
 
 
-def bound_of_batches(model: Sequential, examples: Examples, size: int) -> int:
+def bound_of_batches(model: Trainable, examples: Examples, size: int) -> int:
     """Return the bytes that batches of this size take at most, the examples and their order included."""
     count, numbers = examples.x.shape[0], examples.x.size + 3 * examples.targets.size  # targets, weights and marks
     size = min(size, count)
     return int(8 * numbers + 64 * count) + bound_of_step(model, examples.x.shape[1:], size + count % size)
 
 
-def bound_of_step(model: Sequential, shape: Shape, rows: int) -> int:
+def bound_of_step(model: Trainable, shape: Shape, rows: int) -> int:
     """Return the bytes that a step of so many rows takes at most, from shapes alone, in less than a microsecond."""
     store = model.store
     if store not in _bytes_of:
@@ -46,7 +46,7 @@ def bound_of_step(model: Sequential, shape: Shape, rows: int) -> int:
     return rows * steps * _bytes_of[store]
 
 
-def _places(model: Sequential) -> int:
+def _places(model: Trainable) -> int:
     """Return how many numbers a step computes for one example, on the high side.
 
     Inner arrays may be wider than outputs, and have steps that outputs have not, as in recurrent layers: so every

@@ -21,10 +21,12 @@ from nnx.interface.losses import Losses
 from nnx.interface.updates import Updates
 from nnx.layers import Observer
 from nnx.network import Network, Weights
+from nnx.parameters import Store
 from nnx.registry import resolve
 from nnx.schedules import check_schedule
 from nnx.steps import Batches, TrainingStep
 from nnx.tape import Kernel
+from nnx.trainable import check_model
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -46,6 +48,7 @@ class Part:
         array: the name of the argument.
         ulps: the largest difference, in units of the last place of the largest value; infinite where one engine
             has a NaN or an infinity and the other has not, or where whole numbers differ.
+        parameter: of an update, where all parameters lie in one array, the one that differs most, such as "2.bias".
     """
 
     step: int
@@ -54,6 +57,12 @@ class Part:
     kernel: str
     array: str
     ulps: float
+    parameter: str | None = None
+
+    @property
+    def what(self) -> str:
+        """The array in words, with the parameter in it if it holds several."""
+        return self.array if self.parameter is None else f"{self.array} at {self.parameter}"
 
 
 @dataclass(frozen=True)
@@ -97,9 +106,20 @@ class Difference:
             return f"<{ours} and {theirs} agree within {self.tolerance:g} ulps, the worst is {worst:.3g}>"
         part = self.first
         return (
-            f"<{ours} and {theirs} part in step {part.step}, {part.place}: {part.array} of {part.kernel} "
+            f"<{ours} and {theirs} part in step {part.step}, {part.place}: {part.what} of {part.kernel} "
             f"by {part.ulps:.3g} ulps>"
         )
+
+    def __str__(self) -> str:
+        """Return the finding, and a table of the array of each kernel that differs most, if it does."""
+        rows = [("place", "kernel", "step", "worst array", "ulps")] + [
+            (part.place, part.kernel, str(part.step), part.what, f"{part.ulps:.3g}")
+            for part in self.worst()
+            if part.ulps > 0
+        ]
+        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+        lines = ("  ".join(map(str.ljust, row, widths)).rstrip() for row in rows if len(rows) > 1)
+        return "\n".join([repr(self)[1:-1], *lines])
 
 
 @dataclass
@@ -175,7 +195,7 @@ def diff(
             ulps; 1000 are 1e-4 of the largest value in float32.
 
     Raises:
-        OptionError: data are no such tuple, or an option is out of its range.
+        OptionError: model or data are something else, or an option is out of its range.
         DataError, DtypeError, ShapeError: the data are not what the model takes.
         BackendError: a layer calls other kernels on one engine than on the other, or the model is being trained.
 
@@ -186,6 +206,7 @@ def diff(
     """
     if not isinstance(data, tuple | list) or len(data) not in (2, 3):
         raise OptionError(f"data must be (x, y) or (x, y, lengths), got {type(data).__name__}.")
+    check_model(model)
     x, y, lengths = (*data, None)[:3]
     engines = resolve(first), resolve(second)
     count, size = check_count("steps", steps), check_count("batch_size", batch_size)
@@ -199,7 +220,9 @@ def diff(
         finally:
             _move(model, home, weights)
     unit = np.dtype(model.dtype)
-    parts = [part for step in range(count) for part in _compare(step, runs[0][step], runs[1][step], unit)]
+    parts = [
+        part for step in range(count) for part in _compare(step, runs[0][step], runs[1][step], unit, model.store)
+    ]
     return Difference((engines[0].name, engines[1].name), tuple(parts), limit)
 
 
@@ -227,7 +250,9 @@ def _watched_steps(
     return watched
 
 
-def _compare(step: int, ours: Sequence[_Seen], theirs: Sequence[_Seen], unit: np.dtype[Any]) -> Iterator[Part]:
+def _compare(
+    step: int, ours: Sequence[_Seen], theirs: Sequence[_Seen], unit: np.dtype[Any], store: Store
+) -> Iterator[Part]:
     kernels = [seen.kernel for seen in ours], [seen.kernel for seen in theirs]
     if kernels[0] != kernels[1]:
         number = next(index for index, pair in enumerate(zip_longest(*kernels)) if pair[0] != pair[1])
@@ -238,7 +263,16 @@ def _compare(step: int, ours: Sequence[_Seen], theirs: Sequence[_Seen], unit: np
         )
     for call, (one, other) in enumerate(zip(ours, theirs, strict=True)):
         for name, values in one.arrays.items():
-            yield Part(step, call, one.place, one.kernel, name, ulps_apart(values, other.arrays[name], unit))
+            ulps = ulps_apart(values, other.arrays[name], unit)
+            flat = ulps and one.place == "update" and values.shape == tuple(store.values.shape)
+            parameter = store.name_at(_worst(values, other.arrays[name])) if flat else None
+            yield Part(step, call, one.place, one.kernel, name, ulps, parameter)
+
+
+def _worst(first: Host, second: Host) -> int:
+    """Return where two flat arrays differ most; what is not finite in one of them differs most of all."""
+    differences = np.abs(first.astype(np.float64) - second)
+    return int(np.argmax(np.where(np.isfinite(differences), differences, np.where(first == second, 0.0, np.inf))))
 
 
 def ulps_apart(first: Host, second: Host, unit: np.dtype[Any]) -> float:

@@ -9,7 +9,7 @@ import numpy as np
 from nnx.errors import DivergenceError
 from nnx.interface import Array
 from nnx.layers import Context, Observer
-from nnx.steps import Batches, Runner, Trace
+from nnx.steps import AnyBatches, Runner, Trace
 
 if TYPE_CHECKING:
     from nnx.model import Sequential
@@ -23,7 +23,7 @@ class Guard:
     Steps depend on counters and the order of the batches alone, so that repeating them gives the same bits.
     """
 
-    def __init__(self, model: Sequential, batches: Batches, runner: Runner, trace: Trace) -> None:
+    def __init__(self, model: Sequential, batches: AnyBatches, runner: Runner, trace: Trace) -> None:
         """Watch the training of `model` by `runner`."""
         self._model, self._batches, self._runner, self._trace = model, batches, runner, trace
         self._before, self._first = model.snapshot(), 0
@@ -65,6 +65,7 @@ class Guard:
         moment = f"epoch {self._model.epoch + 1}, step {step + 1} of {self._batches.steps}"
         good = self._rewind(step)
         rewound = self._model.snapshot()
+        self._batches.restart(good)
         where = self._first_infinite_output(int(self._batches.rows[good]))
         self._model.restore(rewound)  # looking for the layer has moved the running statistics
         raise self.failure(f"The {what} in {moment}: {where}. The model is left as it was before that. {_ADVICE}")

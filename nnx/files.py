@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import re
 import secrets
+import stat
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from nnx.errors import OptionError, StorageError
+from nnx.errors import FileFormatError, OptionError, StorageError
 from nnx.locks import lock
 
 
@@ -18,13 +19,15 @@ from nnx.locks import lock
 def replacing(target: Path) -> Iterator[Path]:
     """Yield a temporary path beside `target` to write to; it takes target's place when the block ends well.
 
-    The contents are on the disk before the name changes, so a crash leaves the old file or the new one, never
-    a part. If the block raises, target is untouched and the temporary file is removed. What processes that were
-    killed have left of target is removed too.
+    A link stays one: the file it leads to is replaced. The contents are on the disk before the name changes, so a
+    crash leaves the old file or the new one, never a part. If the block raises, target is untouched and the
+    temporary file is removed. What processes that were killed have left of target is removed too.
 
     Raises:
+        OptionError: target is no file but a pipe, a device or the like, which would be lost.
         OSError: the folder does not exist or cannot be written to.
     """
+    target = _real_file(target, "path")
     _remove_leftovers(target)
     with _temporary(target) as part:
         yield part
@@ -38,6 +41,7 @@ def storing(target: Path) -> Iterator[Path]:
     """Yield a temporary path as `replacing` does.
 
     Raises:
+        OptionError: as `replacing`.
         StorageError: as `told_in_a_sentence`.
     """
     with told_in_a_sentence(target), replacing(target) as part:
@@ -69,20 +73,113 @@ def check_path(path: object) -> Path:
     return Path(path)
 
 
-def check_target(path: object) -> Path:
-    """Return the path of a file to write.
+def check_readable(source: Path, remedy: str) -> None:
+    """Make sure that there is a file to read; remedy is a sentence that says which to give.
 
     Raises:
-        OptionError: it is no path, it is a folder, or its folder does not exist.
+        FileFormatError: there is none, or it is a folder, a pipe or a device.
+    """
+    if source.is_file():
+        return
+    found = "there is no such file"
+    if source.is_dir():
+        found = "it is a folder, not a file"
+    elif source.exists():
+        found = "it is a pipe or a device, not a file"
+    raise FileFormatError(f"{source}: {found}. {remedy}".rstrip())
+
+
+def check_target(path: object, option: str = "path") -> Path:
+    """Return the path of a file to write, which errors call by the name of its option.
+
+    Raises:
+        OptionError: it is no path, it is a folder, a pipe or a device, or its folder does not exist.
     """
     target = check_path(path)
-    if target.is_dir():
-        raise OptionError(f"path must name a file, got the folder {str(target)!r}.")
-    if not target.parent.is_dir():
+    real = _real_file(target, option)
+    if not real.parent.is_dir():
         raise OptionError(
-            f"path must lie in a folder that exists, got {str(target)!r}; make {str(target.parent)!r} first."
+            f"{option} must lie in a folder that exists, got {str(target)!r}; make {str(real.parent)!r} first."
         )
     return target
+
+
+def check_model_target(path: object, option: str = "path") -> Path:
+    """Return the path of a model's file to write.
+
+    Raises:
+        OptionError: as `check_target`, or its ending is that of another format.
+    """
+    target = check_target(path, option)
+    check_ending(target, (".h5", ".hdf5"), f"{option} must end in .h5, as models do,")
+    return target
+
+
+def check_ending(target: Path, own: tuple[str, ...], wanted: str) -> None:
+    """Make sure that other programs, and people, do not take a file for what it is not; any unknown ending will do.
+
+    Raises:
+        OptionError: the ending is that of a known format, and none of `own`.
+    """
+    ending = target.suffix.lower()
+    if ending in _ENDINGS and ending not in own:
+        raise OptionError(
+            f"{wanted} or in none of another format, got {str(target)!r}. Give {target.with_suffix(own[0]).name!r}."
+        )
+
+
+_ENDINGS = frozenset(
+    [
+        ".h5",
+        ".hdf5",
+        ".keras",
+        ".safetensors",
+        ".npy",
+        ".npz",
+        ".pt",
+        ".pth",
+        ".pkl",
+        ".onnx",
+        ".png",
+        ".jpg",
+        ".jpeg",
+        ".gif",
+        ".svg",
+        ".pdf",
+        ".csv",
+        ".json",
+        ".toml",
+        ".txt",
+        ".md",
+        ".html",
+        ".zip",
+        ".gz",
+        ".py",
+    ]
+)
+"""By which people and programs tell what is in a file."""
+
+
+def _real_file(target: Path, option: str) -> Path:
+    """Return the file that a path leads to, through links if need be; it need not exist yet.
+
+    Raises:
+        OptionError: it is something else, which a new file must not replace.
+    """
+    real = Path(os.path.realpath(target)) if target.is_symlink() else target
+    try:
+        mode = real.lstat().st_mode
+    except OSError:  # what hinders the system from looking hinders it from writing, which says why
+        return real
+    if stat.S_ISDIR(mode):
+        raise OptionError(f"{option} must name a file, got the folder {str(target)!r}.")
+    if not stat.S_ISREG(mode):
+        kind = _KINDS.get(stat.S_IFMT(mode), "the device")
+        raise OptionError(f"{option} must name a file, got {kind} {str(target)!r}.")
+    return real
+
+
+_KINDS = {stat.S_IFIFO: "the pipe", stat.S_IFSOCK: "the socket", stat.S_IFLNK: "the endless link"}
 
 
 @contextmanager

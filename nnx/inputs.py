@@ -32,6 +32,7 @@ class Examples:
         real: (M, *steps) bool, which steps of the outputs are real, or None for all.
         marks: what keeps padding out of accuracy, see `Loss.count_correct`; None where all steps are real.
         steps: the axes of the outputs between the first and the last.
+        stretch: (all steps) / (real steps) of all examples together, where these are only some of them.
     """
 
     x: Host
@@ -41,6 +42,12 @@ class Examples:
     real: Host | None = None
     marks: Host | None = None
     steps: tuple[int, ...] = ()
+    stretch: float | None = None
+
+    @property
+    def count(self) -> int:
+        """The number of examples."""
+        return int(self.x.shape[0])
 
     @property
     def padded(self) -> bool:
@@ -70,7 +77,8 @@ class Examples:
         """
         if self.real is None:
             return self.weight
-        share: Host = np.where(self.real, self.real.size / np.count_nonzero(self.real), 0.0)
+        stretch = self.real.size / np.count_nonzero(self.real) if self.stretch is None else self.stretch
+        share: Host = np.where(self.real, stretch, 0.0)
         return share if self.weight is None else share * self.weight
 
 
@@ -103,11 +111,12 @@ class DeviceExamples(NamedTuple):
 
 def transfer(examples: Examples, ops: Ops) -> DeviceExamples:
     """Copy examples to the device: whole numbers as int64, all others in the model's dtype."""
-    weight, lengths, marks = (
-        None if part is None else send(part, ops)
-        for part in (examples.step_weight(), examples.lengths, examples.marks)
-    )
-    return DeviceExamples(send(examples.x, ops), send(examples.targets, ops), weight, lengths, marks)
+    return DeviceExamples(*(None if part is None else send(part, ops) for part in host_parts(examples)))
+
+
+def host_parts(examples: Examples) -> tuple[Host, Host, Host | None, Host | None, Host | None]:
+    """Return what `DeviceExamples` are made of, in their order."""
+    return examples.x, examples.targets, examples.step_weight(), examples.lengths, examples.marks
 
 
 def send(array: Host, ops: Ops) -> Array:
@@ -157,41 +166,47 @@ class Intake:
         Raises:
             DataError, DtypeError, ShapeError, BackendError: one of them is not what the model and the loss take.
         """
-        rows = x.shape[0]
-        if rows == 0:
-            raise DataError(f"{names.x} holds no examples; training and evaluation need at least one.")
-        if not self.output_shape:
-            raise ShapeError(
-                "A loss needs outputs of shape (N, outputs), got (N,). Add an axis of features to the inputs, such "
-                f"as by {names.x}[:, None]."
-            )
+        given = to_host(y, names.y, self.ops)
+        self.check_counts(x.shape, given.shape, names)
         steps = self.output_shape[:-1]
         real = real_steps(lengths, steps) if lengths is not None and self.steps_last else None
-        targets = self._check_targets(y, x, real, names)
+        targets = self._check_targets(given, real, names)
         if class_weight is not None:
             check_classes(class_weight, self.loss, self.output_shape[-1])
         weight = check_weights(sample_weight, class_weight, targets, steps, self.ops, names.y)
         targets, marks = (targets, None) if real is None else mark_padding(self.loss.targets, targets, real)
         return Examples(x, targets, weight, lengths, real, marks, steps)
 
-    def _check_targets(self, y: Any, x: Host, real: Host | None, names: Names) -> Host:
-        rows = x.shape[0]
-        given = to_host(y, names.y, self.ops)
-        if given.ndim == 0 or given.shape[0] != rows:
+    def check_counts(self, x: tuple[int, ...], y: tuple[int, ...], names: Names) -> None:
+        """Check that there are examples, as many of y as of x, by their shapes.
+
+        Raises:
+            DataError, ShapeError: there are not.
+        """
+        if x[0] == 0:
+            raise DataError(f"{names.x} holds no examples; training and evaluation need at least one.")
+        if not self.output_shape:
             raise ShapeError(
-                f"{names.y} must have one row per example of {names.x} ({rows}), got shape {given.shape}."
-                f"{_hint_at_turned(x, given, names)}"
+                "A loss needs outputs of shape (N, outputs), got (N,). Add an axis of features to the inputs, such "
+                f"as by {names.x}[:, None]."
             )
+        if not y or y[0] != x[0]:
+            raise ShapeError(
+                f"{names.y} must have one row per example of {names.x} ({x[0]}), got shape {y}."
+                f"{_hint_at_turned(x, y, names)}"
+            )
+
+    def _check_targets(self, given: Host, real: Host | None, names: Names) -> Host:
         if real is not None:
             given = fill_padding(given, real)
         check_finite(given, names.y)
         return check_targets(self.loss.targets, given, self.output_shape, self.ops.dtype, names.y, self.lost_steps)
 
 
-def _hint_at_turned(x: Host, targets: Host, names: Names) -> str:
-    """Return what to do about arrays of features x examples, or an empty text."""
-    if x.ndim != 2 or x.shape[1] not in targets.shape:
-        if targets.ndim == 2 and targets.shape[1] == x.shape[0]:
+def _hint_at_turned(x: tuple[int, ...], y: tuple[int, ...], names: Names) -> str:
+    """Return what to do about arrays of these shapes, features x examples, or an empty text."""
+    if len(x) != 2 or x[1] not in y:
+        if len(y) == 2 and y[1] == x[0]:
             return f" Examples are rows here: give {names.y}.T."
         return ""
-    return f" Examples are rows here: give {names.x}.T{f' and {names.y}.T' if targets.ndim == 2 else ''}."
+    return f" Examples are rows here: give {names.x}.T{f' and {names.y}.T' if len(y) == 2 else ''}."

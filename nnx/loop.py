@@ -11,10 +11,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nnx import random
 from nnx.divergence import Guard
-from nnx.errors import OptionError
-from nnx.inputs import Examples
+from nnx.errors import DataError, DtypeError, OptionError, ShapeError, StorageError
 from nnx.interrupts import Interrupts, put_off
 from nnx.measurement import Measurement
 from nnx.ops import Ops
@@ -22,7 +20,8 @@ from nnx.pace import Pace
 from nnx.progress import Bar, open_bar
 from nnx.resumption import Keeper
 from nnx.schedules import Constant, check_schedule
-from nnx.steps import Batches, Runner, Trace, TrainingStep, summarise
+from nnx.steps import Runner, Trace, TrainingStep, make_batches, summarise
+from nnx.stored import AnyExamples
 from nnx.verification import make_runner
 
 if TYPE_CHECKING:
@@ -35,11 +34,11 @@ if TYPE_CHECKING:
 class Parts:
     """What a loop is made of; several processes that train together have others."""
 
-    batches: Callable[[Ops, Examples, int], Batches] = Batches
+    batches: Callable[[Ops, Any, int], Any] = make_batches
     step: Callable[[Sequential, Any], TrainingStep] = TrainingStep
-    runner: Callable[[Sequential, TrainingStep, Batches, Trace, bool], Runner] = make_runner
-    measurement: Callable[[Sequential, Examples, int, bool], Measurement] = Measurement
-    guard: Callable[[Sequential, Batches, Runner, Trace], Guard] = Guard
+    runner: Callable[[Sequential, TrainingStep, Any, Trace, bool], Runner] = make_runner
+    measurement: Callable[[Sequential, Any, int, bool], Measurement] = Measurement
+    guard: Callable[[Sequential, Any, Runner, Trace], Guard] = Guard
 
 
 class Loop:
@@ -50,16 +49,15 @@ class Loop:
     def __init__(
         self,
         run: Run,
-        examples: Examples,
-        validation: Examples | None,
+        examples: AnyExamples,
+        validation: AnyExamples | None,
         options: Options,
         callbacks: list[Callback],
     ) -> None:
         """Transfer the data once and prepare the step."""
         self.run, self.model, self.options, self.callbacks = run, run.model, options, callbacks
-        ops, count = self.model.ops, examples.x.shape[0]
-        size = count if isinstance(options.batch_size, str) else options.batch_size
-        self.batches = self.parts.batches(ops, examples, size)
+        size = examples.count if isinstance(options.batch_size, str) else options.batch_size
+        self.batches = self.parts.batches(self.model.ops, examples, size)
         self.step = self.parts.step(self.model, self.batches)
         self.runner = self.parts.runner(self.model, self.step, self.batches, self.step.trace, options.eager)
         self.validation: Measurement | None = None
@@ -71,7 +69,13 @@ class Loop:
         self._pace = Pace()
         terms = {"shuffle": options.shuffle, "examples": examples, "validation examples": validation}
         self.keeper = Keeper(run, self.batches, self.step.trace, callbacks, terms)
-        run.take_down = self.keeper.take_down
+        run.take_down, run.where = self.keeper.take_down, self.keeper.where
+
+    def close(self) -> None:
+        """Leave nothing that goes on by itself."""
+        self.batches.close()
+        if self.validation is not None:
+            self.validation.close()
 
     def run_epochs(self) -> None:
         """Train until the last epoch, or until a callback stops it.
@@ -112,6 +116,15 @@ class Loop:
                 self._guard.undo_epoch()
             raise
 
+    @contextmanager
+    def _undone_without_data(self) -> Iterator[None]:
+        """Undo the epoch if the block finds no data, or none to train on, in a file: its steps are not complete."""
+        try:
+            yield
+        except (DataError, DtypeError, ShapeError, StorageError):
+            self._guard.undo_epoch()
+            raise
+
     def _finish_epoch(self, number: int, bar: Bar) -> None:
         began = time.perf_counter()
         with self._undone_without_memory():
@@ -143,7 +156,8 @@ class Loop:
 
     def _run_steps(self, start: int, stop: int, bar: Bar) -> None:
         for first, last in self.pieces(bar, start, stop):
-            self.runner.run_range(self.batches, first, last)
+            with self._undone_without_data():
+                self.runner.run_range(self.batches, first, last)
             self.keeper.position.step = last
             if last < stop and self._interrupts.number is not None:
                 self._guard.check_losses(start, last)
@@ -174,20 +188,18 @@ class Loop:
 
     def farewell(self) -> str:
         """Return what an interruption says: where the run stands, if it was saved."""
-        run, begun = self.run, self.keeper.position.step > 0
-        saved = (
-            f"saved at epoch {run.history.epochs + begun} of {run.epochs} in {run.saved}; go on from it with "
-            f"fit(..., resume={str(run.saved)!r}), or with the same nnx train command"
+        run = self.run
+        on = f"fit(..., resume={str(run.saved)!r}), or with the same nnx train command"
+        return (
+            "interrupted" if run.saved is None else f"saved {run.where()} in {run.saved}; go on from it with {on}"
         )
-        return "interrupted" if run.saved is None else saved
 
     def _begin_epoch(self) -> int:
         """Send the order of the examples and the learning rates to the device; return the step to begin with."""
         model, batches, position = self.model, self.batches, self.keeper.position
         self._guard.begin_epoch(position.step)
-        if self.options.shuffle and batches.steps > 1:
-            stream = random.stream_of("shuffle")
-            batches.reorder(random.permutation(batches.count, model.seed, stream, model.epoch))
+        if self.options.shuffle:
+            batches.shuffle(model.seed, model.epoch)
         batches.restart(position.step)
         if position.step == 0:  # what callbacks change within an epoch is for the next one
             position.epoch_factor, position.epoch_override = self.run.rate_factor, self.run.rate_override

@@ -225,6 +225,20 @@ LOSSES: dict[str, type[Loss]] = {
 """Every loss, by name."""
 
 
+_ELSEWHERE = {
+    "mse": "mean_squared_error",
+    "l2": "mean_squared_error",
+    "mae": "mean_absolute_error",
+    "l1": "mean_absolute_error",
+    "bce": "sigmoid_cross_entropy",
+    "binary_crossentropy": "sigmoid_cross_entropy",
+    "cross_entropy": "softmax_cross_entropy",
+    "categorical_crossentropy": "softmax_cross_entropy",
+    "sparse_categorical_crossentropy": "softmax_cross_entropy",
+}
+"""What other frameworks, and people, call these losses."""
+
+
 def check_loss(loss: str | Loss) -> Loss:
     """Return the loss that a name stands for, or the loss itself.
 
@@ -236,5 +250,5 @@ def check_loss(loss: str | Loss) -> Loss:
     if isinstance(loss, type):
         raise OptionError(f"loss must be a name or an object: write {loss.__name__}(), with brackets.")
     if not isinstance(loss, str) or loss not in LOSSES:
-        raise UnknownNameError("loss", loss, LOSSES)
+        raise UnknownNameError("loss", loss, LOSSES, _ELSEWHERE.get(str(loss).lower()))
     return LOSSES[loss]()

@@ -27,7 +27,7 @@ from nnx.steps import EvaluationStep, TrainingStep
 from nnx.verification import foreign_parts, is_foreign
 
 if TYPE_CHECKING:
-    from nnx.model import Sequential
+    from nnx.trainable import Trainable
 
 
 class _UnfollowedError(OptionError):
@@ -82,7 +82,7 @@ class MemoryNeed:
 
 
 def of_training(
-    model: Sequential, batch_size: int, input_shape: Sequence[int] | None, examples: int | None
+    model: Trainable, batch_size: int, input_shape: Sequence[int] | None, examples: int | None
 ) -> MemoryNeed:
     """Return what training takes; see `Sequential.memory`.
 
@@ -102,7 +102,7 @@ def of_training(
 
 
 @contextmanager
-def _sketched(model: Sequential, shape: Shape) -> Iterator[Sketch]:
+def _sketched(model: Trainable, shape: Shape) -> Iterator[Sketch]:
     """Hand a sketch to the block.
 
     Raises:
@@ -163,7 +163,7 @@ def _working(recorded: list[Recorded], sketch: Sketch) -> int:
 
 
 def check_training(
-    model: Sequential, examples: Examples, validation: Examples | None, batch_size: int | str
+    model: Trainable, examples: Examples, validation: Examples | None, batch_size: int | str
 ) -> None:
     """Refuse training for which there is no memory, before any of it is taken.
 
@@ -188,7 +188,7 @@ def check_training(
     _check(_Request(model, "Training", examples.x.shape[1:], size, bound), needed, fixed)
 
 
-def check_evaluation(model: Sequential, examples: Examples, batch_size: int) -> None:
+def check_evaluation(model: Trainable, examples: Examples, batch_size: int) -> None:
     """Refuse to measure a model where there is no memory for it.
 
     Raises:
@@ -205,7 +205,7 @@ def check_evaluation(model: Sequential, examples: Examples, batch_size: int) -> 
     _check(_Request(model, "Evaluation", examples.x.shape[1:], size, bound), needed)
 
 
-def check_prediction(model: Sequential, shape: Shape, batch_size: int) -> None:
+def check_prediction(model: Trainable, shape: Shape, batch_size: int) -> None:
     """Refuse to predict for inputs (N, ...) of this shape where there is no memory for it.
 
     Raises:
@@ -220,7 +220,7 @@ def check_prediction(model: Sequential, shape: Shape, batch_size: int) -> None:
 class _Request(NamedTuple):
     """What is to be done in batches of `size` examples of a shape, and the bytes that it takes at most."""
 
-    model: Sequential
+    model: Trainable
     what: str
     shape: Shape
     size: int

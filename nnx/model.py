@@ -7,28 +7,23 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nnx import training
 from nnx.callbacks import Callback, check_callbacks
 from nnx.checks import check_batch_size, check_count, check_flag, check_number
 from nnx.distributed import find_team
-from nnx.inputs import send
-from nnx.interface import Array, Backend
+from nnx.interface import Backend
 from nnx.interrupts import before_training
-from nnx.layers import Context, Layer
-from nnx.measurement import Measurement
-from nnx.memory import MemoryNeed, check_evaluation, check_prediction, of_training
+from nnx.layers import Layer
+from nnx.predictor import Predictor
 from nnx.shortage import tells_where_memory_ended
-from nnx.streaming import Stream
-from nnx.trainable import Trainable
 
 if TYPE_CHECKING:
     from nnx.history import History
     from nnx.resumption import KeptRun
 
 
-class Sequential(Trainable):
+class Sequential(Predictor):
     """A network of layers, one after another.
 
     The model binds the backend that is selected when it is made; `to` moves it to another. Its weights are drawn
@@ -90,7 +85,8 @@ class Sequential(Trainable):
 
         Args:
             x: (M, *input shape) numbers, of any number of steps T where all layers take any, as the recurrent do;
-                whole numbers of 0 to V - 1 if the first layer takes tokens.
+                whole numbers of 0 to V - 1 if the first layer takes tokens. An open h5py.Dataset, here and for y,
+                stays in its file, whatever its size, and is read while training goes on; see `nnx.stored`.
             y: targets as the loss takes them: (M,) labels, (M, C) distributions, or (M, O) values; for outputs
                 with more axes, such as (M, T, O), one per step: (M, T), (M, T, C) or (M, T, O).
             epochs: how many times to go through the examples; with resume, those done before are counted too.
@@ -122,7 +118,8 @@ class Sequential(Trainable):
             OptionError: an option is out of its range, lengths do not go with the layers or the validation_data,
                 resume is a run on other terms or of more epochs, or a callback is to save what cannot be saved.
             FileFormatError: resume is no such file, or damaged.
-            StorageError: a callback cannot write its file.
+            StorageError: a callback cannot write its file; or a dataset is closed, or cannot be read, and the model
+                is left as it was when the epoch began, as it is where rows of one are refused on the way.
             DivergenceError: the loss, a weight, a statistic or a moment became NaN or infinite; the model is left
                 as it was before that step.
             OutOfMemoryError: host or device ran out of memory on the way; an epoch that had begun is undone, one
@@ -139,14 +136,14 @@ class Sequential(Trainable):
             epochs=check_count("epochs", epochs, 0),
             batch_size=check_batch_size(batch_size),
             shuffle=check_flag("shuffle", shuffle),
-            eager=eager,
-            progress=progress,
+            eager=check_flag("eager", eager),
+            progress=None if progress is None else check_flag("progress", progress),
         )
         team = find_team(check_flag("distributed", distributed))
         # losses are checked for NaN and infinity instead of every operation
         with self.access.exclusively(), np.errstate(all="ignore"):
             with before_training(), self.unbuilt_if_refused(), team.together():
-                examples = self.take(x, y, sample_weight, class_weight, lengths)
+                examples = self.accept(x, y, sample_weight, class_weight, lengths)
                 examples, validation = self.set_aside(examples, validation_data, share)
                 kept = None if resume is None else team.read(lambda: self._read_run(resume))
                 loop = team.loop(self, examples, validation, options, watchers)
@@ -159,109 +156,17 @@ class Sequential(Trainable):
 
         return read_run(path, self)
 
-    @tells_where_memory_ended("Take a smaller batch_size, or fewer examples at a time.")
-    def evaluate(self, x: Any, y: Any, *, lengths: Any = None, batch_size: int = 1024) -> dict[str, float]:
-        """Return {"loss": ..., "accuracy": ...} on examples; accuracy for classification only, loss without L2.
-
-        Both are means over all examples and, where outputs have steps, all real steps; lengths as in `fit`.
-
-        Raises:
-            BackendError: another thread trains or changes the model.
-            DataError, ShapeError, DtypeError, BackendError: the data are not what the model takes.
-            MemoryLimitError, OutOfMemoryError: there is not enough memory, or it ended on the way.
-        """
-        size = check_count("batch_size", batch_size)
-        with self.access.reading(), np.errstate(all="ignore"):
-            self.need_built()
-            examples = self.take(x, y, lengths=lengths)
-            check_evaluation(self, examples, size)
-            return Measurement(self, examples, size).measure()
-
-    def predict(self, x: Any, *, lengths: Any = None, batch_size: int = 1024) -> NDArray[Any]:
-        """Return the outputs, (N, *output shape): logits for a classifier, values for a regression.
-
-        With lengths, (N,) as in `fit`, outputs of the steps beyond them mean nothing. Any number of threads may
-        predict at once.
-
-        Raises:
-            BackendError: another thread trains or changes the model.
-            DataError, ShapeError, DtypeError, BackendError: x is not what the model takes.
-            OptionError: lengths for a model with a layer that would take padding for steps.
-            MemoryLimitError, OutOfMemoryError: there is not enough memory, or it ended on the way.
-        """
-        return self._map(x, lengths, batch_size, lambda outputs: outputs)
-
-    def predict_proba(self, x: Any, *, lengths: Any = None, batch_size: int = 1024) -> NDArray[Any]:
-        """Return the probabilities under a classification loss, (N, *output shape).
-
-        Raises:
-            OptionError: the loss is not one of classification.
-        """
-        loss = self.loss
-        return self._map(x, lengths, batch_size, lambda outputs: loss.probabilities(self.ops, outputs))
-
-    def predict_classes(self, x: Any, *, lengths: Any = None, batch_size: int = 1024) -> NDArray[Any]:
-        """Return the most likely class of each example, (N,) int64, or of each step, (N, T).
-
-        Raises:
-            OptionError: the loss is not one of classification.
-        """
-        loss = self.loss
-        return loss.classes(self.predict(x, lengths=lengths, batch_size=batch_size))
-
-    @tells_where_memory_ended("Take a smaller batch_size, or fewer examples at a time.")
-    def _map(self, x: Any, lengths: Any, batch_size: int, function: Callable[[Array], Array]) -> NDArray[Any]:
-        size, pieces = check_count("batch_size", batch_size), []
-        with self.access.reading(), np.errstate(all="ignore"):
-            self.need_built()
-            host, counts = self.check_inputs(x, lengths)
-            check_prediction(self, host.shape, size)
-            for start in range(0, max(host.shape[0], 1), size):
-                piece = send(host[start : start + size], self.ops)
-                real = None if counts is None else send(counts[start : start + size], self.ops)
-                outputs = self.chain.forward(piece, Context(train=False, lengths=real))[0]
-                pieces.append(self.backend.to_numpy(function(outputs)))
-        return np.concatenate(pieces)
-
-    def memory(
-        self, batch_size: int, input_shape: Sequence[int] | None = None, examples: int | None = None
-    ) -> MemoryNeed:
-        """Return the bytes that training takes, computed before any is taken; see `nnx.memory`.
-
-        Args:
-            batch_size: examples per step.
-            input_shape: the shape of one example, such as more steps; by default that of the built model.
-            examples: how many there are, to count the data set in, and a last, smaller batch.
-
-        Raises:
-            NotBuiltError: there is no input_shape, or `compile` was not called.
-            OptionError, ShapeError: an argument is out of its range, or a layer of one's own cannot be followed.
-        """
-        return of_training(self, batch_size, input_shape, examples)
-
-    def stream(self, batch_size: int = 1) -> Stream:
-        """Return a stream that predicts sequences piece by piece, recurrent states carried on; see `nnx.Stream`.
-
-        Args:
-            batch_size: how many sequences go side by side.
-
-        Raises:
-            NotBuiltError: the model has no weights yet.
-            ShapeError: its inputs have no time axis.
-            OptionError: one of its layers does not work step by step.
-        """
-        return Stream(self, check_count("batch_size", batch_size))
-
     def save(self, path: str | Path, metadata: Mapping[str, Any] | None = None) -> None:
         """Write configuration, weights and optimizer state to an HDF5 file, whole or not at all; see `nnx.load`.
 
         Args:
-            path: the file, whatever its ending; an existing one is replaced only once the new one is complete.
+            path: the file, best of the ending .h5; an existing one is replaced only once the new one is complete.
             metadata: JSON values to keep with the model, such as class names; by default `model.metadata`.
 
         Raises:
             NotBuiltError: the model has no weights yet.
-            OptionError: the configuration holds a function, or path is a folder, or in none that exists.
+            OptionError: the configuration holds a function, or path is a folder, in none that exists, or ends as
+                other formats do, in .png, say.
             DivergenceError: the model holds NaN or infinity; an existing file stays as it is.
             BackendError: another thread trains or changes the model.
             StorageError: the file cannot be written, because the disk is full, for example.
@@ -287,9 +192,11 @@ class Sequential(Trainable):
     def load_weights(self, path: str | Path) -> None:
         """Replace all weights by those of a file of `save_weights`, or of another framework with the same names.
 
+        Such files have no checksums: damage that leaves values finite goes unnoticed. For safekeeping, use `save`.
+
         Raises:
             NotBuiltError: the model has no weights yet.
-            FileFormatError: the file is missing, damaged, or lacks a weight.
+            FileFormatError: the file is missing, damaged, lacks a weight, or holds whole numbers.
             UnknownNameError, ShapeError, DataError, DtypeError: it holds a weight that the model has not, or of
                 another shape, or not finite. Nothing is changed then.
             MissingLibraryError: safetensors is not installed.

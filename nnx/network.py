@@ -15,6 +15,7 @@ from nnx.border import (
     Extents,
     Host,
     check_lengths,
+    check_states,
     check_time_axis,
     check_weight,
     check_x,
@@ -178,8 +179,12 @@ class Network:
             OptionError: lengths for a model with a layer that would take padding for steps.
         """
         host = check_x(x, self.input_extents, self.vocabulary, self.ops, x_name)
+        return host, self.check_lengths_of(host.shape, lengths, lengths_name)
+
+    def check_lengths_of(self, shape: tuple[int, ...], lengths: Any, lengths_name: str) -> Host | None:
+        """Return how many steps of inputs of this shape are real; arguments and errors as of `check_inputs`."""
         if lengths is None:
-            return host, None
+            return None
         check_time_axis(self.input_shape, self.vocabulary, lengths_name)
         if self.mixer is not None:
             path, layer = self.mixer
@@ -187,7 +192,7 @@ class Network:
                 f"{lengths_name} cannot be given to a model with layer {path}, {layer!r}, which would take padding "
                 "for steps. Leave them out, or use layers that pass over padding, such as LSTM."
             )
-        return host, check_lengths(lengths, host.shape[0], host.shape[1], self.ops, lengths_name)
+        return check_lengths(lengths, shape[0], shape[1], self.ops, lengths_name)
 
     def need_built(self) -> None:
         """Raise NotBuiltError unless the model has weights."""
@@ -225,7 +230,12 @@ class Network:
 
         Raises:
             UnknownNameError, BackendUnavailableError: there is no such backend here.
+            OptionError: backend is None.
         """
+        if backend is None:
+            raise OptionError(
+                "backend must be a name or a Backend, got None; the selected one is nnx.current_backend()."
+            )
         target = resolve(backend)
         if self.built and target is not self.backend:
             with self._restored_on_failure():
@@ -280,15 +290,21 @@ class Network:
         """Replace parameters and states by name; those not named stay.
 
         Raises:
+            OptionError: weights are no dictionary, or an empty one.
             UnknownNameError: the model has nothing of that name.
-            ShapeError, DataError, DtypeError: values of another shape, not finite, or not numbers. Nothing is
-                changed then.
+            ShapeError, DataError, DtypeError: values of another shape, not finite, of a negative variance, or not
+                numbers. Nothing is changed then.
             BackendError: another thread uses the model.
         """
         self.need_built()
+        if not isinstance(weights, Mapping) or not weights:
+            raise OptionError(
+                f"weights must be a dictionary of arrays by name, as get_weights gives, got {weights!r}."
+            )
         with self.access.changing():
             held = self.store.named()
             checked = {name: check_weight(name, values, held, self.ops) for name, values in weights.items()}
+            check_states(checked, self.store.states)
             for name, values in checked.items():
                 held[name][...] = self.ops.asarray(values)
 

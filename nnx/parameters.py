@@ -9,6 +9,7 @@ Every view starts on a 64-byte boundary; the gaps hold zeros and stay zero under
 from __future__ import annotations
 
 import math
+from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
@@ -45,12 +46,17 @@ class Parameter:
 
 @dataclass(eq=False)
 class State:
-    """One array that training changes but no gradient does, such as a running mean."""
+    """One array that training changes but no gradient does, such as a running mean.
+
+    Attributes:
+        least: the smallest value that it can have.
+    """
 
     name: str
     shape: tuple[int, ...]
     initial: Floats | None = field(repr=False)
     value: Array = field(default=None, repr=False)
+    least: float = field(default=-math.inf, repr=False)
 
 
 @dataclass(frozen=True)
@@ -136,6 +142,18 @@ class Store:
         for item in self._declared:
             layers.setdefault(item.name.rpartition(".")[0], {})[item.name] = item.value
         return {name: value for held in layers.values() for name, value in held.items()}
+
+    def name_at(self, position: int) -> str:
+        """Return the name of the parameter that an element of the flat buffers belongs to."""
+        starts = [slot.start for slot in self.slots]
+        return self.parameters[bisect_right(starts, position) - 1].name
+
+    def impossible(self, state: NDArray[np.floating]) -> str | None:
+        """Return the name of the first of the states that a buffer on the host holds too small a value for."""
+        for held, slot in zip(self.states, self._state_slots, strict=True):
+            if (state[slot.start : slot.start + math.prod(slot.shape)] < held.least).any():
+                return held.name
+        return None
 
     def count(self) -> int:
         """Return the number of trainable values, gaps not counted."""

@@ -21,10 +21,11 @@ from nnx.errors import FileFormatError, OptionError, shown
 from nnx.history import History
 from nnx.inputs import Examples
 from nnx.network import Snapshot, Weights
+from nnx.stored import AnyExamples, StoredExamples
 
 if TYPE_CHECKING:
     from nnx.callbacks import Callback
-    from nnx.steps import Batches, Trace
+    from nnx.steps import AnyBatches, Trace
     from nnx.training import Run
 
 Host = NDArray[Any]
@@ -90,7 +91,7 @@ class Keeper:
     """
 
     def __init__(
-        self, run: Run, batches: Batches, trace: Trace, callbacks: Sequence[Callback], terms: Mapping[str, Any]
+        self, run: Run, batches: AnyBatches, trace: Trace, callbacks: Sequence[Callback], terms: Mapping[str, Any]
     ) -> None:
         """Keep a run through `batches` whose losses stand in `trace`.
 
@@ -113,7 +114,8 @@ class Keeper:
             [_name(item), check_json(f"config() of {_name(item)}", item.config() or {})] for item in self._callbacks
         ]
         given = {
-            name: digest(value) if isinstance(value, Examples) else value for name, value in self._given.items()
+            name: digest(value) if isinstance(value, Examples | StoredExamples) else value
+            for name, value in self._given.items()
         }
         return {"batch_size": self._batches.size, "callbacks": callbacks, **given}
 
@@ -135,6 +137,15 @@ class Keeper:
             losses[:step],
             correct[:step],
         )
+
+    def where(self) -> str:
+        """Return in words where the run stands, the same before an interruption and after it."""
+        done, epochs = self._run.history.epochs, self._run.epochs
+        if not self.position.step:
+            return f"after epoch {done} of {epochs}" if done else "before the first epoch"
+        if not done:
+            return f"in the middle of epoch 1 of {epochs}"
+        return f"after epoch {done} of {epochs}, in the middle of epoch {done + 1},"
 
     def _to_host(self, kept: Snapshot) -> Weights:
         return Weights(tuple(self._run.model.backend.to_numpy(array) for array in kept.arrays), kept.epoch)
@@ -162,8 +173,8 @@ class Keeper:
         if epochs < done + (step > 0):
             where = f"has done {done} epochs" + (f" and {step} steps of the next" if step else "")
             raise OptionError(
-                f"epochs counts those done before: {kept.path!r} {where}, got epochs={epochs}; ask for at least "
-                f"{done + (step > 0)}."
+                f"epochs (--epochs of nnx train) counts those done before: {kept.path!r} {where}, got {epochs}; "
+                f"ask for at least {done + (step > 0)}."
             )
 
     @contextmanager
@@ -225,8 +236,10 @@ def check_same(path: str, before: Mapping[str, Any], now: Mapping[str, Any]) -> 
         )
 
 
-def digest(examples: Examples) -> str:
-    """Return a checksum of examples that tells these from any others."""
+def digest(examples: AnyExamples) -> str:
+    """Return a checksum of examples that tells these from any others; of those in a file, a sample is read."""
+    if isinstance(examples, StoredExamples):
+        return examples.digest()
     found = hashlib.blake2b(digest_size=16)
     for part in (examples.x, examples.targets, examples.weight, examples.lengths):
         if part is None:

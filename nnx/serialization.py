@@ -32,11 +32,12 @@ from nnx import run_files
 from nnx.checks import check_json, to_json
 from nnx.configuration import from_config, to_config
 from nnx.errors import DivergenceError, FileFormatError, OptionError, VersionError, shown
-from nnx.files import check_path, check_target, storing
+from nnx.files import check_model_target, check_path, check_readable, storing
 from nnx.hdf5 import CHECKSUM, StrictFile, checksum, open_hdf5
 from nnx.interface import Backend
 from nnx.model import Sequential
 from nnx.network import DTYPES, Weights
+from nnx.parameters import Store
 from nnx.registry import resolve
 from nnx.resumption import KeptRun, RunState
 from nnx.run_files import Host
@@ -46,9 +47,9 @@ FORMAT, VERSION = "nnx model", 2
 CONFIG_LIMIT = 1 << 20
 """Largest configuration that is read, in bytes."""
 
-_MODELS = "Give a file written by model.save()."
+_MODELS = "Give a file written by model.save() or nnx.callbacks.Checkpoint."
 _RUNS = "Give a file written by nnx.callbacks.Checkpoint."
-_ANEW = "Give a file written by nnx.callbacks.Checkpoint; remove the file to begin anew."
+_ANEW = "Give a file written by nnx.callbacks.Checkpoint, or another path to begin anew."
 _SENSELESS = (KeyError, TypeError, AttributeError, ValueError, OverflowError, RecursionError)
 """What a configuration that nobody wrote down can lead to."""
 
@@ -68,12 +69,13 @@ def save(
         NotBuiltError: the model has no weights yet.
         OptionError: the configuration cannot be written down (an initialiser that is a function, a layer, loss,
             optimizer or schedule of a class of one's own), metadata would come back changed (tuples, keys that
-            are not text), or path is a folder, or in none that exists.
+            are not text), or path is a folder, a pipe or the like, in no folder that exists, or of the ending of
+            another format.
         DivergenceError: the model holds NaN or infinity, which `load` would refuse; nothing is written.
         BackendError: another thread trains or changes the model.
         StorageError: the file cannot be written, because the disk is full, for example.
     """
-    target = check_target(path)
+    target = check_model_target(path)
     with model.access.reading():
         config = encode(model, metadata, run)
         named = {name: model.backend.to_numpy(array) for name, array in _named_arrays(model).items()}
@@ -167,7 +169,7 @@ def read_run(path: str | Path, model: Sequential) -> KeptRun:
             raise file.error("it holds a model, but no run to go on with")
         _check_same_model(source, config, to_config(model))
         layout = _layout(model)
-        held = _read_arrays(file, layout)
+        held = _read_arrays(file, layout, model.store)
         try:
             run = run_files.read(config["run"], layout, file.read_checked)
             weights = Weights(tuple(held.values()), int(config["epoch"]))
@@ -204,8 +206,7 @@ def _first_difference(name: str, theirs: object, ours: object) -> tuple[str, obj
 
 @contextmanager
 def _open(source: Path, missing: str, damaged: str) -> Iterator[StrictFile]:
-    if not source.is_file():
-        raise FileFormatError(f"{source}: there is no such file. {missing}")
+    check_readable(source, missing)
     with open_hdf5(source, damaged) as file:
         found = file.attribute("format"), file.attribute("version")
         if found[0] != FORMAT:
@@ -231,7 +232,7 @@ def _read_model(file: StrictFile, config: dict[str, Any], backend: Backend) -> S
         model = from_config(config, backend, file.size // np.dtype(config["dtype"]).itemsize)
     except _SENSELESS as error:
         raise file.error(f"config does not describe a model: {error}") from error
-    model.from_host(Weights(tuple(_read_arrays(file, _layout(model)).values()), model.epoch))
+    model.from_host(Weights(tuple(_read_arrays(file, _layout(model), model.store).values()), model.epoch))
     return model
 
 
@@ -242,9 +243,14 @@ def _layout(model: Sequential) -> dict[str, tuple[str, tuple[int, ...]]]:
     }
 
 
-def _read_arrays(file: StrictFile, layout: Mapping[str, tuple[str, tuple[int, ...]]]) -> dict[str, Host]:
+def _read_arrays(
+    file: StrictFile, layout: Mapping[str, tuple[str, tuple[int, ...]]], store: Store
+) -> dict[str, Host]:
     held = {name: file.read_checked(name, *wanted) for name, wanted in layout.items()}
     for name, values in held.items():
         if not np.isfinite(values).all():
             raise file.error(f"{name} holds NaN or infinity")
+    wrong = store.impossible(held["state"])
+    if wrong is not None:
+        raise file.error(f"{wrong} holds a value that it cannot have")
     return held

@@ -20,7 +20,7 @@ from nnx.steps import Batches
 from nnx.tape import Kernel
 
 if TYPE_CHECKING:
-    from nnx.model import Sequential
+    from nnx.trainable import Trainable
 
 _PLANNED = 1 << 27
 """Bytes of arrays up to which an engine is asked for the scratch of a step as it is."""
@@ -56,7 +56,7 @@ class Sketch:
         layers: those that have been met, inner ones too, also where building them failed.
     """
 
-    def __init__(self, model: Sequential) -> None:
+    def __init__(self, model: Trainable) -> None:
         """Take the model; `build` comes next."""
         self._model = model
         self._known: dict[tuple[str, int], Scratch] = {}
@@ -174,7 +174,7 @@ def _scratch(backend: OutlineBackend, tape: Tape) -> Scratch:
         return Scratch()
 
 
-def _copied(model: Sequential) -> Chain:
+def _copied(model: Trainable) -> Chain:
     """Return a copy of the layers that shares every array with them."""
     shared = [model.ops, model.backend]
     if model.built:

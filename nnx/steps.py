@@ -6,19 +6,21 @@ rates of the epoch, the step counter, and the trace that receives each step's lo
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
+from nnx import random
 from nnx.inputs import DeviceExamples, Examples, transfer
 from nnx.interface import Array, Program
 from nnx.layers import Context, Observer
 from nnx.ops import Ops
+from nnx.stored import AnyExamples, StoredBatches
 
 if TYPE_CHECKING:
-    from nnx.model import Sequential
+    from nnx.trainable import Trainable
 
 
 class Batches:
@@ -32,6 +34,7 @@ class Batches:
         steps: batches per epoch.
         rows: (steps,) how many examples each batch holds.
         number: () int64 on the device, the batch that comes next.
+        counters: what a step counts up.
     """
 
     def __init__(self, ops: Ops, examples: Examples, size: int) -> None:
@@ -42,12 +45,25 @@ class Batches:
         self.steps = -(-self.count // self.size)
         self.rows = np.minimum(self.size, self.count - self.size * np.arange(self.steps))
         self.number = ops.backend.zeros((), "int64")
+        self.counters = (self.number,)
         self._real_outputs, self._host_order = examples.real_outputs(), np.arange(self.count)
         self.order = ops.asarray(self._host_order, "int64")
 
     def restart(self, batch: int = 0) -> None:
         """Go to a batch."""
         self.number[...] = batch
+
+    def shuffle(self, seed: int, epoch: int) -> None:
+        """Take the order of an epoch; a full batch has none."""
+        if self.steps > 1:
+            self.reorder(random.permutation(self.count, seed, random.stream_of("shuffle"), epoch))
+
+    def ranges(self, start: int, stop: int) -> Iterator[tuple[int, int]]:
+        """Yield the batches start to stop - 1 in ranges (first, last) that can be run at once: they are one."""
+        yield start, stop
+
+    def close(self) -> None:
+        """End what goes on by itself: nothing does."""
 
     def reorder(self, order: NDArray[np.int64]) -> None:
         """Change the order; a full batch has none."""
@@ -69,6 +85,23 @@ class Batches:
 
     def _take(self, source: Array | None, rows: int) -> Array | None:
         return None if source is None else self.ops.take_rows(source, self.order, self.number, rows, self.size)
+
+
+AnyBatches: TypeAlias = Batches | StoredBatches
+
+
+def make_batches(ops: Ops, examples: AnyExamples, size: int, repeated: bool = True) -> AnyBatches:
+    """Return batches of examples; those in a file are read whole if one buffer holds them.
+
+    `repeated` tells whether another epoch is likely to follow one.
+    """
+    size = min(size, examples.count)
+    if isinstance(examples, Examples):
+        return Batches(ops, examples, size)
+    plan = examples.plan(size, np.dtype(ops.dtype).itemsize)
+    if plan.buffers == 1:
+        return Batches(ops, examples.all(), size)
+    return StoredBatches(ops, examples, size, plan, repeated)
 
 
 class Trace:
@@ -120,12 +153,13 @@ class Runner:
         if times:
             self._programs[rows].run(times)
 
-    def run_range(self, batches: Batches, start: int, stop: int) -> None:
+    def run_range(self, batches: AnyBatches, start: int, stop: int) -> None:
         """Run the step on the batches start to stop - 1, where `batches` stands at start."""
-        full = min(stop, batches.count // batches.size)
-        self.run(batches.size, max(full - start, 0))
-        if stop > max(full, start):
-            self.run(int(batches.rows[stop - 1]), 1)
+        for first, last in batches.ranges(start, stop):
+            full = min(last, batches.count // batches.size)
+            self.run(batches.size, max(full - first, 0))
+            if last > max(full, first):
+                self.run(int(batches.rows[last - 1]), 1)
 
 
 class TrainingStep:
@@ -136,7 +170,7 @@ class TrainingStep:
         rates: (S,) the learning rate of each step of the epoch.
     """
 
-    def __init__(self, model: Sequential, batches: Batches) -> None:
+    def __init__(self, model: Trainable, batches: AnyBatches) -> None:
         """Train `model` on `batches`."""
         self.model, self.batches = model, batches
         self.trace = Trace(model.ops, batches.steps)
@@ -181,7 +215,7 @@ class TrainingStep:
         model.optimizer.update(ops, model.store, model.moments, model.step, self._rate)
 
 
-def count_correct(model: Sequential, outputs: Array, batch: DeviceExamples, padded: bool) -> Array | None:
+def count_correct(model: Trainable, outputs: Array, batch: DeviceExamples, padded: bool) -> Array | None:
     """Count the right answers; None where padding could not be told from them."""
     if padded and batch.marks is None:
         return None
@@ -191,7 +225,7 @@ def count_correct(model: Sequential, outputs: Array, batch: DeviceExamples, padd
 class EvaluationStep:
     """Gather, forward as in prediction, loss, bookkeeping."""
 
-    def __init__(self, model: Sequential, batches: Batches) -> None:
+    def __init__(self, model: Trainable, batches: AnyBatches) -> None:
         """Measure `model` on `batches`."""
         self.model, self.batches = model, batches
         self.trace = Trace(model.ops, batches.steps)
@@ -210,7 +244,7 @@ class EvaluationStep:
         return loss, count_correct(model, outputs, batch, self.batches.padded)
 
 
-def summarise(model: Sequential, batches: Batches, trace: Trace, start: int, stop: int) -> dict[str, float]:
+def summarise(model: Trainable, batches: AnyBatches, trace: Trace, start: int, stop: int) -> dict[str, float]:
     """Average the steps start to stop - 1 of a trace, each batch weighed by its number of examples.
 
     Accuracy is the share of right answers among all real steps of these examples.

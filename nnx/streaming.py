@@ -18,7 +18,7 @@ from nnx.layers import Context, Layer
 
 if TYPE_CHECKING:
     from nnx.layers.base import States
-    from nnx.model import Sequential
+    from nnx.trainable import Trainable
 
 HostStates = dict[str, tuple[NDArray[Any], ...]]
 
@@ -44,7 +44,7 @@ class Stream:
         [(1, 4), (1, 4)]
     """
 
-    def __init__(self, model: Sequential, batch_size: int) -> None:
+    def __init__(self, model: Trainable, batch_size: int) -> None:
         """Begin with states of zeros."""
         model.need_built()
         check_time_axis(model.input_shape, model.vocabulary, "stream")

@@ -46,9 +46,10 @@ def _labels(y: Host, shape: Shape, dtype: str, name: str, lost_steps: int | None
         raise DataError(f"labels {name} must be whole numbers, got {y[y != np.floor(y)][0]:g}.")
     low, high = float(y.min()), float(y.max())
     if low < 0 or high >= outputs:
+        advice = "Give the last layer one unit per class." if low >= 0 else "Number the classes from 0 on."
         raise DataError(
             f"labels {name} must be 0 to {outputs - 1} for a model with {outputs} outputs, "
-            f"got {low:g} to {high:g}. Give the last layer one unit per class."
+            f"got {low:g} to {high:g}. {advice}"
         )
     return y.astype(np.int64)
 

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeAlias
 
-from nnx.border import check_x
+import numpy as np
+
+from nnx.border import Host, check_extents, check_x
 from nnx.compiled import Compiled
 from nnx.errors import NnxError, OptionError
 from nnx.inputs import NAMES, Examples, Intake, Names, split
+from nnx.stored import AnyExamples, Source, StoredInputs, defer, is_stored
 
 
 class Trainable(Compiled):
     """A compiled network, and how it takes examples; `Sequential` adds what users do with it."""
 
     def set_aside(
-        self, examples: Examples, validation_data: tuple[Any, ...] | None, share: float
-    ) -> tuple[Examples, Examples | None]:
+        self, examples: AnyExamples, validation_data: tuple[Any, ...] | None, share: float
+    ) -> tuple[AnyExamples, AnyExamples | None]:
         """Return examples to train on and to validate on, if any; the arguments are those of `Sequential.fit`.
 
         Raises:
@@ -25,7 +28,7 @@ class Trainable(Compiled):
             OptionError: both ways of validation are asked for, or lengths do not go with those of the examples.
         """
         if validation_data is None:
-            return split(examples, share, self.seed) if share else (examples, None)
+            return self._split(examples, share) if share else (examples, None)
         if share:
             raise OptionError("validation_data and validation_split exclude each other; give one of them.")
         if not isinstance(validation_data, tuple | list) or len(validation_data) not in (2, 3):
@@ -34,7 +37,7 @@ class Trainable(Compiled):
             raise OptionError(f"validation_data must be (x, y) or (x, y, lengths), got {given}.")
         x, y, lengths = (*validation_data, None)[:3]
         names = Names(*(f"validation_data[{index}]" for index in range(3)))
-        validation = self.take(x, y, lengths=lengths, names=names)
+        validation = self.accept(x, y, lengths=lengths, names=names)
         if examples.lengths is not None and lengths is None:
             raise OptionError(
                 "validation_data must be (x, y, lengths), since fit is given lengths: its third item, "
@@ -46,6 +49,52 @@ class Trainable(Compiled):
                 "give fit the lengths of x too (for whole sequences, all their steps)."
             )
         return examples, validation
+
+    def _split(self, examples: AnyExamples, share: float) -> tuple[Examples, Examples]:
+        if isinstance(examples, Examples):
+            return split(examples, share, self.seed)
+        raise OptionError(
+            "validation_split draws rows from anywhere, which data in a file are not read for; set whole ranges of "
+            "rows aside: x=nnx.datasets.Rows(x, 0, n) and validation_data=(nnx.datasets.Rows(x, n), "
+            "nnx.datasets.Rows(y, n))."
+        )
+
+    def accept(
+        self,
+        x: Any,
+        y: Any,
+        sample_weight: Any = None,
+        class_weight: Any = None,
+        lengths: Any = None,
+        names: Names = NAMES,
+    ) -> AnyExamples:
+        """Return what `take` returns, or, where x or y is in a file, examples that are read as they are needed.
+
+        Raises:
+            DataError, DtypeError, ShapeError, BackendError: they are not what the model takes, as far as that can
+                be told without reading all of them.
+            StorageError: a dataset is closed, or cannot be read.
+        """
+        if not (is_stored(x) or is_stored(y)):
+            return self.take(x, y, sample_weight, class_weight, lengths, names)
+        self._need_compiled()
+        self._need_compiled()
+        inputs, targets = Source(x, names.x, self.ops), Source(y, names.y, self.ops)
+        check_extents(inputs.shape, self.input_extents if self.built else None, self.vocabulary, names.x)
+        if not self.built:
+            self.build(inputs.shape[1:])
+        counts = self.check_lengths_of(inputs.shape, lengths, names.lengths)
+        check, intake = self._input_check(names.x), self._intake(inputs.shape)
+        return defer(intake, check, inputs, targets, sample_weight, class_weight, counts, names)
+
+    def _need_compiled(self) -> None:
+        """Raise NotBuiltError unless there are a loss and an optimizer."""
+        _, _ = self.loss, self.optimizer
+
+    def _input_check(self, argument: str) -> Callable[[Host], Host]:
+        """Return what checks inputs of the model as it is now, in a thread too."""
+        extents, vocabulary, ops = self.input_extents, self.vocabulary, self.ops
+        return lambda rows: check_x(rows, extents, vocabulary, ops, argument)
 
     def take(
         self,
@@ -62,19 +111,37 @@ class Trainable(Compiled):
             DataError, DtypeError, ShapeError, BackendError: they are not what the model takes.
             NotBuiltError: `compile` was not called.
         """
-        loss, _ = self.loss, self.optimizer
+        self._need_compiled()
         if not self.built:
             self.build(check_x(x, None, self.vocabulary, self.ops).shape[1:])
         inputs, counts = self.check_inputs(x, lengths, names.x, names.lengths)
-        steps, outputs = inputs.shape[1:2], self.output_shape
-        intake = Intake(
-            loss,
+        return self._intake(inputs.shape).check(inputs, y, sample_weight, class_weight, counts, names)
+
+    def _intake(self, shape: tuple[int, ...]) -> Intake:
+        """Return what checks targets for inputs of this shape."""
+        steps, outputs = shape[1:2], self.output_shape
+        return Intake(
+            self.loss,
             self.ops,
             (*steps, *outputs[1:]) if self.steps_last else outputs,
             self.steps_last,
             steps[0] if steps and self.last_states else None,
         )
-        return intake.check(inputs, y, sample_weight, class_weight, counts, names)
+
+    def input_pieces(self, x: Any, lengths: Any, size: int) -> tuple[tuple[int, ...], Pieces]:
+        """Return the shape of the inputs and, checked, inputs and lengths of `size` rows at a time, at least once.
+
+        Raises:
+            DataError, DtypeError, ShapeError, BackendError, OptionError: they are not what the model takes.
+        """
+        if is_stored(x):
+            source, itemsize = Source(x, "x", self.ops), np.dtype(self.dtype).itemsize
+            check_extents(source.shape, self.input_extents, self.vocabulary, "x")
+            held = self.check_lengths_of(source.shape, lengths, "lengths")
+            inputs = StoredInputs(source, self._input_check("x"), held)
+            return source.shape, inputs.pieces(size, itemsize)
+        host, counts = self.check_inputs(x, lengths)
+        return host.shape, _cut(host, counts, size)
 
     @contextmanager
     def unbuilt_if_refused(self) -> Iterator[None]:
@@ -85,3 +152,22 @@ class Trainable(Compiled):
         except NnxError:
             self.built = built
             raise
+
+
+Pieces: TypeAlias = Generator[tuple[Host, Host | None], None, None]
+"""Inputs and, where there are any, lengths, some rows at a time."""
+
+
+def _cut(inputs: Host, lengths: Host | None, size: int) -> Pieces:
+    for start in range(0, max(inputs.shape[0], 1), size):
+        yield inputs[start : start + size], None if lengths is None else lengths[start : start + size]
+
+
+def check_model(model: object) -> None:
+    """Make sure that something is a model.
+
+    Raises:
+        OptionError: it is something else.
+    """
+    if not isinstance(model, Trainable):
+        raise OptionError(f"model must be an nnx.Sequential, got {model!r}.")

@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nnx.history import History
-from nnx.inputs import Examples
 from nnx.interrupts import before_training
 from nnx.loop import Loop
 from nnx.memory import check_training
 from nnx.resumption import KeptRun, RunState
 from nnx.shortage import has_ended, out_of_memory
+from nnx.stored import AnyExamples, held
 
 if TYPE_CHECKING:
     from nnx.callbacks import Callback
@@ -44,9 +44,11 @@ class Run:
         completed: whether training came to its end, be it an early one, without an error.
         ending: whether nothing more will be trained: what is not saved now is lost.
         saved: the file that `save` wrote last, or None.
+        where: says between which steps the run stands, such as "after epoch 1 of 40, in the middle of epoch 2".
     """
 
     take_down: Callable[[], RunState]
+    where: Callable[[], str]
 
     def __init__(self, model: Sequential, epochs: int) -> None:
         """Begin with an empty history."""
@@ -107,8 +109,8 @@ class Team:
     def loop(
         self,
         model: Sequential,
-        examples: Examples,
-        validation: Examples | None,
+        examples: AnyExamples,
+        validation: AnyExamples | None,
         options: Options,
         callbacks: list[Callback],
     ) -> Loop:
@@ -117,7 +119,9 @@ class Team:
         Raises:
             MemoryLimitError: there is no memory for it.
         """
-        check_training(model, examples, validation, options.batch_size)
+        size = examples.count if isinstance(options.batch_size, str) else options.batch_size
+        measured = None if validation is None else held(validation, max(size, 1024))
+        check_training(model, held(examples, size), measured, options.batch_size)
         return Loop(Run(model, options.epochs), examples, validation, options, callbacks)
 
     def fit(self, loop: Loop, kept: KeptRun | None) -> History:
@@ -134,6 +138,7 @@ def fit(loop: Loop, kept: KeptRun | None) -> History:
     ):  # every callback is told of the end, whatever another one raises
         for callback in reversed(loop.callbacks):
             endings.callback(callback.on_train_end, run)
+        endings.callback(loop.close)
         begun = nullcontext() if kept is None else loop.keeper.going_on(kept)
         with before_training(), begun, loop.asking():
             for callback in loop.callbacks:

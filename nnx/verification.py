@@ -14,12 +14,12 @@ import numpy as np
 
 from nnx.errors import BackendError
 from nnx.interface import Array
-from nnx.steps import Batches, Runner, Trace
+from nnx.steps import AnyBatches, Runner, Trace
 
 if TYPE_CHECKING:
     from nnx.losses import Loss
-    from nnx.model import Sequential
     from nnx.optimizers import Optimizer
+    from nnx.trainable import Trainable
 
 
 class Parts(Protocol):
@@ -56,7 +56,7 @@ def is_foreign(part: object) -> bool:
 class CheckedRunner(Runner):
     """A runner that compares the first replay of each recording with the code that was recorded."""
 
-    def __init__(self, model: Sequential, step: Callable[[int], None], batches: Batches, trace: Trace) -> None:
+    def __init__(self, model: Trainable, step: Callable[[int], None], batches: AnyBatches, trace: Trace) -> None:
         """Run a step of a model that has parts of its own."""
         super().__init__(model.ops, step)
         self._model, self._batches, self._trace = model, batches, trace
@@ -78,7 +78,7 @@ class CheckedRunner(Runner):
         super().run(rows, times)
 
     def _check(self, rows: int) -> None:
-        arrays = (*self._model.state_arrays(), self._trace.losses, self._trace.correct, self._batches.number)
+        arrays = (*self._model.state_arrays(), self._trace.losses, self._trace.correct, *self._batches.counters)
         before = self._copies(arrays)
         self._programs[rows].run(1)
         replayed = self._copies(arrays)
@@ -103,7 +103,7 @@ def _same(first: Any, second: Any) -> bool:
 
 
 def make_runner(
-    model: Sequential, step: Callable[[int], None], batches: Batches, trace: Trace, eager: bool
+    model: Trainable, step: Callable[[int], None], batches: AnyBatches, trace: Trace, eager: bool
 ) -> Runner:
     """Return what runs a step of a model: by its code if eager, else by replay, checked where need be."""
     if eager or not foreign_parts(model):

@@ -9,13 +9,10 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from nnx.errors import FileFormatError, MissingLibraryError, OptionError, UnknownNameError, excerpt
-from nnx.files import check_path, check_target, storing
+from nnx.errors import FileFormatError, MissingLibraryError, UnknownNameError, excerpt
+from nnx.files import check_ending, check_path, check_readable, check_target, storing
 
 Weights = Mapping[str, NDArray[Any]]
-
-_FOREIGN = (".h5", ".hdf5", ".keras", ".npy", ".npz", ".pt", ".pth", ".pkl", ".onnx")
-"""Endings by which other programs, and people, would take the file for what it is not."""
 
 _HEADER_LIMIT = 1 << 20
 _WIDEST = 8  # bytes of a value, those of float64: more would not be read
@@ -30,12 +27,8 @@ def write_weights(weights: Weights, path: str | Path) -> None:
         MissingLibraryError: safetensors is not installed.
     """
     library, target = _library(), check_target(path)
-    if target.suffix.lower() in _FOREIGN:
-        raise OptionError(
-            "path must end in .safetensors, the format of weights alone, or in none of another format, got "
-            f"{str(path)!r}. Give {target.with_suffix('.safetensors').name!r}; all of a model is "
-            "written by model.save, to HDF5."
-        )
+    wanted = "path must end in .safetensors, the format of weights alone (all of a model is written by model.save),"
+    check_ending(target, (".safetensors",), wanted)
     contents = library.save(dict(weights), {"format": "np"})
     with storing(target) as part:
         part.write_bytes(contents)
@@ -44,14 +37,15 @@ def write_weights(weights: Weights, path: str | Path) -> None:
 def read_weights(path: str | Path, expected: Weights) -> dict[str, NDArray[Any]]:
     """Read the weights of a file, which must be those expected: no name more or less.
 
+    The format has no checksums: where damage leaves values finite, nothing tells.
+
     Raises:
         FileFormatError: there is no such file, or it is damaged or foreign.
         UnknownNameError: the file names something that is not expected.
         MissingLibraryError: safetensors is not installed.
     """
     library, source = _library(), check_path(path)
-    if not source.is_file():
-        raise FileFormatError(f"{source}: there is no such file. Give one written by model.save_weights().")
+    check_readable(source, "Give one written by model.save_weights().")
     most = _HEADER_LIMIT + _WIDEST * sum(values.size for values in expected.values())
     if source.stat().st_size > most:
         raise FileFormatError(
@@ -61,10 +55,15 @@ def read_weights(path: str | Path, expected: Weights) -> dict[str, NDArray[Any]]
     try:
         found: dict[str, NDArray[Any]] = library.load(source.read_bytes())
     except Exception as error:  # the library's own error, and those of numpy on types it does not know
-        raise FileFormatError(f"{source}: expected a safetensors file, but: {excerpt(str(error))}.") from error
-    for name in found:
+        raise FileFormatError(
+            f"{source}: it is no safetensors file, or damaged ({excerpt(str(error))}). Give one written by "
+            "model.save_weights(); what model.save() wrote is read by nnx.load."
+        ) from error
+    for name, values in found.items():
         if name not in expected:
             raise UnknownNameError(f"weight in {source}", name, expected)
+        if values.dtype.kind != "f":
+            raise FileFormatError(f"{source}: expected weights of floating point, got {name!r} of {values.dtype}.")
     missing = [name for name in expected if name not in found]
     if missing:
         raise FileFormatError(f"{source}: expected weights named {', '.join(map(repr, missing))} too.")

@@ -176,7 +176,7 @@ def kept(tmp_path: Path) -> Path:
         ({"validation_split": 0.0}, "a run on other examples"),
         ({"callbacks": []}, "callbacks="),
         ({"callbacks": [EarlyStopping(patience=4, every=3), ReduceLROnPlateau(patience=1)]}, "'patience': 4"),
-        ({"epochs": 1}, r"epochs counts those done before.* ask for at least 2"),
+        ({"epochs": 1}, r"epochs \(--epochs of nnx train\) counts those done before.* ask for at least 2"),
     ],
 )
 def test_other_terms_are_refused_and_change_nothing(tmp_path, options, message):

@@ -161,7 +161,7 @@ def test_hdf5_that_is_not_what_it_claims_names_the_file_and_the_fault(
 def test_truncated_or_foreign_hdf5_is_refused(tmp_path: Path, cut: int) -> None:
     path = write(tmp_path / "set.h5", lambda _: None)
     path.write_bytes(path.read_bytes()[:cut])
-    with pytest.raises(FileFormatError, match="expected an HDF5 file, but"):
+    with pytest.raises(FileFormatError, match="it is no HDF5 file, or damaged"):
         read_hdf5(path, LAYOUT)
 
 

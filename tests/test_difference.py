@@ -202,3 +202,39 @@ def test_nobody_trains_or_moves_a_model_while_it_is_compared():
     engine.model = model
     nnx.diff(model, (X, Y), "numpy", engine)
     assert model.backend.name == "numpy"
+
+
+class OneWrongBias(NumpyBackend):
+    """The update of one parameter is wrong."""
+
+    name = "one-wrong-bias"
+
+    def adam(self, p, *rest):
+        super().adam(p, *rest)
+        p[self.position] += 0.01
+
+    position = 0
+
+
+@pytest.mark.parametrize("name", ["0.weight", "1.beta", "4.0.bias", "5.bias"])
+def test_the_parameter_whose_update_parts_is_named(name):
+    model, engine = make(), OneWrongBias()
+    model.build((6,))
+    engine.position = next(
+        slot.start
+        for slot, parameter in zip(model.store.slots, model.store.parameters, strict=True)
+        if parameter.name == name
+    )
+    found = nnx.diff(model, (X, Y), "numpy", engine)
+    assert found.first is not None
+    assert (found.first.kernel, found.first.parameter) == ("adam", name)
+    first, heading, *table = str(found).splitlines()
+    assert f"update: p at {name} of adam by" in first
+    assert heading.split() == ["place", "kernel", "step", "worst", "array", "ulps"]
+    assert any(line.startswith("update") and f"p at {name}" in line for line in table)
+
+
+def test_engines_that_agree_are_printed_without_a_table():
+    assert (
+        str(nnx.diff(make(), (X, Y), "numpy", "numpy")) == "numpy and numpy agree within 1000 ulps, the worst is 0"
+    )

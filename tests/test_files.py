@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from nnx.files import replacing
+from nnx.errors import FileFormatError, OptionError
+from nnx.files import check_model_target, check_readable, check_target, replacing
 
 
 def test_the_new_contents_take_the_place_of_the_old_ones(tmp_path):
@@ -65,6 +66,51 @@ def test_a_new_file_has_the_permissions_that_others_get(tmp_path):
 
 
 locked = pytest.mark.skipif(sys.platform == "win32", reason="Windows cannot rename files that are open and locked")
+
+
+def test_a_link_stays_and_the_file_that_it_leads_to_is_replaced(tmp_path):
+    real, link = tmp_path / "folder" / "real.h5", tmp_path / "link.h5"
+    real.parent.mkdir()
+    link.symlink_to(real)
+    for contents in ("made", "replaced"):  # the link may lead to what does not exist yet
+        with replacing(check_target(link)) as part:
+            part.write_text(contents)
+            assert part.parent == real.parent
+        assert link.is_symlink()
+        assert real.read_text() == contents
+    assert list(real.parent.iterdir()) == [real]
+
+
+@pytest.mark.parametrize("through_a_link", [False, True])
+def test_a_pipe_is_refused_and_left(tmp_path, through_a_link):
+    if not hasattr(os, "mkfifo"):
+        pytest.skip("this system has no named pipes")
+    pipe = path = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    if through_a_link:
+        path = tmp_path / "link"
+        path.symlink_to(pipe)
+    for write in (check_target, lambda target: replacing(target).__enter__()):
+        with pytest.raises(OptionError, match="path must name a file, got the pipe"):
+            write(path)
+    assert stat.S_ISFIFO(pipe.lstat().st_mode)
+
+
+def test_an_endless_link_is_refused(tmp_path):
+    (tmp_path / "link").symlink_to(tmp_path / "link")
+    with pytest.raises(OptionError, match="got the endless link"):
+        check_target(tmp_path / "link")
+
+
+@pytest.mark.parametrize("name", ["model.png", "run.txt", "weights.safetensors", "MODEL.NPZ"])
+def test_a_model_under_the_ending_of_another_format_is_refused(tmp_path, name):
+    with pytest.raises(OptionError, match=r"--save must end in \.h5, .*\. Give '\w+\.h5'\."):
+        check_model_target(tmp_path / name, "--save")
+
+
+@pytest.mark.parametrize("name", ["model.h5", "model.HDF5", "model", "model.of.today"])
+def test_a_model_may_have_its_own_endings_and_unknown_ones(tmp_path, name):
+    assert check_model_target(tmp_path / name) == tmp_path / name
 
 
 @locked
@@ -162,3 +208,10 @@ def test_the_umask_of_other_threads_is_never_touched(tmp_path, monkeypatch):
     finally:
         monkeypatch.undo()
         os.umask(former)
+
+
+def test_what_is_there_but_no_file_is_not_called_missing(tmp_path):
+    with pytest.raises(FileFormatError, match=r"it is a folder, not a file\. Give"):
+        check_readable(tmp_path, "Give another.")
+    with pytest.raises(FileFormatError, match="there is no such file"):
+        check_readable(tmp_path / "absent", "")

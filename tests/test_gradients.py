@@ -90,6 +90,45 @@ def test_the_model_is_left_as_it_was():
     assert int(model.step) == step
 
 
+BLACK = np.zeros((4, 8, 8, 1))
+BLACK[:, 3:5, 3:6, 0] = RNG.uniform(0.1, 1, size=(4, 2, 3))
+
+
+def make_on_a_kink(*layers: nnx.Layer) -> nnx.Sequential:
+    """Biases of 0 and black pixels make every relu around the drawing one of 0, and maxima of equals."""
+    pictures = [nnx.Conv2D(3, 3, activation="relu"), nnx.MaxPool2D(2), nnx.Flatten(), *layers, nnx.Dense(2)]
+    return nnx.Sequential(pictures, seed=1, dtype="float64").compile("softmax_cross_entropy")
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_right_network_whose_weights_lie_on_a_kink_passes(seed):
+    model = make_on_a_kink()
+    model.seed = seed  # which decides the directions
+    report = nnx.check_gradients(model, BLACK, [0, 1, 1, 0], directions=5)
+    assert report.worst < 1e-7
+    assert "0.bias" in report.slopes
+
+
+@pytest.mark.parametrize("factor", [-1.0, 1.001])
+def test_a_wrong_gradient_is_found_where_the_weights_lie_on_a_kink(factor):
+    with pytest.raises(GradientError, match=r"the gradient by '0\.\w+' gives the slope .* differences give"):
+        nnx.check_gradients(make_on_a_kink(Scaled(factor)), BLACK, [0, 1, 1, 0])
+
+
+def test_a_wrong_gradient_of_a_kinked_layer_is_found_at_its_kink():
+    @dataclass(eq=False, repr=False)
+    class Open(nnx.Layer):
+        """relu, whose backward pass lets everything through."""
+
+        def forward(self, x, context):
+            del context
+            return self.ops.activate(x, "relu", 0.0), lambda dy: dy
+
+    model = nnx.Sequential([nnx.Dense(5), Open(), nnx.Dense(3)], seed=1, dtype="float64")
+    with pytest.raises(GradientError, match=r"the gradient by '0\.bias'"):  # weights of inputs of 0 change nothing
+        nnx.check_gradients(model.compile("softmax_cross_entropy"), np.zeros((4, 4)), Y[:4])
+
+
 def test_sequences_with_padding_are_checked_too():
     model = nnx.Sequential([nnx.LSTM(3), nnx.Dense(2)], dtype="float64", backend="numpy")
     model.compile("mean_squared_error")
@@ -108,3 +147,11 @@ def test_what_cannot_be_checked_is_refused():
         nnx.check_gradients(make(), np.array(["a"]), Y)
     with pytest.raises(OptionError, match="directions must be a whole number"):
         nnx.check_gradients(make(), X, Y, directions=0)
+
+
+@pytest.mark.parametrize(
+    "check", [nnx.check_gradients, lambda model, x, y: nnx.diff(model, (x, y), "numpy", "numpy")]
+)
+def test_what_is_no_model_is_refused(check):
+    with pytest.raises(OptionError, match=r"^model must be an nnx\.Sequential, got 'm'\.$"):
+        check("m", X, Y)

@@ -73,14 +73,14 @@ def test_the_text_says_where_the_run_was_saved(tmp_path):
     with pytest.raises(KeyboardInterrupt) as caught:
         fit(At(STEPS + 3, interrupt), Checkpoint(path))
     assert str(caught.value) == (
-        f"saved at epoch 2 of 3 in {path}; go on from it with fit(..., resume={str(path)!r}), or with the same nnx "
-        "train command"
+        f"saved after epoch 1 of 3, in the middle of epoch 2, in {path}; go on from it with "
+        f"fit(..., resume={str(path)!r}), or with the same nnx train command"
     )
     assert fit(Checkpoint(path), resume=path).epochs == 3
 
 
 def test_a_signal_during_the_last_save_is_not_swallowed(tmp_path):
-    with pytest.raises(KeyboardInterrupt, match="saved at epoch 3 of 3"):
+    with pytest.raises(KeyboardInterrupt, match="saved after epoch 3 of 3 in "):
         fit(InTheLastSave(tmp_path / "run.h5"))
 
 
@@ -89,7 +89,7 @@ def test_a_signal_during_the_save_of_a_run_that_stops_early_is_not_swallowed(tmp
         def on_epoch_end(self, run, _epoch, _logs):
             run.stop("enough")
 
-    with pytest.raises(KeyboardInterrupt, match="saved at epoch 1 of 3"):
+    with pytest.raises(KeyboardInterrupt, match="saved after epoch 1 of 3 in "):
         fit(Stop(), InTheLastSave(tmp_path / "run.h5"))
 
 
@@ -124,7 +124,7 @@ def test_a_fit_within_a_fit_hands_the_signal_on(tmp_path):
     paths = tmp_path / "outer.h5", tmp_path / "inner.h5"
     former = signal.getsignal(signal.SIGINT)
     inner = At(2, lambda: fit(At(3, interrupt), Checkpoint(paths[1])))
-    with pytest.raises(KeyboardInterrupt, match=r"saved at epoch 1 of 3 in .*outer"):
+    with pytest.raises(KeyboardInterrupt, match=r"saved in the middle of epoch 1 of 3 in .*outer"):
         fit(inner, Checkpoint(paths[0]))
     assert all(path.exists() for path in paths)
     assert signal.getsignal(signal.SIGINT) == former

@@ -294,3 +294,9 @@ def test_regressions_have_neither_probabilities_nor_classes(backend: Backend, me
     assert str(caught.value) == (
         f"{what} exist for classification losses only; this model has 'mean_squared_error'."
     )
+
+
+@pytest.mark.parametrize(("name", "meant"), [("mse", "mean_squared_error"), ("BCE", "sigmoid_cross_entropy")])
+def test_the_names_of_other_frameworks_are_answered_with_ours(name, meant):
+    with pytest.raises(UnknownNameError, match=f"Did you mean '{meant}'"):
+        check_loss(name)

@@ -257,3 +257,10 @@ def test_the_summary_names_layers_shapes_and_counts() -> None:
         "float64",
     ):
         assert part in text
+
+
+@pytest.mark.parametrize("option", ["eager", "progress"])
+def test_options_that_are_true_or_false_are_nothing_else(option):
+    model = nnx.Sequential([nnx.Dense(1)], backend="numpy").compile("mean_squared_error")
+    with pytest.raises(OptionError, match=f"{option} must be True or False, got 2"):
+        model.fit([[1.0]], [[1.0]], **{option: 2})

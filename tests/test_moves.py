@@ -13,7 +13,7 @@ from support.problems import assert_same_bits, classification, fit_fully, full_n
 from nnx import Backend, Dense, Sequential
 from nnx.callbacks import Checkpoint
 from nnx.conformance.training import TRAJECTORY
-from nnx.errors import BackendError, UnknownNameError
+from nnx.errors import BackendError, OptionError, UnknownNameError
 from nnx.interface import Array
 from nnx.interface.generic import GenericBackend
 
@@ -142,3 +142,8 @@ def assert_on_the_same_way(found: Any, expected: Any, tolerance: float) -> None:
     for name, values in expected.items():
         largest = max(float(np.abs(values).max()), 1e-3)
         np.testing.assert_allclose(found[name], values, rtol=0, atol=tolerance * largest, err_msg=name)
+
+
+def test_a_move_to_nowhere_is_refused():
+    with pytest.raises(OptionError, match="backend must be a name or a Backend, got None"):
+        Sequential([Dense(1)]).to(None)

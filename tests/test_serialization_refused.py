@@ -21,7 +21,7 @@ def saved(tmp_path: Path) -> Path:
 
 
 UNFIT = "its layers and the layout of its values do not fit together"
-MODELS = "Give a file written by model.save()."
+MODELS = "Give a file written by model.save() or nnx.callbacks.Checkpoint."
 
 
 def says(path: Path) -> str:

@@ -77,7 +77,7 @@ def test_a_model_of_other_parts_is_named_too(kept, change, difference):
 def test_a_run_that_makes_no_sense_is_refused(kept, change):
     edit_config(kept, lambda config: config["run"].update(change))
     start = re.escape(f"{kept}: config does not describe a run: ")
-    with pytest.raises(FileFormatError, match=rf"^{start}.*\. {RUNS}; remove the file to begin anew\.$"):
+    with pytest.raises(FileFormatError, match=rf"^{start}.*\. {RUNS}, or another path to begin anew\.$"):
         read_run(kept, make([nnx.Dropout(0.5)]))
 
 
@@ -93,7 +93,7 @@ def test_a_file_without_a_run_says_what_to_do(tmp_path):
     absent, model = tmp_path / "absent.h5", save_trained(tmp_path / "model.h5")
     for path, reason, advice in (
         (absent, "there is no such file", f"{RUNS}."),
-        (model, "it holds a model, but no run to go on with", f"{RUNS}; remove the file to begin anew."),
+        (model, "it holds a model, but no run to go on with", f"{RUNS}, or another path to begin anew."),
     ):
         with pytest.raises(FileFormatError) as caught:
             read_run(path, make())

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from nnx.callbacks.base import Callback
 from nnx.checks import check_count, check_number
-from nnx.files import check_target, storing
+from nnx.files import check_model_target, storing
 
 if TYPE_CHECKING:
     from nnx.training import Run
@@ -35,7 +35,8 @@ class Checkpoint(Callback):
         keep_last: how many files to keep: before it is replaced, `run.h5` becomes `run.1.h5`, that `run.2.h5`.
 
     Raises:
-        OptionError: path is a folder, or in none that exists, or an option is out of its range.
+        OptionError: path is a folder, in none that exists, or of the ending of another format, or an option is out
+            of its range.
 
     In a script that may be started again and again:
 
@@ -50,7 +51,7 @@ class Checkpoint(Callback):
         self, path: str | Path, *, every: int | None = None, interval: float = 0.0, keep_last: int = 1
     ) -> None:
         """Check the options, before any work is done."""
-        self.path = check_target(path)
+        self.path = check_model_target(path)
         self.every = None if every is None else check_count("every", every)
         self.interval = check_number("interval", interval, 0)
         self.keep_last = check_count("keep_last", keep_last)

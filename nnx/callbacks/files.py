@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 from nnx.callbacks.base import Callback, Logs, Monitor
-from nnx.files import check_target, storing, told_in_a_sentence
+from nnx.files import check_model_target, check_target, storing, told_in_a_sentence
 
 if TYPE_CHECKING:
     from nnx.training import Run
@@ -27,9 +27,9 @@ class ModelCheckpoint(Callback):
         """Check that the folder is there, before any work is done.
 
         Raises:
-            OptionError: path is a folder, or in none that exists.
+            OptionError: path is a folder, in none that exists, or of the ending of another format.
         """
-        self.path = check_target(path)
+        self.path = check_model_target(path)
         self.monitor = None if monitor is None else Monitor(monitor)
 
     def config(self) -> dict[str, Any]:

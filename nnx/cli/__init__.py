@@ -68,5 +68,5 @@ def _nnx(
 
 
 def main() -> None:
-    """Run the command line; the entry point of `nnx`."""
+    """Run the command line."""
     app(prog_name="nnx")

@@ -18,6 +18,7 @@ from nnx.difference import Difference, Part
 from nnx.difference import diff as compare
 from nnx.errors import OptionError
 from nnx.model import Sequential
+from nnx.plots.drawing import check_picture
 from nnx.serialization import load
 
 ModelPath = Annotated[Path, typer.Argument(metavar="MODEL", help="A file written by nnx train --save or nnx demo.")]
@@ -64,6 +65,8 @@ def diff(
     Differences are in units of the last place (ulps) of each array's largest value. The exit code is 1 if a result
     differs by more than the tolerance.
     """
+    if plot is not None:
+        check_picture(plot, "--plot")
     check_writable("--plot", plot)
     network = load(model)
     found = compare(
@@ -101,7 +104,7 @@ def _describe(found: Difference) -> dict[str, Any]:
 def _show(found: Difference, plot: Path | None) -> None:
     headings = ("place", "kernel", "step", "worst array", "ulps")
     rows = [
-        (part.place, part.kernel, str(part.step), part.array, f"{part.ulps:.3g}")
+        (part.place, part.kernel, str(part.step), part.what, f"{part.ulps:.3g}")
         for part in found.worst()
         if part.ulps > 0
     ]

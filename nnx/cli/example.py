@@ -9,7 +9,7 @@ import typer
 
 from nnx import datasets
 from nnx.cli.options import BackendName, Json, Seed, examples, find_backend
-from nnx.cli.output import check_writable, paragraph, print_json, print_table, say
+from nnx.cli.output import check_models, check_writable, paragraph, print_json, print_table, say
 from nnx.cli.usage import Command, count
 from nnx.examples import EXAMPLES, Outcome, find
 from nnx.summary import HEADINGS, layer_rows
@@ -74,6 +74,7 @@ def run_example(
     json: Json = False,
 ) -> None:
     """Build a network, train it, and show what it has learned."""
+    check_models({"--save": save})
     check_writable("--save", save)
     engine, known = find_backend(backend), name.replace("_", "-")
     found = find(known)

@@ -26,6 +26,9 @@ class Commands(TyperGroup):
         except UsageError as error:
             _report_usage(error)
             code = USAGE
+        except typer.Abort:  # what a Ctrl-C becomes that comes before the command itself runs
+            note("interrupted")
+            code = INTERRUPTED
         sys.exit(code if isinstance(code, int) else 0)
 
     def invoke(self, ctx: Any) -> Any:

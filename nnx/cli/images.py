@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nnx.errors import DataError, FileFormatError, excerpt
+from nnx.files import check_readable
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -48,8 +49,7 @@ def read_image(path: Path, shape: tuple[int, ...], invert: bool = False) -> NDAr
 def _open(path: Path, mode: str, size: tuple[int, int]) -> Image:
     from PIL import Image, UnidentifiedImageError
 
-    if not path.is_file():
-        raise FileFormatError(f"{path}: there is no such file.")
+    check_readable(path, "")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", Image.DecompressionBombWarning)

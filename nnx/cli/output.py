@@ -9,8 +9,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from nnx import files
 from nnx.errors import OptionError
-from nnx.files import replacing
 
 _WIDTH_OF_FILES = 160
 """Columns of a table that is not shown on a terminal, which would tell its own width."""
@@ -83,17 +83,23 @@ def check_writable(option: str, path: Path | None) -> None:
     """Make sure, before any work is done, that a file can be written.
 
     Raises:
-        OptionError: the path is a folder, or its folder does not exist or cannot be written to.
+        OptionError: as `nnx.files.check_target`, or its folder cannot be written to.
     """
     if path is None:
         return
-    if path.is_dir():
-        raise OptionError(f"{option} must name a file, got the folder {str(path)!r}.")
-    if not path.parent.is_dir():
-        raise OptionError(
-            f"{option} must lie in a folder that exists, got {str(path)!r}; make {str(path.parent)!r} first."
-        )
-    _try_folder(option, path.parent)
+    files.check_target(path, option)
+    _try_folder(option, path.resolve().parent)
+
+
+def check_models(targets: Mapping[str, Path | None]) -> None:
+    """Make sure, before any work is done, that the files of these options have endings that models may have.
+
+    Raises:
+        OptionError: as `nnx.files.check_model_target`.
+    """
+    for option, path in targets.items():
+        if path is not None:
+            files.check_model_target(path, option)
 
 
 def check_targets(targets: Mapping[str, Path | None]) -> None:
@@ -135,5 +141,5 @@ def _try_folder(option: str, folder: Path) -> None:
 
 def write_text(path: Path, text: str) -> None:
     """Write a text file, whole or not at all."""
-    with replacing(path) as part:
+    with files.replacing(path) as part:
         part.write_text(text, encoding="utf-8", newline="")

@@ -15,7 +15,7 @@ from nnx.checks import ACTIVATIONS
 from nnx.cli.company import joins_others
 from nnx.cli.configuration import read_configuration, resolve_length
 from nnx.cli.options import BackendName, Json, Seed, examples, find_backend
-from nnx.cli.output import check_targets, note, print_json, print_table, say, write_text
+from nnx.cli.output import check_models, check_targets, note, print_json, print_table, say, write_text
 from nnx.cli.training import DEFAULT_EPOCHS, Result, Task, parse_batch_size, parse_layers
 from nnx.cli.usage import count, number
 from nnx.datasets.catalogue import images
@@ -183,6 +183,7 @@ def train(
     leads = joins_others()
     if curve is not None and curve.suffix != ".svg":
         raise OptionError(f"--curve draws SVG; name a file that ends in .svg, got {str(curve)!r}.")
+    check_models({"--save": save, "--checkpoint": checkpoint})
     check_targets({"--save": save, "--csv": csv, "--curve": curve, "--checkpoint": checkpoint})
     task = Task(
         layers=parse_layers(layers),

@@ -59,10 +59,9 @@ class _Beginning(Callback):
 
     def on_train_begin(self, run: Run) -> None:
         """See `Callback`."""
-        done = run.history.epochs
-        if done:
-            finished = done == run.epochs or run.stopped
-            note(f"went on at epoch {done} of {run.epochs}{': nothing left to train' if finished else ''}.")
+        where, finished = run.where(), run.history.epochs == run.epochs or run.stopped
+        if not where.startswith("before"):
+            note(f"went on {where.rstrip(',')}{': nothing left to train' if finished else ''}.")
 
 
 @dataclass(frozen=True)

@@ -84,6 +84,8 @@ def images(name: str) -> Entry:
         UnknownNameError: there is no data set of that name.
         OptionError: it is of another kind.
     """
+    if name not in _ENTRIES:
+        raise UnknownNameError("data set of labelled images", name, names("images"))
     entry = info(name)
     if entry.kind != "images":
         raise OptionError(

@@ -13,9 +13,9 @@ from nnx.distributed.agreement import check_alike, check_parts, terms
 from nnx.distributed.group import Group, open_group
 from nnx.distributed.loop import Absent, RankLoop
 from nnx.errors import BackendError, OptionError, UnknownNameError
-from nnx.inputs import Examples
 from nnx.memory import check_training
 from nnx.registry import chosen_num_threads, set_num_threads
+from nnx.stored import AnyExamples, in_memory
 from nnx.training import Options, Run, Team
 
 if TYPE_CHECKING:
@@ -79,8 +79,8 @@ class RankTeam(Team):
     def loop(
         self,
         model: Sequential,
-        examples: Examples,
-        validation: Examples | None,
+        examples: AnyExamples,
+        validation: AnyExamples | None,
         options: Options,
         callbacks: list[Callback],
     ) -> Loop:
@@ -91,7 +91,9 @@ class RankTeam(Team):
             MemoryLimitError: there is no memory for the data and for this rank's share of a batch.
         """
         check_parts(model)
-        size = examples.x.shape[0] if isinstance(options.batch_size, str) else options.batch_size
+        size = examples.count if isinstance(options.batch_size, str) else options.batch_size
+        examples = in_memory(examples, size)
+        validation = None if validation is None else in_memory(validation, max(size, 1024))
         check_training(model, examples, validation, -(-size // self._group.size))
         self._terms = terms(model, examples, validation, options, callbacks)
         if not self._group.leads:

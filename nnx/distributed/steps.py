@@ -15,7 +15,7 @@ from nnx.interface import Array
 from nnx.layers import Context, Observer
 from nnx.measurement import Measurement
 from nnx.ops import Ops
-from nnx.steps import Batches, EvaluationStep, Runner, Trace, TrainingStep, count_correct
+from nnx.steps import AnyBatches, EvaluationStep, Runner, Trace, TrainingStep, count_correct
 
 if TYPE_CHECKING:
     from nnx.model import Sequential
@@ -107,7 +107,7 @@ class RankRunner(Runner):
         super().__init__(ops, step, eager)
         self._group, self._trace, self._then = group, trace, then
 
-    def run_range(self, batches: Batches, start: int, stop: int) -> None:
+    def run_range(self, batches: AnyBatches, start: int, stop: int) -> None:
         """See `Runner.run_range`."""
         super().run_range(batches, start, stop)
         if stop > start:

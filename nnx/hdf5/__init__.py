@@ -54,7 +54,7 @@ class StrictFile:
     def __init__(self, path: Path, source: Source, remedy: str) -> None:
         """Look into a file; `remedy` ends every error message."""
         self._path, self._source, self._remedy, self.size = path, source, remedy, source.size
-        with self._refusing("expected an HDF5 file, but"):
+        with self._refusing("it is no HDF5 file, or damaged"):
             self._root = messages(source, root_address(source))
             self._members = members(source, self._root)
 
@@ -160,7 +160,7 @@ def open_hdf5(path: Path, remedy: str = "Get the file again.") -> Iterator[Stric
         with path.open("rb") as stream:
             yield StrictFile(path, Source(stream, os.fstat(stream.fileno()).st_size), remedy)
     except OSError as error:
-        raise FileFormatError(f"{path}: expected an HDF5 file, but: {error}. {remedy}") from error
+        raise FileFormatError(f"{path}: it cannot be read: {error.strerror or error}. {remedy}") from error
 
 
 def read_hdf5(path: Path, layout: Layout) -> dict[str, NDArray[Any]]:

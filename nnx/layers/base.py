@@ -7,7 +7,7 @@ from dataclasses import MISSING, Field, dataclass, fields, is_dataclass
 from typing import Any, ClassVar, Protocol
 
 from nnx.builder import Builder, Shape
-from nnx.errors import ShapeError
+from nnx.errors import OptionError, ShapeError
 from nnx.interface import Array
 from nnx.ops import Ops
 
@@ -141,8 +141,13 @@ class Layer:
         return shape
 
     def forward(self, x: Array, context: Context) -> tuple[Array, Backward]:
-        """Map a batch (N, *input shape) to (N, *output shape), and return the backward pass with it."""
-        raise NotImplementedError(f"{type(self).__name__} must supply forward")
+        """Map a batch (N, *input shape) to (N, *output shape), and return the backward pass with it.
+
+        Raises:
+            OptionError: the class does not override it.
+        """
+        del x, context
+        raise OptionError(f"{type(self).__name__} must supply forward(x, context), which returns (y, backward).")
 
     def config(self) -> dict[str, Any]:
         """Return the options, by field name; `type(self)(**config)` makes an equal layer (inner ones shared)."""

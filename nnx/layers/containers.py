@@ -9,6 +9,7 @@ from nnx.builder import Builder, Shape
 from nnx.errors import OptionError, ShapeError
 from nnx.interface import Array
 from nnx.layers.base import Backward, Context, Layer
+from nnx.layers.contract import Promise
 
 
 class Observer:
@@ -44,17 +45,20 @@ class Chain(Layer):
         if len({id(layer) for layer in self.layers}) < len(self.layers):
             raise OptionError("layers holds the same layer object twice; make one object for each place.")
         self.shapes: list[Shape] = []
+        self._promises: list[Promise] = []
         self._ending: Layer | None = None
         self.streams = all(layer.streams for layer in self.layers)
 
     def setup(self, builder: Builder, shape: Shape) -> Shape:
         """Build the layers, each on the output shape of the one before."""
-        outer, self.shapes, self._ending = builder.path, [], None
+        outer, self.shapes, self._promises, self._ending = builder.path, [], [], None
         for index, layer in enumerate(self.layers):
             builder.path = f"{outer}.{index}" if outer else str(index)
             before = builder.steps
             shape = layer.build(builder, shape)
             self.shapes.append(shape)
+            any_steps = builder.steps or (layer.streams and len(shape) > 1)
+            self._promises.append(Promise(builder.path, layer, shape, any_steps))
             if before and not builder.steps:
                 self._ending = layer
         builder.path, self.steps = outer, "kept" if builder.steps else "ended"
@@ -70,8 +74,10 @@ class Chain(Layer):
         Lengths count the steps of the inputs: layers after the one that ends these are given none.
         """
         backwards: list[Backward] = []
-        for index, layer in enumerate(self.layers):
-            x, backward = layer.forward(x, context)
+        shapes: list[Shape] = []  # of the inputs
+        for index, (layer, promise) in enumerate(zip(self.layers, self._promises, strict=True)):
+            shapes.append(tuple(x.shape))
+            x, backward = promise.check_forward(x, layer.forward(x, context))
             observer.forward(index, x)
             if layer is self._ending:
                 context = replace(context, lengths=None)
@@ -82,7 +88,7 @@ class Chain(Layer):
             for index in reversed(range(len(backwards))):
                 if gradient is None:
                     break
-                gradient = backwards[index](gradient)
+                gradient = self._promises[index].check_backward(shapes[index], backwards[index](gradient))
                 observer.backward(index, gradient)
             return gradient
 

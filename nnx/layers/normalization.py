@@ -54,6 +54,7 @@ class BatchNorm(Layer):
         self._beta = builder.parameter("beta", channels, "zeros")
         self._running_mean = builder.state("running_mean", channels, 0.0)
         self._running_var = builder.state("running_var", channels, 1.0)
+        self._running_var.least = 0.0
         return shape
 
     def forward(self, x: Array, context: Context) -> tuple[Array, Backward]:

@@ -58,14 +58,14 @@ class Reshape(_View):
         if not isinstance(self.shape, Sequence) or not all(isinstance(extent, Integral) for extent in self.shape):
             raise ShapeError(f"Reshape expects a shape of whole numbers, such as (28, 28), got {self.shape!r}.")
         self.shape = tuple(int(extent) for extent in self.shape)
-        if self.shape.count(-1) > 1 or any(extent < -1 for extent in self.shape):
-            raise ShapeError(f"Reshape expects non-negative extents and at most one -1, got {self.shape}.")
+        if self.shape.count(-1) > 1 or any(extent < -1 or extent == 0 for extent in self.shape):
+            raise ShapeError(f"Reshape expects extents of at least 1, and at most one -1, got {self.shape}.")
 
     def setup(self, builder: Builder, shape: Shape) -> Shape:
         """Fill in an extent given as -1."""
         del builder
         known = math.prod(extent for extent in self.shape if extent != -1)
-        missing = math.prod(shape) // known if known else 0
+        missing = math.prod(shape) // known
         self._target = tuple(missing if extent == -1 else extent for extent in self.shape)
         if math.prod(self._target) != math.prod(shape):
             raise ShapeError(f"{self!r} cannot hold the {math.prod(shape)} elements of {shape}.")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import threading
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -10,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nnx.errors import MissingLibraryError, OptionError
-from nnx.files import replacing
+from nnx.files import check_target, replacing
 from nnx.learning_curve import PALETTE
 
 if TYPE_CHECKING:
@@ -90,7 +89,7 @@ def page(width: float, height: float, path: object, title: object) -> Iterator[F
         MissingLibraryError: matplotlib is not installed.
         OptionError: the path cannot be written to.
     """
-    target = None if path is None else _check_path(path)
+    target = None if path is None else check_picture(path)
     need_matplotlib()
     lines = wrapped(str(title), width - 0.4, TITLE, "bold")
     with _one_at_a_time, _style():
@@ -124,14 +123,15 @@ def need_matplotlib() -> None:
         raise MissingLibraryError("matplotlib", "pictures", "plot") from error
 
 
-def _check_path(path: object) -> Path:
-    if not isinstance(path, str | os.PathLike):
-        raise OptionError(f"path must be a text or a pathlib.Path, got {path!r}.")
-    target = Path(path)
+def check_picture(path: object, option: str = "path") -> Path:
+    """Return the path of a picture to write.
+
+    Raises:
+        OptionError: as `nnx.files.check_target`, or the ending is that of no kind of picture that can be drawn.
+    """
+    target = check_target(path, option)
     if target.suffix.lower() not in _METADATA:
-        raise OptionError(f"path must end in .png, .svg or .pdf, got {str(target)!r}.")
-    if not target.parent.is_dir():
-        raise OptionError(f"path {str(target)!r} cannot be written: there is no folder {str(target.parent)!r}.")
+        raise OptionError(f"{option} must end in .png, .svg or .pdf, got {str(target)!r}.")
     return target
 
 

@@ -20,9 +20,10 @@ from numpy.typing import NDArray
 
 from nnx import registry
 from nnx.border import Extents, as_dtype, to_host
-from nnx.errors import DataError, ShapeError
+from nnx.errors import BackendError, DataError, ShapeError
 from nnx.interface import Array, Backend
 from nnx.ops import Ops
+from nnx.registry import find_owner
 
 ArrayLike: TypeAlias = Any
 """What users pass: an array of the selected backend, one of NumPy's, or nested lists."""
@@ -73,6 +74,13 @@ def host_array(value: ArrayLike, argument: str, ops: Ops) -> NDArray[Any]:
         raise ShapeError(
             f"{argument} must be one array, got a tuple of {len(value)} parts. Functions that go forward return a "
             f"pair, the array and its cache: pass the first of the two, {argument}[0]."
+        )
+    owner = None if isinstance(value, np.ndarray) or ops.backend.owns(value) else find_owner(value)
+    if owner is not None:  # caches of another backend would be next: nothing here moves them
+        raise BackendError(
+            f"{argument} is an array of the backend {owner.name!r}, but {ops.backend.name!r} computes here. Pass "
+            f"nnx.get_backend({owner.name!r}).to_numpy({argument}), or compute on {owner.name!r} as well, by "
+            f"nnx.set_backend({owner.name!r})."
         )
     return to_host(value, argument, ops)
 

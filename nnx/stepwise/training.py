@@ -13,7 +13,7 @@ from nnx.initializers import InitializerLike
 from nnx.stepwise.arrays import ArrayLike, ArraysByName, ops_for, own_rows
 from nnx.stepwise.backward import L_model_backward
 from nnx.stepwise.batches import batch_size_of, endless_batches
-from nnx.stepwise.costs import compute_cost_with_L2_regularization
+from nnx.stepwise.costs import compute_cost, compute_cost_with_L2_regularization
 from nnx.stepwise.forward import L_model_forward
 from nnx.stepwise.parameters import Parameters, initialize_parameters
 from nnx.stepwise.targets import own_target_rows
@@ -51,7 +51,7 @@ def L_layer_model(  # noqa: N802  # the name that this function has in courses
         Y: (n_L, m) the answers: one row of 0 and 1, or one-hot columns.
         layers_dims: (n_0, n_1, ..., n_L). The last layer is a sigmoid if it has one unit, else a softmax.
         learning_rate: >= 0.
-        num_iterations: how many rounds.
+        num_iterations: how many rounds, >= 1.
         batch_size: examples per round, or "full".
         use_batchnorm: put `apply_batchnorm` behind the activation of every hidden layer.
         lambd: factor of the L2 penalty, >= 0.
@@ -68,10 +68,11 @@ def L_layer_model(  # noqa: N802  # the name that this function has in courses
     Raises:
         OptionError, UnknownNameError: an option is out of its range.
         ShapeError, DataError, DtypeError, BackendError: X and Y are not what the network takes.
-        DivergenceError: the cost became NaN or infinite.
+        DivergenceError: the cost or a parameter became NaN or infinite, or the cost of all examples in the end is
+            over ten times that of guessing, log(number of classes).
     """
     parameters, size = initialize_parameters(layers_dims, seed, init, dtype), batch_size_of(batch_size)
-    rounds, told = check_count("num_iterations", num_iterations, 0), check_flag("print_cost", print_cost)
+    rounds, told = check_count("num_iterations", num_iterations), check_flag("print_cost", print_cost)
     check_flag("use_batchnorm", use_batchnorm)
     ops, costs = ops_for(parameters["W1"]), list[float]()
     x = own_rows(X, "X", ops, layers_dims[0])  # (m, n_0)
@@ -85,6 +86,8 @@ def L_layer_model(  # noqa: N802  # the name that this function has in courses
         grads = L_model_backward(AL, Y_batch, caches, lambd)
         parameters = update_parameters(parameters, grads, learning_rate)
     _check_parameters(parameters)
+    AL, _ = L_model_forward(x.T, parameters, use_batchnorm, activation)
+    _check_last_cost(compute_cost(AL, y.T), layers_dims[-1])
     return parameters, costs
 
 
@@ -105,6 +108,19 @@ def _check_parameters(parameters: Parameters) -> None:
     for name, value in parameters.items():
         if not np.isfinite(ops_for(value).backend.to_numpy(value)).all():
             raise DivergenceError(f"{name} holds NaN or infinity after the last iteration; {_ADVICE}")
+
+
+def _check_last_cost(cost: float, outputs: int) -> None:
+    """Refuse parameters that are finite but good for nothing, as steps that are far too long leave them.
+
+    Raises:
+        DivergenceError: guessing costs less than a tenth.
+    """
+    guessing = math.log(max(outputs, 2))
+    if not cost <= 10 * guessing:
+        raise DivergenceError(
+            f"The cost is {cost:g} after the last iteration, where guessing would cost {guessing:.2g}; {_ADVICE}"
+        )
 
 
 _ADVICE = "lower the learning rate, or scale the inputs to about 1."

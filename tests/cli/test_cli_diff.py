@@ -28,7 +28,7 @@ def test_a_difference_beyond_the_tolerance_is_named_and_the_exit_code_is_1(run_n
     assert result.exit_code == 1
     assert report["first"]["ulps"] > 0
     assert report["engines"] == ["numpy", "numba"]
-    assert {"place", "kernel", "array", "step", "call", "ulps"} == set(report["worst"][0])
+    assert {"place", "kernel", "array", "parameter", "step", "call", "ulps"} == set(report["worst"][0])
 
 
 def test_the_picture_is_written(run_nnx, model, tmp_path):
@@ -42,6 +42,7 @@ def test_the_picture_is_written(run_nnx, model, tmp_path):
         (("numpy", "numbat"), "Did you mean 'numba'?"),
         (("numpy", "numba", "--dataset", "cat"), "Did you mean 'cats'?"),
         (("numpy", "numba", "--steps", "0"), "--steps must be a whole number"),
+        (("numpy", "numba", "--plot", "picture.txt"), "--plot must end in .png, .svg or .pdf"),
         (("numpy", "numba", "--plot", "absent/picture.png"), "must lie in a folder that exists"),
     ],
 )

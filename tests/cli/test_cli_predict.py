@@ -97,7 +97,7 @@ def test_missing_picture_folder_and_foreign_model_are_one_line(run_nnx, complain
     (tmp_path / "model.h5").write_text("not a model")
     folder = run_nnx("predict", digits_model, ".", "--json")
     assert (folder.exit_code, folder.stdout) == (1, "[]\n")
-    assert "there is no such file" in folder.stderr
+    assert "it is a folder, not a file" in folder.stderr
     assert "model.h5" in complaint(run_nnx("predict", "model.h5", "a.png"))
 
 

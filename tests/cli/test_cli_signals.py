@@ -88,14 +88,16 @@ def test_the_first_signal_saves_and_says_in_one_line_how_to_go_on(tmp_path, run_
         process.send_signal(number)
         stdout, stderr = process.communicate(timeout=60)
     done = nnx.load(tmp_path / "run.h5", backend="numpy").epoch
+    after = f"after epoch {done} of 99999"  # the signal comes within an epoch or, rarely, between two
+    where = f"{after}, in the middle of epoch {done + 1}," if f"{after}," in stderr else after
     assert stderr.splitlines() == [
-        f"saved at epoch {done + 1} of 99999 in run.h5; go on from it with fit(..., resume='run.h5'), or with the "
-        "same nnx train command"
+        f"saved {where} in run.h5; go on from it with fit(..., resume='run.h5'), or with the same nnx train command"
     ]
     assert (process.returncode, stdout) == (code, "")
     assert list(tmp_path.iterdir()) == [tmp_path / "run.h5"]
     again = run_nnx("train", "digits", *OPTIONS, "--epochs", done + 2)
     assert again.exit_code == 0
+    assert again.stderr == f"went on {where.rstrip(',').replace('99999', str(done + 2))}.\n"
     assert nnx.load(tmp_path / "run.h5", backend="numpy").epoch == done + 2
 
 

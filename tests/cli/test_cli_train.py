@@ -170,8 +170,8 @@ def test_a_kept_run_goes_on_and_ends_as_the_whole_one(run_nnx):
 def test_a_finished_run_that_is_started_again_says_so(run_nnx):
     command = ("train", "digits", *SMALL, "--epochs", "2", "--checkpoint", "run.h5")
     assert run_nnx(*command).stderr == ""
-    assert run_nnx(*command).stderr == "went on at epoch 2 of 2: nothing left to train.\n"
-    assert run_nnx(*command[:-3], "3", *command[-2:]).stderr == "went on at epoch 2 of 3.\n"
+    assert run_nnx(*command).stderr == "went on after epoch 2 of 2: nothing left to train.\n"
+    assert run_nnx(*command[:-3], "3", *command[-2:]).stderr == "went on after epoch 2 of 3.\n"
 
 
 def test_memory_that_ends_during_training_is_one_line_and_the_same_command_goes_on(run_nnx, complaint, monkeypatch):
@@ -187,7 +187,7 @@ def test_memory_that_ends_during_training_is_one_line_and_the_same_command_goes_
     assert "ran out of memory in epoch 2 of 3: Unable to allocate 9.1 GiB. " in complaint(result)
     assert "The run stands in 'run.h5' as it was last saved" in result.stderr
     assert result.exit_code == 1
-    assert run_nnx(*command).stderr == "went on at epoch 1 of 3.\n"
+    assert run_nnx(*command).stderr == "went on after epoch 1 of 3.\n"
 
 
 def test_an_interruption_before_training_says_so(run_nnx, monkeypatch):

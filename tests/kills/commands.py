@@ -30,7 +30,7 @@ _ENVIRONMENT = {
     "OPENBLAS_NUM_THREADS": "1",
     "NUMBA_NUM_THREADS": "1",
 }
-_WENT_ON = re.compile(r"went on at epoch (\d+) of")
+_WENT_ON = re.compile(r"went on after epoch (\d+) of")
 _PATIENCE = 300.0
 _LOOK_AFTER = 0.0005
 """Seconds between looks at the folder, so that a save can be hit."""

@@ -52,8 +52,8 @@ def test_words_and_numbers_are_no_flags(word: Any) -> None:
     calls: list[tuple[str, Callable[[], Any]]] = [
         ("use_batchnorm", lambda: stepwise.L_model_forward(X, parameters, word)),
         ("use_batchnorm", lambda: stepwise.predict(X, Y, parameters, word)),
-        ("use_batchnorm", lambda: stepwise.L_layer_model(X, Y, [5, 1], num_iterations=0, use_batchnorm=word)),
-        ("print_cost", lambda: stepwise.L_layer_model(X, Y, [5, 1], num_iterations=0, print_cost=word)),
+        ("use_batchnorm", lambda: stepwise.L_layer_model(X, Y, [5, 1], num_iterations=1, use_batchnorm=word)),
+        ("print_cost", lambda: stepwise.L_layer_model(X, Y, [5, 1], num_iterations=1, print_cost=word)),
         ("print_cost", lambda: logistic.optimize(np.zeros((5, 1)), 0.0, X, Y, 1, print_cost=word)),
         ("print_cost", lambda: logistic.model(X, Y, X, Y, 1, print_cost=word)),
         ("wants_dA", lambda: stepwise.linear_backward(AL, caches[1][0], wants_dA=word)),

@@ -1,0 +1,90 @@
+"""How fast `fit` trains on an HDF5 dataset, against the same data in memory: python -m benchmarks.stored.
+
+Both train in the same process, a few epochs at a time in turns, so that whatever else the machine does meets both.
+The file has just been written: it is in the page cache. One thread computes; streaming has a second one, to read.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import h5py
+import numpy as np
+
+import nnx
+
+FEATURES = 784
+Network = Callable[[], list[nnx.Layer]]
+
+NETWORKS: dict[str, tuple[Network, int]] = {
+    "784-512-512-10": (lambda: [nnx.Dense(512, "relu"), nnx.Dense(512, "relu"), nnx.Dense(10)], 1),
+    "784-20-7-5-10": (lambda: [*(nnx.Dense(units, "relu") for units in (20, 7, 5)), nnx.Dense(10)], 8),
+}
+"""The layers, and how many epochs are measured in a turn."""
+
+STORAGE: dict[str, dict[str, Any]] = {
+    "float32": {"dtype": "float32"},
+    "float32, chunks, gzip": {"dtype": "float32", "chunks": (256, FEATURES), "compression": "gzip"},
+    "uint8": {"dtype": "uint8"},
+}
+"""How the inputs are stored, by name, as options of h5py."""
+
+
+def main() -> None:
+    """Measure and print a table in Markdown."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.stored", description=__doc__)
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.add_argument("--rows", type=int, default=60_000, help="examples of 784 features")
+    parser.add_argument("--turns", type=int, default=5, help="how often each of both trains")
+    parser.add_argument("--backend", action="append", help="by default numba and numpy")
+    parser.add_argument("--storage", action="append", choices=list(STORAGE), help="by default all")
+    given = parser.parse_args()
+    nnx.set_num_threads(1)
+    print(f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f} as it began; {given.rows} rows, batches of 128\n")
+    print("| network | backend | stored as | in memory | streamed | times as fast (quartiles) | best by best |")
+    print("| --- | --- | --- | --- | --- | --- | --- |")
+    with tempfile.TemporaryDirectory() as folder, h5py.File(Path(folder) / "examples.h5", "w") as file:
+        for storage in given.storage or STORAGE:
+            x = _write(file, storage, given.rows)
+            for name in NETWORKS:
+                for backend in given.backend or ("numba", "numpy"):
+                    print(_row(name, backend, storage, x, file[f"y of {storage}"], given.turns), flush=True)
+
+
+def _write(file: Any, storage: str, rows: int) -> Any:
+    rng = np.random.default_rng(1)
+    x = file.create_dataset(storage, (rows, FEATURES), **STORAGE[storage])
+    for start in range(0, rows, 10_000):
+        pixels = rng.integers(0, 256, (min(10_000, rows - start), FEATURES), "uint8")
+        pixels *= rng.random(pixels.shape) < 0.2  # most are black, as those of digits
+        x[start : start + len(pixels)] = pixels if storage == "uint8" else pixels / np.float32(255)
+    file[f"y of {storage}"] = rng.integers(0, 10, rows)
+    return x
+
+
+def _row(name: str, backend: str, storage: str, x: Any, y: Any, turns: int) -> str:
+    layers, epochs = NETWORKS[name]
+    held = np.asarray(x), np.asarray(y)
+    pairs = [[_seconds(layers, backend, data, epochs) for data in (held, (x, y))] for _ in range(turns)]
+    memory, streamed = zip(*pairs, strict=True)
+    quarter, half, most = np.quantile(np.divide(memory, streamed), [0.25, 0.5, 0.75])
+    spread, best = f"**{half:.2f}** ({quarter:.2f} to {most:.2f})", f"{min(memory) / min(streamed):.2f}"
+    cells = name, backend, storage, f"{median(memory):.3f} s", f"{median(streamed):.3f} s", spread, best
+    return f"| {' | '.join(cells)} |"
+
+
+def _seconds(layers: Network, backend: str, data: tuple[Any, Any], epochs: int) -> float:
+    """Return the seconds of the fastest epoch but the first, in which the step is recorded."""
+    model = nnx.Sequential(layers(), seed=1, backend=backend).compile("softmax_cross_entropy", nnx.Adam())
+    seconds = model.fit(*data, epochs=epochs + 1, batch_size=128)["seconds"]
+    return min(seconds[1:])
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,81 @@
+"""Two buffers of examples on the device: one that the steps run on, one that is being filled."""
+
+from __future__ import annotations
+
+from typing import cast
+
+import numpy as np
+
+from nnx.border import Host
+from nnx.inputs import DeviceExamples, host_parts, transfer
+from nnx.interface import Array
+from nnx.ops import Ops
+from nnx.stored.examples import Run, StoredExamples
+from nnx.stored.plan import Rows
+from nnx.stored.source import Source
+
+
+class Buffers:
+    """Both buffers in one array each, (2 R, ...), one half per buffer, so that one recording serves both.
+
+    Where arrays of the device are NumPy's, a half is read into directly; otherwise into memory of the host, from
+    which `show` sends it. `fill` uses no device, so that a thread may call it.
+
+    Attributes:
+        examples: both halves.
+        order: (2 R,) int64, where in these arrays the rows stand, in the order in which they come.
+    """
+
+    def __init__(self, ops: Ops, stored: StoredExamples, rows: int) -> None:
+        """Make room for twice so many rows."""
+        self._ops, self._stored, self._rows = ops, stored, rows
+        first = stored.first()
+        sample = transfer(first, ops)
+        self.examples = DeviceExamples(*(None if part is None else self._zeros(part) for part in sample))
+        self.order = ops.backend.zeros((2 * rows,), "int64")
+        kinds = zip(sample, host_parts(first), strict=True)
+        self._staged = [
+            None if device is None or host is None else self._staging(device, host) for device, host in kinds
+        ]
+        self._scratch = [self._room(source, part) for part, source in enumerate((stored.x, stored.y))]
+
+    def _zeros(self, part: Array) -> Array:
+        backend = self._ops.backend
+        return backend.zeros((2 * self._rows, *part.shape[1:]), backend.dtype_name(part))
+
+    def _staging(self, device: Array, host: Host) -> Host | None:
+        if self._ops.backend.on_host:
+            return None
+        return np.empty((self._rows, *host.shape[1:]), self._ops.backend.dtype_name(device))
+
+    def _room(self, source: Source, part: int) -> Host | None:
+        """Return room for rows as they are stored; None where they can be read into their place."""
+        place = self._hosts(0)[part]
+        fits = place is not None and place.dtype == source.dtype and place.shape[1:] == source.shape[1:]
+        return None if fits else source.room(self._rows)
+
+    def _hosts(self, half: int) -> list[Host | None]:
+        """Return where the host writes the parts of a half."""
+        if not self._ops.backend.on_host:
+            return self._staged
+        begin, end = half * self._rows, (half + 1) * self._rows
+        return [None if part is None else part[begin:end] for part in self.examples]
+
+    def fill(self, runs: list[Run], half: int) -> None:
+        """Read ranges of rows into a half; raises as `StoredExamples.read`."""
+        hosts = self._hosts(half)
+        x, y = (host if room is None else room for host, room in zip(hosts[:2], self._scratch, strict=True))
+        examples = self._stored.read(runs, cast(Host, x), cast(Host, y))  # no example is without either
+        for host, part in zip(hosts, host_parts(examples), strict=True):
+            if host is not None and part is not None and not np.may_share_memory(host, part):
+                host[: len(part)] = part
+
+    def show(self, half: int, order: Rows) -> None:
+        """Send a half that has been filled to the device, with the order of its rows."""
+        begin, count = half * self._rows, len(order)
+        self.order[begin : begin + count] = self._ops.asarray(begin + order, "int64")
+        for part, host in zip(self.examples, self._staged, strict=True):
+            if part is not None and host is not None:
+                part[begin : begin + count, ...] = self._ops.asarray(
+                    host[:count], self._ops.backend.dtype_name(part)
+                )
