@@ -8,9 +8,21 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 
-_DROPPED = ("OPENBLAS_", "GOTO_", "OMP_", "KMP_", "GOMP_", "MKL_", "BLIS_", "VECLIB_", "NUMBA_NUM_", "NUMBA_CPU_")
+_DROPPED = (
+    "OPENBLAS_",
+    "GOTO_",
+    "OMP_",
+    "KMP_",
+    "GOMP_",
+    "MKL_",
+    "BLIS_",
+    "VECLIB_",
+    "NUMBA_NUM_",
+    "NUMBA_CPU_",
+    "PYTEST_",
+)
 """Settings that choose kernels or threads behind a library's back, such as OPENBLAS_CORETYPE, which can halve the
-speed of a product. They go for every side alike."""
+speed of a product, or that tell a process it is one of several that test. They go for every side alike."""
 
 _COUNTS = (
     "OMP_NUM_THREADS",

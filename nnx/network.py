@@ -290,14 +290,14 @@ class Network:
         """Replace parameters and states by name; those not named stay.
 
         Raises:
-            OptionError: weights are no dictionary, or an empty one.
+            OptionError: weights are no dictionary.
             UnknownNameError: the model has nothing of that name.
             ShapeError, DataError, DtypeError: values of another shape, not finite, of a negative variance, or not
                 numbers. Nothing is changed then.
             BackendError: another thread uses the model.
         """
         self.need_built()
-        if not isinstance(weights, Mapping) or not weights:
+        if not isinstance(weights, Mapping):
             raise OptionError(
                 f"weights must be a dictionary of arrays by name, as get_weights gives, got {weights!r}."
             )

@@ -17,5 +17,6 @@ def test_faults_that_tests_notice_are_told_from_those_that_they_do_not():
     pytest.importorskip("mutmut", reason="the faults are made by mutmut: pip install 'nnx-framework[test]'")
     command = [sys.executable, "-m", "tests.mutation", "nnx/random.py", "--only", "0", "1"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=True)
-    assert "0: survived, line 18\n-Floats = NDArray[np.float64]\n+Floats = None\n" in done.stdout
+    assert done.stdout.startswith("0: survived, line ")
+    assert "\n-Floats = NDArray[np.float64]\n+Floats = None\n" in done.stdout
     assert "| nnx/random.py | 2 | 1 | 0 | 1 | 50.0% |" in done.stdout

@@ -122,7 +122,7 @@ def test_an_error_on_one_rank_ends_all_of_them_with_one_line(tmp_path):
         "The run stands in 'run.h5' as it was last saved."
     ]
     assert "Traceback" not in result.stderr
-    assert nnx.load(tmp_path / "run.h5").epoch == 2
+    assert nnx.load(tmp_path / "run.h5").epoch in (1, 2)  # rank 0 may have been writing that of the second epoch
 
 
 def test_a_signal_to_one_rank_saves_the_run_and_ends_all_of_them(tmp_path):
