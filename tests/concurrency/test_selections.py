@@ -68,11 +68,12 @@ def test_a_generator_that_goes_on_after_a_block_has_ended_takes_its_own_selectio
 
 
 def test_generators_that_take_turns_leave_nothing_behind() -> None:
-    generators = [steps(A), steps(B), steps(A)]
+    before, generators = selected(), [steps(A), steps(B), steps(A)]
     for generator in generators:
         next(generator)
     for generator in generators:
         list(generator)
+    assert selected() == before
 
 
 def test_a_context_manager_of_ones_own_selects_for_its_block() -> None:
