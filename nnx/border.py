@@ -37,7 +37,10 @@ def to_host(value: Any, argument: str, ops: Ops) -> Host:
     owner = ops.backend if ops.backend.owns(value) else find_owner(value)
     if owner is None or on_host(value):
         return plain_array(value, argument)
-    return owner.to_numpy(value)
+    try:
+        return owner.to_numpy(value)
+    except BufferError:  # an array without data, such as PyTorch's on "meta"
+        return plain_array(value, argument)
 
 
 def plain_array(value: Any, argument: str) -> Host:

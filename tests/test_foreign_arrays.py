@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from support.problems import classification, full_network, weights_of
 
+import nnx
 from nnx.border import plain_array
 from nnx.errors import BackendError, DataError, DtypeError, NnxError
 
@@ -196,3 +197,10 @@ def test_weights_come_back_from_other_libraries() -> None:
     other.set_weights({name: Foreign(values) for name, values in model.get_weights().items()})
     for name, values in other.get_weights().items():
         np.testing.assert_array_equal(values, model.get_weights()[name])
+
+
+def test_an_array_without_data_is_refused_where_its_engine_is_loaded_too() -> None:
+    torch = pytest.importorskip("torch", reason="PyTorch is not installed")
+    nnx.get_backend("generic:torch")
+    with pytest.raises(BackendError, match="torch does not copy it there by itself"):
+        full_network("numpy").predict(torch.ones(2, 4, device="meta"))

@@ -79,7 +79,7 @@ def test_tokens_are_not_rounded_to_the_models_dtype(backend: Backend) -> None:
     model = nnx.Sequential([layer], input_shape=(1,), backend=backend)
     layer.vocabulary = vocabulary  # a table of that size would only cost memory
     seen: list[Any] = []
-    layer.forward = lambda x, _context: (seen.append(x) or backend.zeros((2, 1, 1), "float32"), None)  # type: ignore[method-assign]
+    layer.forward = lambda x, _context: (seen.append(x) or backend.zeros((2, 1, 1), "float32"), lambda _: None)  # type: ignore[method-assign]
     model.predict([[2**24], [2**24 + 1]])
     assert backend.to_numpy(seen[0]).tolist() == [[2**24], [2**24 + 1]]
 

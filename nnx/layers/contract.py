@@ -64,7 +64,7 @@ class Promise:
             OptionError: it is nothing, though layers before this one learn.
             ShapeError: it has another shape than the inputs.
         """
-        if gradient is None and self.layer.wants_dx:
+        if gradient is None and self.layer.wants_dx and self.layer.takes != "tokens":
             raise OptionError(
                 f"{self.place}: backward must return the gradient by its input, got None, so "
                 "that the layers before it would learn nothing."
