@@ -6,7 +6,7 @@ Several files, of one machine, make one table. Rewrites what stands between the 
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -71,13 +71,17 @@ def replaced(text: str, table: str) -> str:
     return f"{head}{BEGIN}\n{table}\n{END}{tail}"
 
 
+def together(paths: Sequence[Path]) -> dict[str, Any]:
+    """Return the results of several runs on one machine as if they were one."""
+    found = [results.read(path) for path in paths]
+    return {**found[0], "rounds": [measured for one in found for measured in one["rounds"]]}
+
+
 def rewrite(readme: Path, *paths: str) -> None:
     """Rewrite the table of a README from results, by default those of the last full run."""
     chosen = [Path(path) for path in paths] or [results.default_path("cpu", quick=False)]
-    found = [results.read(path) for path in chosen]
-    together = {**found[0], "rounds": [measured for one in found for measured in one["rounds"]]}
     text = readme.read_text(encoding="utf-8")
-    readme.write_text(replaced(text, markdown(together)), encoding="utf-8")
+    readme.write_text(replaced(text, markdown(together(chosen))), encoding="utf-8")
 
 
 if __name__ == "__main__":

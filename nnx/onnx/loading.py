@@ -40,7 +40,7 @@ def load(path: str | Path, backend: str | Backend | None = None) -> Sequential:
     does not hold. Its nodes must lead from one input to one output, through layers that nnx has; branches may be
     residual sums. Images and sequences lie in nnx as everywhere in it, the batch first and channels last: where the
     file has channels or steps first, `model.metadata["onnx"]` tells which of its axes is which of the model's:
-    x_of_the_model = x_of_the_file.transpose(metadata["onnx"]["input_axes"]).
+    `x_of_the_model = x_of_the_file.transpose(model.metadata["onnx"]["input_axes"])`.
 
     A file of `Sequential.export_onnx` gives the same predictions again, bit for bit on the same backend, and the
     same metadata. What prediction does not need is not in it: dropout, initialisers, L2, momentum, optimizer, loss.
