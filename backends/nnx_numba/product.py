@@ -19,7 +19,7 @@ from nnx_numba.jit import intrinsic
 from nnx_numba.lanes import WORD
 from nnx_numba.launches import WORKING
 from nnx_numba.lines import REGISTER_BYTES, Lines, Strided, moved, words
-from nnx_numba.packing import pack
+from nnx_numba.packing import pack, pack_panels
 from nnx_numba.tiles import TALL, Strip, Tile
 from nnx_numba.vectors import LINE, loop, smaller
 
@@ -29,9 +29,17 @@ DEPTH = 256
 WIDE = 4
 """Panels from which on packing the left operand pays, if its rows are more than a block."""
 
+TOGETHER = 8
+"""Panels packed together: 256 KiB with AVX-512, a part of the second-level cache."""
+
+SHORT = 256
+"""Rows up to which they are: a taller block of the left operand fills that cache itself, or, packed, the memory."""
 
 FEW = 4
-"""Tiles up to which a panel is read as it lies, if its columns adjoin."""
+"""Tiles up to which a panel is read as it lies, if its columns adjoin,"""
+
+FAR = 1 << 20
+"""and if it does not stretch over more bytes than this, which lie in a cache further off, page by page."""
 
 
 @dataclass(frozen=True)
@@ -82,7 +90,7 @@ class Product:
         self.left, self.right, self.out = left, right, out
         self.element, self.width = WORD(lines.size), 2 * lines.lanes
         self._panel = lines.memory(2 * DEPTH)
-        self._packed, self._block_rows = memory, WORKING // (DEPTH * lines.size) - TALL
+        self._memory, self._block_rows = memory, WORKING // (DEPTH * lines.size) - TALL
         self._tile = Tile(lines, self.builder.icmp_signed("==", out.column, self.element))
 
     def emit(self, area: Area, bias: Any) -> None:
@@ -99,8 +107,7 @@ class Product:
             with loop(builder, WORD(0), once_at_least, DEPTH) as begin:
                 deep = smaller(builder, builder.sub(self.depth, begin), WORD(DEPTH))
                 block = self._block(packs, top, rows, begin, deep)
-                with loop(builder, area.column, area.column_stop, self.width) as column:
-                    self._one_panel(block, column, builder.sub(area.column_stop, column), bias)
+                self._panels(block, area, bias)
 
     def _rows_together(self, rows: Any, high: Any) -> Any:
         """Return the rows of a block: all, or equal shares, since the right operand is packed for each block."""
@@ -128,28 +135,45 @@ class Product:
         with builder.if_then(packs), loop(builder, WORD(0), rows, self.height) as row:
             valid = smaller(builder, self.height, builder.sub(rows, row))
             tile = Strided(source.at(builder, row, WORD(0)), source.column, source.row)
-            target = Strided(moved(builder, self._packed, (row, level)), line, self.element)
+            target = Strided(moved(builder, self._memory, (row, level)), line, self.element)
             pack(self.lines, tile, valid, deep, target)
         left = Strided(
-            choose(packs, self._packed, source.address),
+            choose(packs, self._memory, source.address),
             choose(packs, self.element, source.row),
             choose(packs, line, source.column),
         )
         return _Block(top, rows, begin, deep, left, choose(packs, level, source.row), packs)
 
-    def _one_panel(self, block: _Block, column: Any, rest: Any, bias: Any) -> None:
-        """Pack a panel, and run the tiles down it."""
-        builder, lines = self.builder, self.lines
+    def _panels(self, block: _Block, area: Area, bias: Any) -> None:
+        """Pack panels, several together where they are copied, and run the tiles down them."""
+        builder, deep = self.builder, block.deep
+        adjoin = builder.icmp_signed("==", self.right.column, self.element)
+        packs = self._packs_right(block, adjoin)
+        short = builder.icmp_signed("<=", block.rows, WORD(SHORT))
+        together = builder.and_(builder.and_(adjoin, short), builder.not_(block.packed))
+        span = builder.select(together, WORD(TOGETHER * self.width), WORD(self.width))
+        target = builder.select(together, self._memory, self._panel)
+        size = builder.mul(deep, WORD(2 * REGISTER_BYTES))
+        with loop(builder, area.column, area.column_stop, span) as begin:
+            stop = smaller(builder, builder.add(begin, span), area.column_stop)
+            source = Strided(self.right.at(builder, block.begin, begin), self.right.row, self.right.column)
+            with builder.if_then(packs):
+                pack_panels(self.lines, source, builder.sub(stop, begin), deep, target)
+            with loop(builder, begin, stop, self.width) as column:
+                number = builder.sdiv(builder.sub(column, begin), WORD(self.width))
+                there = Strided(moved(builder, target, (number, size)), WORD(2 * REGISTER_BYTES), self.element)
+                rest = builder.sub(area.column_stop, column)
+                self._one_panel(block, column, rest, bias, (packs, there))
+
+    def _one_panel(self, block: _Block, column: Any, rest: Any, bias: Any, packed: tuple[Any, Strided]) -> None:
+        """Run the tiles down a panel, packed or as it lies."""
+        builder, lines, (packs, there) = self.builder, self.lines, packed
         source = Strided(self.right.at(builder, block.begin, column), self.right.row, self.right.column)
-        packs = self._packs_right(block.rows)
-        with builder.if_then(packs):
-            target = Strided(self._panel, WORD(2 * REGISTER_BYTES), self.element)
-            pack(lines, source, smaller(builder, rest, WORD(self.width)), block.deep, target)
         masks = [lines.mask(builder.sub(rest, WORD(n * lines.lanes))) for n in range(2)]
         starts = [self._start(bias, column, n, mask) for n, mask in enumerate(masks)]
         fresh = builder.icmp_signed("==", block.begin, WORD(0))
-        address = builder.select(packs, self._panel, source.address)
-        stride = builder.select(packs, WORD(2 * REGISTER_BYTES), source.row)
+        address = builder.select(packs, there.address, source.address)
+        stride = builder.select(packs, there.row, source.row)
         panel = Strip(address, stride, block.deep, rest, masks, starts, fresh)
         with loop(builder, WORD(0), block.rows, self.height) as row:
             valid = smaller(builder, self.height, builder.sub(block.rows, row))
@@ -171,11 +195,13 @@ class Product:
                 for place in range(2 * REGISTER_BYTES, 4 * REGISTER_BYTES, LINE):
                     self.lines.fetch_to_second(builder.add(source.at(builder, k, WORD(0)), WORD(place)))
 
-    def _packs_right(self, rows: Any) -> Any:
-        """Whether to pack a panel: if its columns adjoin, only where enough tiles run down it."""
+    def _packs_right(self, block: _Block, adjoin: Any) -> Any:
+        """Whether to pack panels: if their columns adjoin, only where enough tiles run down them, or from afar."""
         builder = self.builder
-        many = builder.icmp_signed(">", rows, builder.mul(self.height, WORD(FEW)))
-        return builder.or_(many, builder.icmp_signed("!=", self.right.column, self.element))
+        many = builder.icmp_signed(">", block.rows, builder.mul(self.height, WORD(FEW)))
+        far = builder.icmp_signed(">", builder.mul(block.deep, self.right.row), WORD(FAR))
+        again = builder.icmp_signed(">", block.rows, self.height)
+        return builder.or_(builder.or_(many, builder.and_(far, again)), builder.not_(adjoin))
 
     def _start(self, bias: Any, column: Any, n: int, mask: Any) -> Any:
         """What the sums of a line begin with: the bias, or 0."""
