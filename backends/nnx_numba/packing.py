@@ -30,25 +30,26 @@ def pack_panels(lines: Lines, source: Strided, width: Any, deep: Any, target: An
     """Copy `deep` lines of `width` elements to panels, each two registers wide, one behind the other.
 
     Where the elements of a line adjoin, all panels are filled line by line: of what lies pages apart, as much as
-    possible is read at a time. Else there is one panel.
+    possible is read at a time.
     """
-    builder = lines.builder
+    builder, panel = lines.builder, WORD(2 * lines.lanes)
     adjoin = builder.icmp_signed("==", source.column, WORD(lines.size))
     with builder.if_else(adjoin) as (copied, turned):
         with copied:
             _emit_rows(lines, source, width, deep, target)
-        with turned:
-            pack(lines, source, width, deep, Strided(target, WORD(2 * REGISTER_BYTES), WORD(lines.size)))
+        with turned, loop(builder, WORD(0), width, panel) as begin:
+            part = Strided(source.at(builder, WORD(0), begin), source.row, source.column)
+            place = moved(builder, target, (builder.mul(begin, deep), WORD(lines.size)))
+            there = Strided(place, WORD(2 * REGISTER_BYTES), WORD(lines.size))
+            pack(lines, part, smaller(builder, panel, builder.sub(width, begin)), deep, there)
 
 
 def _emit_rows(lines: Lines, source: Strided, width: Any, deep: Any, target: Any) -> None:
     builder, panel = lines.builder, 2 * lines.lanes
-    size = builder.mul(deep, WORD(2 * REGISTER_BYTES))
     with loop(builder, WORD(0), deep) as k:
         first = moved(builder, target, (k, WORD(2 * REGISTER_BYTES)))
         with loop(builder, WORD(0), width, panel) as begin:
-            number = builder.sdiv(begin, WORD(panel))
-            into = moved(builder, first, (number, size))
+            into = moved(builder, first, (builder.mul(begin, deep), WORD(lines.size)))
             for n in range(2):
                 column = builder.add(begin, WORD(n * lines.lanes))
                 lines.fetch(source.at(builder, builder.add(k, WORD(_ROWS_AHEAD)), column))
