@@ -1,10 +1,10 @@
 """Products of matrices by tiles whose sums stay in vector registers.
 
-A panel of the right operand, two registers wide, is packed into the first-level cache, one line of columns
-below the other; tiles of a few rows run down it, one broadcast element of the left operand at a time (Goto & van de
-Geijn 2008, with the panel in the first cache because the batches of networks are short). Where many panels follow
-each other, the left operand is packed too. Strides are numbers at run time, so that one compiled kernel multiplies
-all transposes, and stores the result as it is or transposed: a narrow result has its vectors along its rows then.
+Panels of the right operand, two registers wide, are packed, one line of columns below the other; tiles of a few
+rows run down them, one broadcast element of the left operand at a time (Goto & van de Geijn 2008). Where many
+panels and many rows follow each other, the left operand is packed too. Strides are numbers at run time, so that one
+compiled kernel multiplies all transposes, and stores the result as it is or transposed: a narrow result has its
+vectors along its rows then.
 
 The terms of an element's sum are added in order of depth, in blocks of `DEPTH`, however the work is dealt out.
 """
@@ -17,25 +17,24 @@ from typing import Any
 from nnx_numba.internals import types
 from nnx_numba.jit import intrinsic
 from nnx_numba.lanes import WORD
+from nnx_numba.launches import WORKING
 from nnx_numba.lines import REGISTER_BYTES, Lines, Strided, moved, words
 from nnx_numba.packing import pack, pack_panels
-from nnx_numba.tiles import TALL, Strip, Tile
+from nnx_numba.tiles import Strip, Tile
 from nnx_numba.vectors import LINE, loop, smaller
 
-DEPTH = 256
-"""Lines of a packed panel: 32 KiB with AVX-512, which leaves room for the left operand in the first-level cache."""
+DEPTH = 512
+"""Lines of a packed panel at most: 64 KiB with AVX-512. Fewer would fit the first-level cache, but the second feeds
+tiles as fast, and a large result is read back and written for every panel's depth."""
 
-WIDE = 4
-"""Panels from which on packing the left operand pays, if its rows are more than a block."""
+WIDE, HIGH = 4, 1000
+"""Panels, and rows of the result, from which on packing the left operand pays."""
 
 TOGETHER = 8
 """Panels packed together for a short result: 256 KiB with AVX-512, a part of the second-level cache."""
 
 SHORT = 256
 """Rows up to which a result is short: the left operand's block of a higher one fills that cache itself."""
-
-MANY = 64
-"""Panels packed together where the left operand is packed: for all of its blocks, in a cache further off."""
 
 FEW = 4
 """Tiles up to which a panel is read as it lies, if its columns adjoin,"""
@@ -44,7 +43,10 @@ FAR = 1 << 20
 """and if it does not stretch over more bytes than this, which lie in a cache further off, page by page."""
 
 LEFT = 1 << 20
-"""Bytes of a thread's memory for the left operand; the right one has the rest."""
+"""Bytes of a thread's memory for a block of the left operand."""
+
+MANY = (WORKING - LEFT) // (DEPTH * 2 * REGISTER_BYTES)
+"""Panels packed together where the left operand is packed: for all of its blocks, in a cache further off."""
 
 
 @dataclass(frozen=True)
@@ -111,7 +113,6 @@ class Product:
         self.left, self.right, self.out = left, right, out
         self.element, self.width = WORD(lines.size), 2 * lines.lanes
         self._for_left, self._for_right = memory, self.builder.add(memory, WORD(LEFT))
-        self._block_rows = LEFT // (DEPTH * lines.size) - TALL
         self._tile = Tile(lines, self.builder.icmp_signed("==", out.column, self.element))
         self._adjoin = self.builder.icmp_signed("==", right.column, self.element)
 
@@ -122,7 +123,7 @@ class Product:
         """
         builder = self.builder
         rows, columns = builder.sub(area.row_stop, area.row), builder.sub(area.column_stop, area.column)
-        high = builder.icmp_signed(">", rows, WORD(self._block_rows))
+        high = builder.icmp_signed(">", rows, WORD(HIGH))
         packs = builder.and_(high, builder.icmp_signed(">", columns, WORD(WIDE * self.width)))
         most, span = self._rows_together(rows, high), self._span(rows, packs)
         once_at_least = builder.select(builder.icmp_signed("<", self.depth, WORD(1)), WORD(1), self.depth)
@@ -149,12 +150,12 @@ class Product:
         builder, height = self.builder, self.height
         one_block = builder.block
         with builder.if_then(high):
-            limit = builder.mul(builder.sdiv(WORD(self._block_rows), height), height)
+            limit = builder.mul(builder.sdiv(WORD(LEFT // (DEPTH * self.lines.size)), height), height)
             share = self._rounded_up(rows, self._rounded_up(rows, limit))
             of_tiles = builder.mul(self._rounded_up(share, height), height)
             many_blocks = builder.block
         most = builder.phi(WORD)
-        most.add_incoming(WORD(self._block_rows), one_block)
+        most.add_incoming(WORD(HIGH), one_block)
         most.add_incoming(of_tiles, many_blocks)
         return most
 
