@@ -30,8 +30,9 @@ def needs(text: str) -> None:
     numba = registry.describe("numba")
     if "numba" in text and not numba.available:
         pytest.skip(numba.reason)
-    for library, marks in {"sklearn": ("sklearn",), "onnx": ("onnx",), "mpi4py": ("distributed=True",)}.items():
-        if any(mark in block.code for block in blocks_of(text) for mark in marks):
+    marks = {"mpi4py": "distributed=True", "safetensors": "save_weights", "onnxruntime": "onnxruntime"}
+    for library, mark in {"sklearn": "sklearn", "onnx": "onnx", **marks}.items():
+        if any(mark in block.code for block in blocks_of(text)):
             pytest.importorskip(library, reason=f"the page's program needs {library}")
 
 
