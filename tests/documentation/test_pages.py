@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from pathlib import Path
 
@@ -76,3 +77,11 @@ def test_the_command_lines_of_a_page_name_options_that_exist(page: Path) -> None
         assert shown.exit_code == 0, words
         for option in (word for word in words[depth:] if word.startswith("--")):
             assert option in shown.stdout, words
+
+
+def test_every_command_stands_on_the_page_of_commands() -> None:
+    text = (DOCS / "guides/command-line.md").read_text(encoding="utf-8")
+    shown = CliRunner().invoke(app, ["--help"], prog_name="nnx", env={"COLUMNS": "200"}).stdout
+    names = re.findall(r"^│ (\w+)  ", shown.partition("Commands")[2], re.MULTILINE)
+    assert "train" in names
+    assert [name for name in names if f"\n## nnx {name}\n" not in text] == []
