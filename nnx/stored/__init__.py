@@ -25,7 +25,7 @@ of them.
 
 from nnx.stored.batches import StoredBatches
 from nnx.stored.deferring import defer
-from nnx.stored.examples import AnyExamples, StoredExamples, StoredInputs, held, in_memory
+from nnx.stored.examples import AnyExamples, StoredExamples, StoredInputs, held
 from nnx.stored.source import Source, is_stored
 
 __all__ = [
@@ -36,6 +36,5 @@ __all__ = [
     "StoredInputs",
     "defer",
     "held",
-    "in_memory",
     "is_stored",
 ]
