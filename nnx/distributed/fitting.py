@@ -91,10 +91,8 @@ class RankTeam(Team):
             MemoryLimitError: there is no memory for the data and for this rank's share of a batch.
         """
         check_parts(model)
-        size, ranks = (
-            examples.count if isinstance(options.batch_size, str) else options.batch_size,
-            self._group.size,
-        )
+        ranks = self._group.size
+        size = examples.count if isinstance(options.batch_size, str) else options.batch_size
         measured = None if validation is None else held(validation, max(size, 1024), ranks)
         check_training(model, held(examples, size, ranks), measured, -(-size // ranks))
         self._terms = terms(model, examples, validation, options, callbacks)

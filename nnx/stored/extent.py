@@ -60,7 +60,7 @@ class Extent:
         Raises:
             OSError: the file cannot be read, or ends before them.
         """
-        left, at = memoryview(out.reshape(-1).view(np.uint8)), self._offset + start * self._row
+        left, at = out.reshape(-1).view(np.uint8).data, self._offset + start * self._row
         while left:
             count = os.preadv(handle, [left], at)
             if count == 0:

@@ -123,9 +123,7 @@ def dealt(drawn: Rows, lanes: int) -> Rows:
     lengths[:longer] += 1
     lane = np.repeat(np.arange(lanes), lengths)
     grouped = drawn[np.argsort(lane[drawn].astype(np.min_scalar_type(lanes)), kind="stable")]
-    batch = (
-        np.arange(count) - (np.cumsum(lengths) - lengths)[lane]
-    )  # the place of each row of `grouped` in its lane
+    within = np.arange(count) - (np.cumsum(lengths) - lengths)[lane]  # how far each stands in its lane
     order = np.empty_like(drawn)
-    order[batch * lanes + lane] = grouped
+    order[within * lanes + lane] = grouped
     return order
