@@ -58,6 +58,7 @@ def test_what_only_the_library_can_read_is_left_to_it(tmp_path: Path) -> None:
             file.create_virtual_dataset("joined", layout),
             held["x"],
         ]
+        datasets[1][...] = X
         for dataset in datasets:
             assert Extent.of(dataset) is None, dataset
             rows = source(dataset)
