@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from nnx.distributed.group import Group
 from nnx.errors import BackendError, OptionError
-from nnx.inputs import Examples
 from nnx.resumption import digest
+from nnx.stored import AnyExamples
 from nnx.verification import foreign_parts
 
 if TYPE_CHECKING:
@@ -43,8 +43,8 @@ def state_digest(model: Sequential) -> str:
 
 def terms(
     model: Sequential,
-    examples: Examples,
-    validation: Examples | None,
+    examples: AnyExamples,
+    validation: AnyExamples | None,
     options: Options,
     callbacks: Sequence[Callback],
 ) -> dict[str, Any]:

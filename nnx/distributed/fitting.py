@@ -15,7 +15,7 @@ from nnx.distributed.loop import Absent, RankLoop
 from nnx.errors import BackendError, OptionError, UnknownNameError
 from nnx.memory import check_training
 from nnx.registry import chosen_num_threads, set_num_threads
-from nnx.stored import AnyExamples, in_memory
+from nnx.stored import AnyExamples, held
 from nnx.training import Options, Run, Team
 
 if TYPE_CHECKING:
@@ -91,10 +91,10 @@ class RankTeam(Team):
             MemoryLimitError: there is no memory for the data and for this rank's share of a batch.
         """
         check_parts(model)
+        ranks = self._group.size
         size = examples.count if isinstance(options.batch_size, str) else options.batch_size
-        examples = in_memory(examples, size)
-        validation = None if validation is None else in_memory(validation, max(size, 1024))
-        check_training(model, examples, validation, -(-size // self._group.size))
+        measured = None if validation is None else held(validation, max(size, 1024), ranks)
+        check_training(model, held(examples, size, ranks), measured, -(-size // ranks))
         self._terms = terms(model, examples, validation, options, callbacks)
         if not self._group.leads:
             callbacks, options = list(map(Absent, callbacks)), replace(options, progress=False)
