@@ -56,6 +56,7 @@ thead th, thead td { border-bottom: 2px solid var(--line); vertical-align: botto
 .layers td:first-child { overflow-wrap: anywhere; min-width: 14rem }
 .charts { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 32rem), 1fr)); gap: 1rem }
 .charts .scrolling img { min-width: 30rem }
+.drawn img { display: block; width: max(100%, 64rem); max-width: none; height: auto; background: #ffffff; border-radius: 6px }
 .met { color: var(--good) }
 .missed, .left-out { color: var(--bad) }
 pre {

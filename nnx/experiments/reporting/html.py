@@ -105,7 +105,7 @@ def _cell(cell: Mapping[str, Any] | None) -> str:
 
 def _compared(compared: str, verdict: str) -> str:
     """Return what was published; the verdict is given its colour."""
-    words = VERDICTS.get(verdict)  # type: ignore[call-overload]
+    words = {str(known): words for known, words in VERDICTS.items()}.get(verdict)
     if words is None:
         return escape(compared)
     kind = verdict.replace(" ", "-")
