@@ -50,11 +50,12 @@ thead th, thead td { border-bottom: 2px solid var(--line); vertical-align: botto
 }
 .within, .better { color: var(--good) }
 .not-reached, .outside { color: var(--bad) }
+.pairs td { overflow-wrap: anywhere }
 .pairs th { font-weight: 400; color: var(--faint); white-space: nowrap }
 .numbers { white-space: nowrap }
 .numbers td.number, .numbers th.number { text-align: right; padding-left: 0.9rem }
 .layers td:first-child { overflow-wrap: anywhere; min-width: 14rem }
-.charts { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 32rem), 1fr)); gap: 1rem }
+.charts { margin: 0 0 1rem; display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 32rem), 1fr)); gap: 1rem }
 .charts .scrolling img { min-width: 30rem }
 .drawn img { display: block; width: max(100%, 64rem); max-width: none; height: auto; background: #ffffff; border-radius: 6px }
 .met { color: var(--good) }
