@@ -21,8 +21,13 @@ _NEITHER = ("learning_rate", "seconds")
 """What is neither better nor worse."""
 
 
-def pictures(measured: Measurements) -> Iterator[str]:
-    """Yield the learning curves, one picture for the loss and one for the accuracy, as far as they were measured."""
+def pictures(measured: Measurements, attributes: str = "") -> Iterator[str]:
+    """Yield the learning curves, one picture for the loss and one for the accuracy, as far as they were measured.
+
+    Args:
+        measured: one list per name, one entry per epoch.
+        attributes: what else stands in the tag of each, as HTML.
+    """
     for quantity in ("loss", "accuracy"):
         curves = [
             Curve(label, measured[name], dashed=label == "validation")
@@ -32,7 +37,7 @@ def pictures(measured: Measurements) -> Iterator[str]:
         if curves:
             title = f"{quantity.capitalize()} over the epochs"
             image = draw_learning_curves(curves, title, quantity).encode()
-            yield picture(image, "svg+xml", title, (WIDTH, HEIGHT))
+            yield picture(image, "svg+xml", title, (WIDTH, HEIGHT), attributes)
 
 
 def rows(measured: Measurements) -> Iterator[tuple[str, str, str, str]]:
