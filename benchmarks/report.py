@@ -18,6 +18,7 @@ _NUMBERS = ("time", "its time", "times as fast", "quartiles", "of limit")
 _VIEW = re.compile(r'viewBox="([^"]+)"')
 _POINTS_PER_PIXEL = 72 / 96
 
+
 def page(found: Mapping[str, Any]) -> str:
     """Return the page.
 
@@ -159,9 +160,9 @@ def _scaling(found: Mapping[str, Any], level: int) -> Iterator[str]:
     heading = ("backend", "examples", "per epoch", "per example", "memory in use", "memory required")
     yield table(heading, rows, "Cost as work grows", heading[1:])
     first = [
-        (backend, seconds(times["after_install"]), seconds(times["later"]))
-        for backend, times in found["first_fit"].items()
+        (backend, seconds(measured["after_install"]), seconds(measured["later"]))
+        for backend, measured in found["first_fit"].items()
     ]
-    heading = ("backend", "first fit after install", "first fit of later processes")
-    yield table(heading, first, "First fits", heading[1:])
+    times = ("first fit after install", "first fit of later processes")
+    yield table(("backend", *times), first, "First fits", times)
     yield f"<p><code>import nnx</code>: {html.escape(seconds(found['import']))}</p>"

@@ -38,7 +38,7 @@ class Interruption(nnx.callbacks.Callback):
     def config(self) -> None:
         """Training does not depend on it."""
 
-    def on_steps(self, run, step, logs) -> None:
+    def on_steps(self, *_) -> None:
         raise KeyboardInterrupt
 
 

@@ -24,11 +24,11 @@ _NAME = re.compile(r"events\.out\.tfevents\.(\d+)\.")
 class TensorBoard(Callback):
     """Write what training measures as events, for `tensorboard --logdir FOLDER`.
 
-    Every measurement of an epoch is a curve under "epoch/", the learning rate and the seconds among them; with `every`,
-    those of so many steps are under "steps/", and with `histograms`, each parameter is one under "weights/" after each
-    epoch. The axis of all of them counts the training steps that the model has done, in earlier calls of `fit` too,
-    so that a run that goes on from a checkpoint goes on in its curves: events beyond the step it goes on from are
-    void. Give each model a folder of its own; one that begins anew makes the former events in its folder void.
+    Every measurement of an epoch is a curve under "epoch/", the learning rate and the seconds among them. With
+    `every`, those of so many steps are under "steps/"; with `histograms`, each parameter is under "weights/". The
+    axis of all of them counts the training steps that the model has done, in earlier calls of `fit` too. A run that
+    goes on from a checkpoint goes on in its curves: what the folder holds of later steps is void, and TensorBoard
+    drops it. Give each model a folder of its own; one that begins anew makes void all that stands in its folder.
 
     Events are on the disk when the method that wrote them returns, which takes some milliseconds on a slow disk.
 
@@ -36,7 +36,7 @@ class TensorBoard(Callback):
         folder: where the event files go, one for each call of `fit`; it is made if it does not exist.
         every: write also after every so many training steps; None for after epochs only. The validation examples
             are then measured as often.
-        histograms: whether to write how the values of each parameter are distributed.
+        histograms: whether to write, after each epoch, how the values of each parameter are distributed.
 
     Raises:
         OptionError: folder is a file, or every is less than 1.
@@ -130,7 +130,7 @@ def _step(run: Run) -> int:
 
 
 def _library() -> Any:
-    """Return tensorboardX; its writer that works in a thread hides errors of the disk, so that its parts are used."""
+    """Return tensorboardX, of which the parts are used: its whole writer has a thread that hides errors of disks."""
     try:
         import tensorboardX
         import tensorboardX.proto.event_pb2

@@ -13,7 +13,7 @@ from nnx.checkout import load_benchmarks
 from nnx.cli.options import Json, examples
 from nnx.cli.output import check_writable, note, print_json, print_table, say, write_text
 from nnx.cli.usage import count, number
-from nnx.errors import NnxError, OptionError
+from nnx.errors import OptionError
 
 PARTS = "check", "command", "environment", "report", "results", "table"
 

@@ -17,8 +17,8 @@ Paths = Annotated[
     list[Path] | None,
     typer.Argument(
         metavar="PATHS...",
-        help="Models and checkpoints (.h5), folders or report.json of experiments, results of nnx bench, or folders "
-        "of these; by default runs, and the stored results of benchmarks in a source checkout.",
+        help="Models and checkpoints (.h5), folders or report.json of experiments, results of nnx bench, or "
+        "folders of these; by default runs, and the stored results of benchmarks in a source checkout.",
     ),
 ]
 Out = Annotated[

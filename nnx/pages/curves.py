@@ -41,7 +41,7 @@ def pictures(measured: Measurements, attributes: str = "") -> Iterator[str]:
 
 
 def rows(measured: Measurements) -> Iterator[tuple[str, str, str, str]]:
-    """Yield a row below `HEADINGS` for each measurement: accuracies are best when largest, all else when smallest."""
+    """Yield a row below `HEADINGS` for each measurement: accuracies are best when largest, others when smallest."""
     for name, values in list(measured.items())[:MOST_ROWS]:
         if values:
             yield excerpt(name, 60), f"{values[-1]:.4g}", *_best(name, values)

@@ -22,7 +22,9 @@ def table(
     if len(held) > _MOST_ROWS:
         more = len(held) - _MOST_ROWS
         held = [*held[:_MOST_ROWS], (f"and {more} more", *[""] * (len(headings) - 1))]
-    head, *body = ["".join(_cells(row, sides, kind)) for kind, row in (("th", headings), *(("td", r) for r in held))]
+    head, *body = [
+        "".join(_cells(row, sides, kind)) for kind, row in (("th", headings), *(("td", r) for r in held))
+    ]
     lines = "\n".join(f"<tr>{line}</tr>" for line in body)
     return f"{text(title)}<table>\n<thead><tr>{head}</tr></thead>\n<tbody>\n{lines}\n</tbody>\n</table>"
 
@@ -40,7 +42,11 @@ def text(words: str) -> str:
 def side_by_side(pictures: Iterable[str]) -> str:
     """Return pictures beside each other, as far as there is room."""
     boxes = [f'<div style="flex: 1 1 36rem; max-width: 54rem">{picture}</div>' for picture in pictures]
-    return f'<div style="display: flex; flex-wrap: wrap; gap: 1rem; margin-top: 1rem">{"".join(boxes)}</div>' if boxes else ""
+    return (
+        f'<div style="display: flex; flex-wrap: wrap; gap: 1rem; margin-top: 1rem">{"".join(boxes)}</div>'
+        if boxes
+        else ""
+    )
 
 
 FITTING = ' style="max-width: 100%; height: auto"'

@@ -47,9 +47,7 @@ def table(
     def cell(text: str, side: str) -> str:
         return f"<td{f' class={chr(34)}{text}{chr(34)}' if text in marks else side}>{escape(text)}</td>"
 
-    head = "".join(
-        f'<th scope="col"{side}>{escape(text)}</th>' for text, side in zip(headings, sides, strict=True)
-    )
+    head = "".join(f'<th scope="col"{side}>{escape(text)}</th>' for text, side in zip(headings, sides, strict=True))
     body = "\n".join(f"<tr>{''.join(map(cell, row, sides))}</tr>" for row in rows)
     return scrolling(
         f'<table class="{kind}"><thead><tr>{head}</tr></thead>\n<tbody>\n{body}\n</tbody></table>', name

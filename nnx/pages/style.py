@@ -55,9 +55,13 @@ thead th, thead td { border-bottom: 2px solid var(--line); vertical-align: botto
 .numbers { white-space: nowrap }
 .numbers td.number, .numbers th.number { text-align: right; padding-left: 0.9rem }
 .layers td:first-child { overflow-wrap: anywhere; min-width: 14rem }
-.charts { margin: 0 0 1rem; display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 32rem), 1fr)); gap: 1rem }
+.charts {
+  display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 32rem), 1fr)); gap: 1rem; margin: 0 0 1rem;
+}
 .charts .scrolling img { min-width: 30rem }
-.drawn img { display: block; width: max(100%, 64rem); max-width: none; height: auto; background: #ffffff; border-radius: 6px }
+.drawn img {
+  display: block; width: max(100%, 64rem); max-width: none; height: auto; background: #ffffff; border-radius: 6px;
+}
 .met { color: var(--good) }
 .missed, .left-out { color: var(--bad) }
 pre {

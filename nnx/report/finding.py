@@ -46,7 +46,7 @@ class Source:
 
 
 def find(paths: Sequence[Path]) -> list[Source]:
-    """Return what lies at these paths, in order; folders are looked through, and what is nothing of nnx passed over.
+    """Return what lies at these paths, in order; folders are looked through for what is of nnx.
 
     Raises:
         OptionError: there is nothing at a path, or more than `MOST` files at all of them.
@@ -70,7 +70,9 @@ def usual() -> list[Path]:
 def _below(folder: Path) -> Iterator[Source]:
     for place, folders, files in os.walk(folder):
         kept = JSON in files  # beside the report of an experiment lie its runs, thousands of them
-        folders[:] = sorted(name for name in folders if not name.startswith(".") and not (kept and name == USUAL.name))
+        folders[:] = sorted(
+            name for name in folders if not name.startswith(".") and not (kept and name == USUAL.name)
+        )
         for name in sorted(files):
             path = Path(place) / name
             if path.suffix in _ENDINGS and not name.startswith(".") and path.is_file() and _of_nnx(path):

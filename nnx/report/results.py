@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import zlib
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from nnx.checkout import load_benchmarks
-from nnx.errors import FileFormatError
+from nnx.errors import FileFormatError, excerpt
 from nnx.experiments.reporting.html import parts
 from nnx.report.finding import read_json
 from nnx.report.section import Section
@@ -16,7 +18,9 @@ _LARGEST_PICTURE = 1 << 23
 """Bytes; those of the experiments have some hundred thousand."""
 
 _MOST_PICTURES = 30
-_MOST_ROUNDS = 16
+_MOST_ROUNDS, _MOST_BACKENDS, _MOST_LEVELS = 16, 24, 8
+"""Of results: each of these has its own curves or lines in every picture."""
+
 _SENSELESS = (LookupError, TypeError, AttributeError, ValueError, ArithmeticError, RecursionError)
 """What values that no nnx wrote down can lead to."""
 
@@ -32,9 +36,12 @@ def experiment(path: Path) -> Section:
         names = [told["file"] for told in values["pictures"]][:_MOST_PICTURES]
         images = {name: _picture(path.parent, name) for name in names}
         found = {name: image for name, image in images.items() if image is not None}
-        return Section("experiment", "\n".join(parts(values, found, level=3)))
+        prefix = f"{zlib.crc32(str(path).encode()):08x}-"
+        return Section("experiment", "\n".join(parts(values, found, level=3, prefix=prefix)))
     except _SENSELESS as error:
-        raise FileFormatError(f"{path}: it is no report of an experiment, or damaged: {error}.") from error
+        raise FileFormatError(
+            f"{path}: it is no report of an experiment, or damaged: {excerpt(str(error))}."
+        ) from error
 
 
 def _picture(folder: Path, name: str) -> bytes | None:
@@ -62,8 +69,21 @@ def _benchmark(path: Path, changed: int, size: int) -> Section:
     checkout = load_benchmarks("report", "results")
     found: dict[str, Any] = checkout["results"].read(path)
     try:
-        if len(found["rounds"]) > _MOST_ROUNDS:
-            raise ValueError(f"{len(found['rounds'])} rounds")
+        _check_bounded(found["rounds"])
         return Section("benchmark", "\n".join(checkout["report"].parts(found, level=3)))
     except _SENSELESS as error:
-        raise FileFormatError(f"{path.name}: its results are damaged: {error!r}.") from error
+        raise FileFormatError(f"{path.name}: its results are damaged: {excerpt(str(error))}.") from error
+
+
+def _check_bounded(rounds: Sequence[Mapping[str, Any]]) -> None:
+    """Refuse results that would take minutes to draw.
+
+    Raises:
+        ValueError: there is more of something than any run measures.
+    """
+    backends = {row["backend"] for measured in rounds for row in (*measured["kernels"], *measured["workloads"])}
+    levels = max((len(measured["limits"]["capacity"]) for measured in rounds), default=0)
+    counts = (len(rounds), _MOST_ROUNDS), (len(backends), _MOST_BACKENDS), (levels, _MOST_LEVELS)
+    for (count, most), what in zip(counts, ("rounds", "backends", "levels of memory"), strict=True):
+        if count > most:
+            raise ValueError(f"at most {most} {what} are drawn, got {count}")

@@ -91,12 +91,11 @@ def _options(record: Record) -> Iterator[tuple[str, str]]:
 
 def _callbacks(stored: object) -> str:
     """Return those on which training depends, with their options."""
-    match stored:
-        case []:
-            return "none on which training depends"
-        case [*held] if all(isinstance(one, list) and len(one) == 2 for one in held):
-            return excerpt("; ".join(f"{_plain(name)} {_plain(options)}" for name, options in held))
-    return shown(stored)
+    if stored == []:
+        return "none on which training depends"
+    if not isinstance(stored, list) or not all(isinstance(one, list) and len(one) == 2 for one in stored):
+        return shown(stored)
+    return excerpt("; ".join(f"{_plain(name)} {_plain(options)}" for name, options in stored))
 
 
 def _made_by(path: Path, config: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
@@ -118,7 +117,9 @@ def _plain(value: object) -> str:
 
 def overview(named: Mapping[str, tuple[str, Section]]) -> str:
     """Return a table of several runs, one row each; the names are those of links within the page."""
-    columns = [name for name in ("epochs", *_FIGURES, "seconds") if any(name in s.figures for _, s in named.values())]
+    columns = [
+        name for name in ("epochs", *_FIGURES, "seconds") if any(name in s.figures for _, s in named.values())
+    ]
     head = "".join(f'<th scope="col" class="number">{column}</th>' for column in columns)
     rows = "\n".join(
         f'<tr><td><a href="#{anchor}">{escape(title)}</a></td>'

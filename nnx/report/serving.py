@@ -55,7 +55,7 @@ class Server(ThreadingHTTPServer):
 class _Handler(BaseHTTPRequestHandler):
     server: Server
 
-    def do_GET(self) -> None:  # noqa: N802
+    def do_GET(self) -> None:
         # A page of another site may have its own name lead here, and would then read what this one says.
         if self.headers.get("Host") not in self.server.hosts:
             self.send_error(403)

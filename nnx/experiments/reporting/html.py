@@ -31,13 +31,16 @@ def page(report: Report) -> str:
     return document(report.experiment.title, "\n".join(parts(report.to_json(), report.images)))
 
 
-def parts(values: Mapping[str, Any], images: Mapping[str, bytes], level: int = 1) -> Iterator[str]:
+def parts(
+    values: Mapping[str, Any], images: Mapping[str, bytes], level: int = 1, prefix: str = ""
+) -> Iterator[str]:
     """Yield the parts of a page, as HTML.
 
     Args:
         values: what `Report.to_json` gives.
         images: PNG files by name; pictures that are not among them are left out.
         level: of the title among headings, 1 to 5.
+        prefix: of the names of places within the page, which tells those of several reports apart.
 
     Raises:
         KeyError, TypeError, AttributeError, ValueError: `values` are something else.
@@ -52,7 +55,7 @@ def parts(values: Mapping[str, Any], images: Mapping[str, bytes], level: int = 1
         yield f"<{below}>What it means</{below}>\n{bullets(values['notes'])}"
     for told in values["pictures"]:
         if told["file"] in images:
-            about = f"about-{name}-{told['file'].removesuffix('.png')}"
+            about = f"about-{prefix}{told['file'].removesuffix('.png')}"
             yield _figure(told["title"], told["caption"], images[told["file"]], about, below)
     yield f"<{below}>Settings</{below}>\n{pairs(values['settings'].items())}"
     yield f"<{below}>How this report was made</{below}>\n<pre><code>{escape(made_by['command'])}</code></pre>"
@@ -61,9 +64,7 @@ def parts(values: Mapping[str, Any], images: Mapping[str, bytes], level: int = 1
 
 def _links(values: Mapping[str, Any]) -> str:
     """Return where to read more, each address spelled out for those who print the page."""
-    lines = [
-        f"<li>{escape(told['what'])}: {_link(told['address'])}</li>" for told in values.get("references", ())
-    ]
+    lines = [f"<li>{escape(told['what'])}: {_link(told['address'])}</li>" for told in values.get("references", ())]
     return f"\n<ul>{''.join(lines)}</ul>" if lines else ""
 
 
