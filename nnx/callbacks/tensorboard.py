@@ -130,7 +130,7 @@ def _step(run: Run) -> int:
 
 
 def _library() -> Any:
-    """Return tensorboardX, of which the parts are used: its whole writer has a thread that hides errors of disks."""
+    """Return tensorboardX, used in parts: its whole writer has a thread, which hides errors of the disk."""
     try:
         import tensorboardX
         import tensorboardX.proto.event_pb2

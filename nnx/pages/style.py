@@ -56,7 +56,8 @@ thead th, thead td { border-bottom: 2px solid var(--line); vertical-align: botto
 .numbers td.number, .numbers th.number { text-align: right; padding-left: 0.9rem }
 .layers td:first-child { overflow-wrap: anywhere; min-width: 14rem }
 .charts {
-  display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 32rem), 1fr)); gap: 1rem; margin: 0 0 1rem;
+  display: grid; gap: 1rem; margin: 0 0 1rem;
+  grid-template-columns: repeat(auto-fit, minmax(min(100%, 32rem), 1fr));
 }
 .charts .scrolling img { min-width: 30rem }
 .drawn img {
