@@ -47,9 +47,12 @@ def experiment(path: Path) -> Section:
 def _picture(folder: Path, name: str) -> bytes | None:
     """Return the contents of a picture in a folder; None if it is not there, or is too large."""
     path = folder / name
-    if Path(name).name != name or not path.is_file() or path.stat().st_size > _LARGEST_PICTURE:
+    try:
+        if Path(name).name != name or not path.is_file() or path.stat().st_size > _LARGEST_PICTURE:
+            return None
+        return path.read_bytes()
+    except OSError:  # no file can have such a name, or nobody may read it
         return None
-    return path.read_bytes()
 
 
 def benchmark(path: Path) -> Section:

@@ -157,8 +157,8 @@ def test_two_reports_of_one_experiment_have_places_of_their_own(folder):
     assert len(names) == len(set(names)) == 6
 
 
-@pytest.mark.parametrize("name", ["../secret.png", "/etc/passwd", "missing.png"])
-def test_pictures_elsewhere_are_not_shown(folder, name):
+@pytest.mark.parametrize("name", ["../secret.png", "/etc/passwd", "missing.png", "x" * 5000])
+def test_pictures_elsewhere_or_nowhere_are_not_shown(folder, name):
     (folder / "toy").mkdir()
     (folder / "secret.png").write_bytes(PNG)
     values = experiment_reports.sample().to_json()
