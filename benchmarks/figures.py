@@ -99,7 +99,7 @@ def _draw_kernel(
         axes.axvline(size, color="#bbbbbb", lw=0.8, zorder=0)
         axes.annotate(level, (size, 0.98), xycoords=("data", "axes fraction"), va="top", ha="right", size=6)
     axes.set_title(name.replace("_", " "), size=9)
-    axes.tick_params(labelsize=7)
+    axes.tick_params(which="both", labelsize=7)
     axes.set_xlabel("bytes of all arrays", size=7)
     axes.set_ylabel("seconds", size=7)
 

@@ -233,6 +233,12 @@ class Sequential(Predictor):
         self.need_built()
         return layer_table(self)
 
+    def _repr_html_(self) -> str:
+        """Return what notebooks show: the table of `summary`; of a model that is not built, its layers alone."""
+        from nnx.summary import layer_html
+
+        return layer_html(self)
+
     def __reduce__(self) -> tuple[Callable[..., Sequential], tuple[Any, ...]]:
         """Go into pickles, and so to other processes, as options and values; see `nnx.copying`."""
         from nnx.copying import reduce
