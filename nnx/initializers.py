@@ -20,6 +20,19 @@ from nnx import random
 from nnx.errors import OptionError, UnknownNameError
 from nnx.random import Floats
 
+__all__ = [
+    "INITIALIZERS",
+    "Initializer",
+    "InitializerLike",
+    "by_group",
+    "constant",
+    "fans",
+    "ones_within",
+    "orthogonal",
+    "scaled_normal",
+    "scaled_uniform",
+]
+
 Shape = tuple[int, ...]
 Initializer = Callable[[Shape, int, int], Floats]
 """Maps (shape, seed, stream) to float64 values of that shape."""
