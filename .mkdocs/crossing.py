@@ -26,8 +26,6 @@ _TARGETS = {name: f"{module.__name__}.{name}" for module in _MODULES for name in
 _CLASSES = {name: value for module in _MODULES for name, value in vars(module).items() if inspect.isclass(value)}
 _NAME = re.compile(r"(?<![`\[\w])`([A-Za-z][\w.]*)`(?![`\]])")
 _TELLS_NOTHING = ("Any", "Array")
-_UNCALLED = ("__post_init__", "__reduce__", "__deepcopy__", "__repr__", "__str__")
-"""What nobody calls by its name."""
 
 
 def _homes() -> dict[str, str]:
@@ -73,7 +71,8 @@ class Crossing(griffe.Extension):
         """Rewrite the docstring of everything that is loaded; one that leads to another says nothing."""
         if obj.docstring is None:
             return
-        if obj.docstring.value.startswith("See `") or obj.name in _UNCALLED:
+        special = obj.name.startswith("__") and obj.name not in ("__init__", "__call__")
+        if special or obj.docstring.value.startswith("See `"):
             obj.docstring = None
             return
         owner = obj.name if obj.is_class else obj.parent.name if obj.parent is not None else ""

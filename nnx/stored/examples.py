@@ -118,6 +118,7 @@ class StoredExamples:
 
 
 AnyExamples: TypeAlias = Examples | StoredExamples
+"""Checked examples, in memory or in their file."""
 
 
 def held(examples: AnyExamples, batch: int) -> Examples:
