@@ -76,7 +76,8 @@ class Crossing(griffe.Extension):
             obj.docstring = None
             return
         owner = obj.name if obj.is_class else obj.parent.name if obj.parent is not None else ""
-        obj.docstring.value = linked(markdown(obj.docstring.value), obj.name, owner)
+        indented = "formulas" if obj.path.startswith("nnx.interface.") else "code"
+        obj.docstring.value = linked(markdown(obj.docstring.value, indented), obj.name, owner)
 
     def on_function_instance(self, *, func: griffe.Function, **_: Any) -> None:
         """Leave out annotations that say nothing: arrays are described by their shapes."""

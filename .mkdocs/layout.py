@@ -11,6 +11,8 @@ import re
 import textwrap
 from collections.abc import Iterator
 
+from typeset import latex
+
 _RULER = re.compile(r"^=+(  +=+)+$")
 _SECTION = re.compile(r"^([A-Z][a-z]+):$")
 _LABEL = re.compile(r"^([A-Z][a-z]+):(?= [^ ])")
@@ -21,14 +23,19 @@ _CODE = re.compile(r"(`[^`]*`)")
 _SHELL = ("mpiexec ", "nnx ", "python ", "pytest ")
 
 Piece = tuple[str, list[str]]
-"""What a run of lines is ("text", "table", "code", "section" or a section's name), and the lines."""
+"""What a run of lines is ("text", "table", "code", "formulas" or a section's name), and the lines."""
 
 
-def markdown(text: str) -> str:
-    """Return a docstring, without its indentation, as Markdown with sections as mkdocstrings reads them."""
+def markdown(text: str, indented: str = "code") -> str:
+    """Return a docstring, without its indentation, as Markdown with sections as mkdocstrings reads them.
+
+    What is indented is code, or formulas where `indented` says so.
+    """
     summary, *rest = text.splitlines() or [""]
-    written = [line for kind, lines in _pieces(rest) for line in _written(kind, lines)]
-    return "\n".join([_escaped(summary), *written])
+    pieces = [(indented if kind == "code" else kind, lines) for kind, lines in _pieces(rest)]
+    written = [line for kind, lines in pieces for line in _written(kind, lines)]
+    first, *labelled = _LATER.split(summary)
+    return "\n".join([_escaped(first), *(line for part in labelled for line in _paragraphs([part])), *written])
 
 
 def _pieces(lines: list[str]) -> Iterator[Piece]:
@@ -74,6 +81,8 @@ def _written(kind: str, lines: list[str]) -> list[str]:
         return ["", *_table(lines), ""]
     if kind == "code":
         return ["", *_fenced(lines), ""]
+    if kind == "formulas":
+        return [line for formula in lines for line in ("", "$$", latex(formula), "$$", "")]
     if kind == "Examples":
         return ["", *lines, ""]
     if kind == "Raises":
@@ -97,17 +106,19 @@ def _raised(lines: list[str]) -> list[str]:
 
 
 def _table(lines: list[str]) -> list[str]:
-    columns = [(found.start(), found.end()) for found in re.finditer("=+", lines[0])]
-    ends = [start for start, _ in columns[1:]] + [None]
-    rows = [line for line in lines if not _RULER.match(line)]
-    cells = [
-        [
-            _escaped(row[start:end].strip()).replace("|", "\\|")
-            for (start, _), end in zip(columns, ends, strict=True)
-        ]
-        for row in rows
-    ]
-    return [f"| {' | '.join(row)} |" for row in (cells[0], ["---"] * len(columns), *cells[1:])]
+    starts = [found.start() for found in re.finditer("=+", lines[0])]
+    spans = [slice(*span) for span in zip(starts, [*starts[1:], None], strict=True)]
+    heading, *body = [[row[span].strip() for span in spans] for row in lines if not _RULER.match(row)]
+    cells = [[_cell(*cell) for cell in zip(row, heading, strict=True)] for row in body]
+    return [f"| {' | '.join(row)} |" for row in (heading, ["---"] * len(spans), *cells)]
+
+
+def _cell(text: str, heading: str) -> str:
+    """Return a cell; one below the heading of a function is a formula, and perhaps words behind a comma."""
+    if not text or heading != "f(x)":
+        return _escaped(text).replace("|", "\\|")
+    formula, comma, words = text.partition(", ") if text.startswith("x ") else (text, "", "")
+    return f"${latex(formula)}${comma}{words}"
 
 
 def _fenced(lines: list[str]) -> list[str]:

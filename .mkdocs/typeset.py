@@ -2,9 +2,9 @@
 
     y_ij = e^(x_ij - m_i) / sum_k e^(x_ik - m_i)    m_i the largest of row i
 
-Names side by side are multiplied, `*` multiplies elementwise, `@` matrices, and a fraction reaches from the start of
-its product to the end of the next factor. `_` begins a subscript, `[...]` is one, `'` is a prime, `.T` transposes.
-What stands behind a wide gap is said in words.
+Names side by side are multiplied, `*` multiplies elementwise, `@` matrices; a fraction reaches from where its
+product starts to the end of the next factor. `_` begins a subscript, `[...]` is one, `.T` transposes, and `f` is
+derived by `f'`. What stands behind a wide gap is said in words.
 """
 
 from __future__ import annotations
@@ -97,7 +97,7 @@ class _Reader:
         while True:
             if self._next == "/":
                 self._take()
-                written = rf"\frac{{{_bare(written)}}}{{{_bare(self._factor())}}}"
+                written = rf"\frac{{{bare(written)}}}{{{bare(self._factor())}}}"
             elif self._next in ("*", "@"):
                 written += rf" {self._times()} {self._factor()}"
             elif self._begins_factor():
@@ -117,7 +117,7 @@ class _Reader:
         if self._next == "^":
             self._take()
             sign = self._take() if self._next == "-" else ""
-            written += f"^{{{sign}{_bare(self._marked(self._primary()))}}}"
+            written += f"^{{{sign}{bare(self._marked(self._primary()))}}}"
         return written
 
     def _marked(self, written: str) -> str:
@@ -125,7 +125,7 @@ class _Reader:
         while self._adjacent and (self._next in ("(", "[", ".T") or self._next.startswith("_")):
             token = self._take()
             if token == "(":
-                written += rf"\left({self._list(', ')}\right)"
+                written += group(self._list(", "))
                 self._take(")")
             elif token == "[":
                 written += f"_{{{self._list(', ')}}}"
@@ -137,7 +137,7 @@ class _Reader:
     def _primary(self) -> str:
         token = self._take()
         if token == "(":
-            written = rf"\left({self._list(', ')}\right)"
+            written = group(self._list(", "))
             self._take(")")
             return written
         if token == "|":
@@ -147,7 +147,7 @@ class _Reader:
             self._take("|")
             return written
         if token == "sqrt":
-            return rf"\sqrt{{{_bare(self._primary())}}}"
+            return rf"\sqrt{{{bare(self._primary())}}}"
         if token.partition("_")[0] == "sum":
             below = token.partition("_")[2]
             return rf"\sum{f'_{{{below}}}' if below else ''} {self._product()}"
@@ -181,12 +181,20 @@ def _base(word: str) -> tuple[str, str]:
     return (word if word[0].isdigit() else rf"\text{{{word}}}"), ""
 
 
-def _bare(written: str) -> str:
-    """Return what stands in parentheses, where these hold all of it: a bar or a root holds it together already."""
-    inner = written.removeprefix(r"\left(").removesuffix(r"\right)")
-    whole = len(inner) == len(written) - len(r"\left(\right)")
-    depth = 0
-    for mark in re.findall(r"\\left\(|\\right\)", inner):
-        depth += 1 if mark == r"\left(" else -1
-        whole = whole and depth >= 0
-    return inner if whole else written
+class Group(str):
+    """What stands in parentheses, and without them where a bar or a root holds it together already."""
+
+    inner: str
+
+
+def group(inner: str) -> Group:
+    """Return something in parentheses, as high as it is."""
+    high = any(mark in inner for mark in (r"\frac", r"\sum", r"\sqrt"))
+    made = Group(rf"\left({inner}\right)" if high else f"({inner})")
+    made.inner = inner
+    return made
+
+
+def bare(written: str) -> str:
+    """Return a group without its parentheses, and everything else as it is."""
+    return written.inner if isinstance(written, Group) else written
