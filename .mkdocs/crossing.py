@@ -1,7 +1,7 @@
 """What griffe has read of nnx, made ready for pages: names become links, signatures say what is worth saying.
 
-A name in a docstring leads to its entry, where the site has one: `windows` in nnx.datasets to its function, `Dense` to
-nnx's, `reset` to the method of the class that the docstring belongs to, `fit` to that of `Sequential`.
+A name in a docstring leads to its entry, where the site has one: `windows` to the function of the same package,
+`Dense` to nnx's, `reset` to a method of the class that the docstring belongs to, `fit` to that of `Sequential`.
 """
 
 from __future__ import annotations
@@ -55,9 +55,9 @@ def public_in(package: str) -> frozenset[str]:
 
 def target_of(name: str, owner: str, package: str) -> str | None:
     """Return the identifier that a name stands for in a docstring of a class of a package; None if it is none."""
-    name = name.removeprefix("nnx.")
+    whole, name = name.startswith("nnx."), name.removeprefix("nnx.")
     head, _, tail = name.partition(".")
-    if name in public_in(package):
+    if name in public_in(package) and not whole:
         return f"{package}.{name}"
     if name in _TARGETS:
         return _TARGETS[name]
@@ -65,6 +65,8 @@ def target_of(name: str, owner: str, package: str) -> str | None:
         return f"{_TARGETS[head]}.{tail}" if head in _TARGETS and hasattr(_CLASSES[head], tail) else None
     if tail and head in nnx.__all__:
         return f"nnx.{name}"
+    if whole:
+        return None
     homes = [_HOMES.get(owner, owner), *(() if package in _OF_THEIR_OWN else ("Sequential",))]
     found = [home for home in homes if home in _TARGETS and hasattr(_CLASSES.get(home), name)]
     return f"{_TARGETS[found[0]]}.{name}" if found else None

@@ -18,6 +18,7 @@ _SECTION = re.compile(r"^([A-Z][a-z]+):$")
 _LABEL = re.compile(r"^([A-Z][a-z]+):(?= [^ ])")
 _LATER = re.compile(r"(?<=[.;]) (?=(?:Shapes|Attributes|Source|Letters): )")
 _ITEM = re.compile(r"^(\s*)([*-]) ")
+_SEVERAL = re.compile(r"^    \w+(?:, \w+)+(?=:)")
 _STARRED = re.compile(r"^\s*\*{1,2}\w+:")
 _CODE = re.compile(r"(`[^`]*`)")
 _SHELL = ("mpiexec ", "nnx ", "python ", "pytest ")
@@ -87,6 +88,8 @@ def _written(kind: str, lines: list[str]) -> list[str]:
         return ["", *lines, ""]
     if kind == "Raises":
         return ["", "**Raises:**", "", *_raised(lines[1:]), ""]
+    if kind == "Attributes":
+        lines = [_SEVERAL.sub(lambda names: names[0].replace(", ", ",\u00a0"), line) for line in lines]
     if kind == "text":
         return _paragraphs(lines)
     return ["", lines[0], *(_escaped(line) for line in lines[1:]), ""]

@@ -134,7 +134,7 @@ def pictures(found: Mapping[str, Any]) -> dict[str, str]:
 def on_files(files: Files, config: MkDocsConfig) -> Files:
     """Add the pictures."""
     for name, svg in pictures(results.read(STORED / "cpu.json")).items():
-        files.append(File.generated(config, f"results/images/{name}", content=svg))
+        files.append(File.generated(config, f"results/drawn/{name}", content=svg))
     return files
 
 
