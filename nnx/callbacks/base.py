@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from nnx.training import Run
 
 Logs = Mapping[str, float]
+"""Measurements by name: "loss", "accuracy", "val_loss", "val_accuracy", "learning_rate", "seconds"."""
 
 
 class Callback:

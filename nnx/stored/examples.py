@@ -141,6 +141,7 @@ def _parts(runs: Sequence[Run]) -> Iterator[tuple[Run, slice]]:
 
 
 AnyExamples: TypeAlias = Examples | StoredExamples
+"""Checked examples, in memory or in their file."""
 
 
 def held(examples: AnyExamples, batch: int, ranks: int = 1) -> Examples:
