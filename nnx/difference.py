@@ -20,7 +20,7 @@ from nnx.interface import Array, Backend, Tape
 from nnx.interface.losses import Losses
 from nnx.interface.updates import Updates
 from nnx.layers import Observer
-from nnx.network import Network, Weights
+from nnx.movable import Movable, Weights
 from nnx.parameters import Store
 from nnx.registry import resolve
 from nnx.schedules import check_schedule
@@ -227,7 +227,7 @@ def diff(
 
 
 def _move(model: Sequential, engine: Backend, weights: Weights) -> None:
-    Network.to(model, engine)  # Sequential.to refuses a model that is held exclusively
+    Movable.to(model, engine)  # Sequential.to refuses a model that is held exclusively
     model.from_host(weights)
 
 

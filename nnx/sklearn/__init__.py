@@ -9,7 +9,7 @@
 
 From the same random_state, the initial weights and the validation examples are those of scikit-learn, and so is
 the whole run, to rounding, with solver="lbfgs" and, without shuffling, with solver="sgd". L-BFGS makes rounding
-grow: after some tens of iterations two runs part, as they do in scikit-learn on two machines. What differs, and why:
+grow: after some tens of iterations two runs part. What differs, and why:
 
 - Shuffles come from nnx's own generator, so that they are the same on every backend.
 - Sample weights are divided by their mean over all examples, not over each batch: an example counts the same
