@@ -14,7 +14,6 @@ from nnx.distributed.shares import RankBatches
 from nnx.distributed.steps import RankMeasurement, RankRunner, RankStep
 from nnx.divergence import Guard
 from nnx.errors import DivergenceError
-from nnx.inputs import Examples
 from nnx.interrupts import Interrupts
 from nnx.loop import Loop, Parts
 from nnx.progress import Bar
@@ -22,7 +21,7 @@ from nnx.steps import Batches, Runner, Trace, TrainingStep
 
 if TYPE_CHECKING:
     from nnx.model import Sequential
-    from nnx.training import Options, Run
+    from nnx.training import Run, Task
 
 
 class Absent(Callback):
@@ -87,15 +86,7 @@ class RankGuard(Guard):
 class RankLoop(Loop):
     """A loop in step with those of the other ranks."""
 
-    def __init__(
-        self,
-        group: Group,
-        run: Run,
-        examples: Examples,
-        validation: Examples | None,
-        options: Options,
-        callbacks: list[Callback],
-    ) -> None:
+    def __init__(self, group: Group, run: Run, task: Task) -> None:
         """Prepare the step; the ranks do not talk to each other yet."""
         self.group, self._signals = group, RankInterrupts(group, Interrupts())
         self.parts = Parts(
@@ -105,7 +96,7 @@ class RankLoop(Loop):
             partial(RankMeasurement, group),
             partial(RankGuard, group),
         )
-        super().__init__(run, examples, validation, options, callbacks)
+        super().__init__(run, task)
 
     def _make_runner(
         self, model: Sequential, step: TrainingStep, batches: Batches, trace: Trace, eager: bool
