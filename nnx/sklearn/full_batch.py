@@ -28,7 +28,7 @@ def minimise(objective: Objective, settings: Settings) -> OptimizeResult:
     found = minimize(objective, start, jac=True, method="L-BFGS-B", callback=told, options=options)
     if not math.isfinite(found.fun):
         raise DivergenceError(
-            f"The loss became {found.fun} in iteration {found.nit + 1} of L-BFGS. The model is left as it was "
+            f"The loss became NaN or infinite after {found.nit} iterations of L-BFGS. The model is left as it was "
             "before training. Scale the inputs, and the targets of a regression."
         )
     objective.assign(found.x)

@@ -17,7 +17,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from nnx.errors import OptionError
+from nnx.errors import DivergenceError, OptionError
 from nnx.history import History
 from nnx.model import Sequential
 from nnx.sklearn.full_batch import minimise, unfinished
@@ -199,7 +199,13 @@ class Perceptron(Parameters):
         )
 
     def _score_now(self, rows: Rows) -> float:
-        return self._score(self.model_.predict(rows.x), rows)
+        outputs = self.model_.predict(rows.x)
+        if not np.isfinite(outputs).all():
+            raise DivergenceError(
+                "The outputs for the examples of early_stopping became NaN or infinite. Lower learning_rate_init, "
+                "or scale the inputs, and the targets of a regression."
+            )
+        return self._score(outputs, rows)
 
     def _outputs(self, X: Any) -> Host:
         """Return what the network gives for inputs, (N, O)."""
