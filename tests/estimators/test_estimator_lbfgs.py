@@ -1,4 +1,4 @@
-"""solver="lbfgs": the run of scikit-learn to rounding, its rules for ending, its examples with the import changed."""
+"""solver="lbfgs": runs of scikit-learn to rounding, its rules for ending, its examples with the import changed."""
 
 from __future__ import annotations
 
@@ -197,5 +197,5 @@ def test_a_loss_beyond_all_numbers_is_an_error_and_leaves_the_weights() -> None:
 def test_outputs_beyond_all_numbers_are_not_taken_for_inputs_that_are() -> None:
     with pytest.raises(DivergenceError, match="outputs for the examples of early_stopping became NaN or infinite"):
         MLPRegressor(
-            100, "identity", solver="sgd", learning_rate_init=1.0, early_stopping=True, random_state=0
+            activation="identity", solver="sgd", learning_rate_init=1.0, early_stopping=True, random_state=0
         ).fit(*load_iris(return_X_y=True))
