@@ -121,14 +121,17 @@ class Perceptron(Parameters):
             self._begin(settings, goal, maps, x.dtype.name, source)
         self._compile(settings, goal)
         keep_record(self, settings, fresh)
-        if settings.full_batch:
-            words = self._minimise(rows, settings, goal)
-        else:
-            done = self._train(rows, validation, settings, goal, settings.max_iter)
-            words = "" if done.stopped else _UNFINISHED.format(settings.max_iter)
-        if words:
-            warnings.warn(words, ConvergenceWarning, stacklevel=2)
+        early = self._learn(rows, validation, settings, goal)
+        if early:
+            warnings.warn(early, ConvergenceWarning, stacklevel=2)
         return self
+
+    def _learn(self, rows: Rows, validation: Rows | None, settings: Settings, goal: Goal) -> str:
+        """Train by the solver; return why that ended too early, or an empty text."""
+        if settings.full_batch:
+            return self._minimise(rows, settings, goal)
+        stopped = self._train(rows, validation, settings, goal, settings.max_iter).stopped
+        return "" if stopped else _UNFINISHED.format(settings.max_iter)
 
     def _partial_fit(self, X: Any, y: Any, sample_weight: Any) -> Self:
         """Train for one epoch, optimizer and learning rate going on where they ended."""
@@ -178,7 +181,7 @@ class Perceptron(Parameters):
         return weight
 
     def _minimise(self, rows: Rows, settings: Settings, goal: Goal) -> str:
-        """Train on all examples at once; return why that ended too early, or an empty text."""
+        """Train on all examples at once; see `_learn`."""
         weight = self._scale(rows, settings, goal)
         found = minimise(self.model_.objective(rows.x, rows.targets, sample_weight=weight), settings)
         self.n_iter_, self.loss_ = int(found.nit), float(found.fun)
