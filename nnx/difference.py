@@ -17,10 +17,9 @@ from nnx.checks import check_count, check_number
 from nnx.errors import BackendError, OptionError
 from nnx.inputs import Examples
 from nnx.interface import Array, Backend, Tape
-from nnx.interface.losses import Losses
-from nnx.interface.updates import Updates
 from nnx.layers import Observer
 from nnx.movable import Movable, Weights
+from nnx.ops.foreign import ForeignKernel
 from nnx.parameters import Store
 from nnx.registry import resolve
 from nnx.schedules import check_schedule
@@ -140,21 +139,27 @@ class _Watch(Tape, Observer):
         self.seen: list[_Seen] = []
 
     def append(self, kernel: Kernel, arguments: tuple[Any, ...]) -> None:
-        _, *names = signature(getattr(Backend, kernel.__name__)).parameters  # the contract's, without self
         held = {
             name: np.array(self._backend.to_numpy(value))
-            for name, value in zip(names, arguments, strict=True)
+            for name, value in zip(_names_of(kernel, len(arguments)), arguments, strict=True)
             if self._backend.owns(value)
         }
-        self.seen.append(_Seen(_place_of(kernel), kernel.__name__, held))
+        self.seen.append(_Seen("batch" if kernel.__name__ == "take_rows" else "", kernel.__name__, held))
 
     def forward(self, index: int, output: Array) -> None:
         del output
         self._put(f"layer {index} forward")
 
+    def loss(self) -> None:
+        self._put("loss")
+
     def backward(self, index: int, gradient: Array | None) -> None:
         del gradient
         self._put(f"layer {index} backward")
+
+    def end(self) -> None:
+        """Give what came after the backward pass its place."""
+        self._put("update")
 
     def _put(self, place: str) -> None:
         for seen in self.seen[self._unplaced :]:
@@ -162,14 +167,15 @@ class _Watch(Tape, Observer):
         self._unplaced = len(self.seen)
 
 
-def _place_of(kernel: Kernel) -> str:
-    """Return where a kernel that belongs to no layer is called, or an empty text."""
-    name = kernel.__name__
-    if name == "take_rows":
-        return "batch"
-    if name in vars(Losses) or name.startswith("count_correct"):
-        return "loss"
-    return "update" if name in vars(Updates) or name in ("load_at", "store_at", "increment") else ""
+def _names_of(kernel: Kernel, count: int) -> list[str]:
+    """Return the names of a call's arguments: the contract's or, of a function of one's own, its own."""
+    if not isinstance(kernel, ForeignKernel) and hasattr(Backend, kernel.__name__):
+        return [*signature(getattr(Backend, kernel.__name__)).parameters][1:]  # without self
+    try:
+        names = [*signature(getattr(kernel, "kernel", kernel)).parameters][:count]
+    except (TypeError, ValueError):  # compiled by others, as the ufuncs of NumPy are
+        names = []
+    return [*names, *(f"argument {index}" for index in range(len(names), count))]
 
 
 def diff(
@@ -246,6 +252,7 @@ def _watched_steps(
             watch = _Watch(engine)
             with model.ops.recording(watch):
                 step(int(batches.rows[number % batches.steps]), watch)
+            watch.end()
             watched.append(watch.seen)
     return watched
 

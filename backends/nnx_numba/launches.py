@@ -147,7 +147,7 @@ def rooms(kind: Any, *shapes: tuple[int, ...]) -> list[NDArray[Any]]:
     return found
 
 
-WORKING = 1 << 20
+WORKING = 5 << 20
 """Bytes of memory that every thread brings along for what kernels pack."""
 
 

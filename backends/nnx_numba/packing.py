@@ -7,11 +7,14 @@ from typing import Any
 from llvmlite import ir
 
 from nnx_numba.lanes import WORD
-from nnx_numba.lines import Lines, Strided
+from nnx_numba.lines import REGISTER_BYTES, Lines, Strided, moved
 from nnx_numba.vectors import loop, smaller
 
 _AHEAD = 16
 """Lines that are fetched ahead: rows of a large matrix lie pages apart, where the processor itself does not."""
+
+_ROWS_AHEAD = 2
+"""Rows of several panels that are fetched ahead."""
 
 
 def pack(lines: Lines, source: Strided, width: Any, deep: Any, target: Strided) -> None:
@@ -21,6 +24,38 @@ def pack(lines: Lines, source: Strided, width: Any, deep: Any, target: Strided) 
     """
     words = [source.address, source.row, source.column, width, deep, target.address, target.row]
     lines.builder.call(_function(lines), words)
+
+
+def pack_panels(lines: Lines, source: Strided, width: Any, deep: Any, target: Any) -> None:
+    """Copy `deep` lines of `width` elements to panels, each two registers wide, one behind the other.
+
+    Where the elements of a line adjoin, all panels are filled line by line: of what lies pages apart, as much as
+    possible is read at a time.
+    """
+    builder, panel = lines.builder, WORD(2 * lines.lanes)
+    adjoin = builder.icmp_signed("==", source.column, WORD(lines.size))
+    with builder.if_else(adjoin) as (copied, turned):
+        with copied:
+            _emit_rows(lines, source, width, deep, target)
+        with turned, loop(builder, WORD(0), width, panel) as begin:
+            part = Strided(source.at(builder, WORD(0), begin), source.row, source.column)
+            place = moved(builder, target, (builder.mul(begin, deep), WORD(lines.size)))
+            there = Strided(place, WORD(2 * REGISTER_BYTES), WORD(lines.size))
+            pack(lines, part, smaller(builder, panel, builder.sub(width, begin)), deep, there)
+
+
+def _emit_rows(lines: Lines, source: Strided, width: Any, deep: Any, target: Any) -> None:
+    builder, panel = lines.builder, 2 * lines.lanes
+    with loop(builder, WORD(0), deep) as k:
+        first = moved(builder, target, (k, WORD(2 * REGISTER_BYTES)))
+        with loop(builder, WORD(0), width, panel) as begin:
+            into = moved(builder, first, (builder.mul(begin, deep), WORD(lines.size)))
+            for n in range(2):
+                column = builder.add(begin, WORD(n * lines.lanes))
+                lines.fetch(source.at(builder, builder.add(k, WORD(_ROWS_AHEAD)), column))
+                mask = lines.mask(builder.sub(width, column))
+                line = lines.load(source.at(builder, k, column), mask)
+                lines.store(line, builder.add(into, WORD(n * REGISTER_BYTES)))
 
 
 def _function(lines: Lines) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from pathlib import Path
 
@@ -30,8 +31,9 @@ def needs(text: str) -> None:
     numba = registry.describe("numba")
     if "numba" in text and not numba.available:
         pytest.skip(numba.reason)
-    for library, marks in {"sklearn": ("sklearn",), "onnx": ("onnx",), "mpi4py": ("distributed=True",)}.items():
-        if any(mark in block.code for block in blocks_of(text) for mark in marks):
+    marks = {"mpi4py": "distributed=True", "safetensors": "save_weights", "onnxruntime": "onnxruntime"}
+    for library, mark in {"sklearn": "sklearn", "onnx": "onnx", **marks}.items():
+        if any(mark in block.code for block in blocks_of(text)):
             pytest.importorskip(library, reason=f"the page's program needs {library}")
 
 
@@ -75,3 +77,11 @@ def test_the_command_lines_of_a_page_name_options_that_exist(page: Path) -> None
         assert shown.exit_code == 0, words
         for option in (word for word in words[depth:] if word.startswith("--")):
             assert option in shown.stdout, words
+
+
+def test_every_command_stands_on_the_page_of_commands() -> None:
+    text = (DOCS / "guides/command-line.md").read_text(encoding="utf-8")
+    shown = CliRunner().invoke(app, ["--help"], prog_name="nnx", env={"COLUMNS": "200"}).stdout
+    names = re.findall(r"^│ (\w+)  ", shown.partition("Commands")[2], re.MULTILINE)
+    assert "train" in names
+    assert [name for name in names if f"\n## nnx {name}\n" not in text] == []

@@ -77,12 +77,18 @@ def test_sums_begin_with_the_bias(multiply: Multiply, shape: tuple[int, int, int
     assert_close(out, a, b, bias)
 
 
-@pytest.mark.parametrize("rows", [1001, 1008, 1009, 2000, 2017])
-def test_rows_of_many_blocks_are_all_made_and_none_beyond(rows: int) -> None:
-    a, b, _ = operands((rows, 260, 140), "f4")
-    memory = np.full((rows + 40, 140), 7.0, np.float32)
-    linear._multiply(a, b, None, memory[20:-20], (False, False))
-    bound = 262 * np.finfo(np.float32).eps * (np.abs(a).astype("f8") @ np.abs(b).astype("f8"))
+BLOCKS = [(rows, 260, 140) for rows in (999, 1000, 1001, 1024, 2017)] + [(1001, 513, 2049), (20, 600, 3000)]
+"""Shapes of several blocks of rows, of depth, of panels packed together, and of panels that come from afar."""
+
+
+@pytest.mark.parametrize("turned", [False, True], ids=["as it lies", "right operand turned"])
+@pytest.mark.parametrize("shape", BLOCKS, ids=str)
+def test_results_of_many_blocks_are_all_made_and_nothing_beyond(shape: tuple[int, int, int], turned: bool) -> None:
+    a, b, _ = operands(shape, "f4")
+    rows, depth, columns = shape
+    memory = np.full((rows + 40, columns), 7.0, np.float32)
+    linear._multiply(a, np.ascontiguousarray(b.T) if turned else b, None, memory[20:-20], (False, turned))
+    bound = (depth + 2) * np.finfo(np.float32).eps * (np.abs(a).astype("f8") @ np.abs(b).astype("f8"))
     assert (np.abs(memory[20:-20] - a.astype("f8") @ b.astype("f8")) <= bound).all()
     assert (memory[:20] == 7).all()
     assert (memory[-20:] == 7).all()
@@ -118,11 +124,11 @@ def test_operands_may_lie_at_any_address(multiply: Multiply) -> None:
 
 @pytest.mark.parametrize("kind", ["f4", "f8"])
 def test_a_left_operand_that_is_packed_gives_the_same_bits(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    a, b, _ = operands((700, 300, 200), kind)
+    a, b, _ = operands((1100, 300, 200), kind)
     found = []
     for by_panels in (False, True):  # a call for a few panels does not pack, one for all of them does
         monkeypatch.setattr(linear, "way", lambda *_, by=by_panels: linear.Way(1.0, "direct", 8, by))
-        out = np.empty((700, 200), kind)
+        out = np.empty((1100, 200), kind)
         with collecting() as recording:
             linear._multiply(a, b, None, out, (False, False))
         for unit in range(recording.launches[0].count if by_panels else 1):
