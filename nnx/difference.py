@@ -18,7 +18,7 @@ from nnx.errors import BackendError, OptionError
 from nnx.inputs import Examples
 from nnx.interface import Array, Backend, Tape
 from nnx.layers import Observer
-from nnx.network import Network, Weights
+from nnx.movable import Movable, Weights
 from nnx.ops.foreign import ForeignKernel
 from nnx.parameters import Store
 from nnx.registry import resolve
@@ -248,7 +248,7 @@ def diff(
 
 
 def _move(model: Sequential, engine: Backend, weights: Weights) -> None:
-    Network.to(model, engine)  # Sequential.to refuses a model that is held exclusively
+    Movable.to(model, engine)  # Sequential.to refuses a model that is held exclusively
     model.from_host(weights)
 
 

@@ -146,7 +146,7 @@ class Sequential(Predictor):
                 examples = self.accept(x, y, sample_weight, class_weight, lengths)
                 examples, validation = self.set_aside(examples, validation_data, share)
                 kept = None if resume is None else team.read(lambda: self._read_run(resume))
-                loop = team.loop(self, examples, validation, options, watchers)
+                loop = team.loop(training.Task(self, examples, validation, options, watchers))
                 if kept is not None:
                     loop.keeper.check(kept)
             return team.fit(loop, kept)

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from nnx.checks import check_count, check_number
 from nnx.history import History
-from nnx.network import Weights
+from nnx.movable import Weights
 from nnx.resumption import Position, RunState
 
 Host: TypeAlias = NDArray[Any]

@@ -40,7 +40,8 @@ from nnx.hdf5 import CHECKSUM, StrictFile, checksum, open_hdf5
 from nnx.history import History
 from nnx.interface import Backend
 from nnx.model import Sequential
-from nnx.network import DTYPES, Weights
+from nnx.movable import Weights
+from nnx.network import DTYPES
 from nnx.parameters import Store
 from nnx.registry import resolve
 from nnx.resumption import KeptRun, RunState

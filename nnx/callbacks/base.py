@@ -10,7 +10,7 @@ from nnx.checks import check_count, check_number
 from nnx.errors import DataError, OptionError
 
 if TYPE_CHECKING:
-    from nnx.network import Snapshot
+    from nnx.movable import Snapshot
     from nnx.training import Run
 
 Logs = Mapping[str, float]

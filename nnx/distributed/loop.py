@@ -18,11 +18,10 @@ from nnx.interrupts import Interrupts
 from nnx.loop import Loop, Parts
 from nnx.progress import Bar
 from nnx.steps import Runner, Trace, TrainingStep
-from nnx.stored import AnyExamples
 
 if TYPE_CHECKING:
     from nnx.model import Sequential
-    from nnx.training import Options, Run
+    from nnx.training import Run, Task
 
 
 class Absent(Callback):
@@ -89,15 +88,7 @@ class RankGuard(Guard):
 class RankLoop(Loop):
     """A loop in step with those of the other ranks."""
 
-    def __init__(
-        self,
-        group: Group,
-        run: Run,
-        examples: AnyExamples,
-        validation: AnyExamples | None,
-        options: Options,
-        callbacks: list[Callback],
-    ) -> None:
+    def __init__(self, group: Group, run: Run, task: Task) -> None:
         """Prepare the step; the ranks do not talk to each other yet."""
         self.group, self._signals = group, RankInterrupts(group, Interrupts())
         self.parts = Parts(
@@ -107,7 +98,7 @@ class RankLoop(Loop):
             partial(RankMeasurement, group),
             partial(RankGuard, group),
         )
-        super().__init__(run, examples, validation, options, callbacks)
+        super().__init__(run, task)
 
     def _make_runner(
         self, model: Sequential, step: TrainingStep, batches: AnyRankBatches, trace: Trace, eager: bool
