@@ -6,16 +6,16 @@
 
 Each library is installed by pip into an environment of its own, which is thrown away after. Its size is that of the
 files that came with it, everything it requires and compiled bytecode included. Its program
-(`footprint_programs.py`) then runs in processes of its own, on one core: once right after the installation, when
-nothing has been compiled, and several times more. Starting Python itself is not counted.
+(`footprint_programs.py`) runs in processes of its own, on one core: once right after the installation, when nothing
+has been compiled, and later several times more, the libraries taking turns. Of these the shortest time counts:
+whatever else the machine does can only make it longer. Starting Python itself is not counted.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import os
-import statistics
+import platform
 import subprocess
 import sys
 import tempfile
@@ -32,29 +32,52 @@ from nnx.machine import cores, processor
 PAGE = environment.ROOT / "docs" / "comparison.md"
 STORED = environment.ROOT / "benchmarks" / "results" / "footprint.json"
 BEGIN, END = "<!-- footprint: begin -->", "<!-- footprint: end -->"
-STARTS = 9
+STARTS = 15
 HEADING = ("Library", "On disk", "Packages", "Import", "First prediction", "The same, right after installing")
 
+_OF_HERE = ("PYTHONPATH", "NUMBA_CACHE_DIR")
+"""With these in its environment a program would find this checkout, or what was compiled for it."""
 
-def measure(program: Program, folder: Path) -> dict[str, Any]:
-    """Install a library into a new environment in the folder, and measure it.
 
-    Returns:
-        {"bytes", "packages": name and version of each, "first": [import, total], "later": medians of the same, in
-        seconds, and "starts", how many they are of}.
+class Installed:
+    """A library in an environment of its own, with the times of its program.
 
-    Raises:
-        NnxError: pip cannot install it, or its program fails; the message is the last line of what was said.
+    Attributes:
+        size: bytes of the files that came with it.
+        packages: name and version of each.
+        times: for each start, the seconds until its imports are done, and until it has predicted.
     """
-    _run([sys.executable, "-m", "venv", str(folder)])
-    python = str(folder / "bin" / "python")
-    bare = size_of(folder), _packages(python)
-    _run([python, "-m", "pip", "install", "--quiet", *program.requirements])
-    added = [package for package in _packages(python) if package not in bare[1]]
-    size = size_of(folder) - bare[0]
-    first, *later = [_start(python, program) for _ in range(1 + STARTS)]
-    medians = [statistics.median(times) for times in zip(*later, strict=True)]
-    return {"bytes": size, "packages": added, "first": first, "later": medians, "starts": STARTS}
+
+    def __init__(self, program: Program, folder: Path) -> None:
+        """Install it into the folder, and start it for the first time.
+
+        Raises:
+            NnxError: pip cannot install it, or its program fails; the message is the last line of what was said.
+        """
+        self._program, self._python = program, str(folder / "bin" / "python")
+        _run([sys.executable, "-m", "venv", str(folder)])
+        bare, without = size_of(folder), _packages(self._python)
+        _run([self._python, "-m", "pip", "install", "--quiet", *program.requirements])
+        self.packages = [package for package in _packages(self._python) if package not in without]
+        self.size = size_of(folder) - bare
+        self.times: list[tuple[float, float]] = []
+        self.start()
+
+    def start(self) -> None:
+        """Run the program in a new process."""
+        surroundings = environment.clean(1) | dict(self._program.variables)
+        for name in _OF_HERE:
+            surroundings.pop(name, None)
+        options = {"env": surroundings, "preexec_fn": partial(environment.pin, 1)}
+        said = _run([self._python, "-c", self._program.text], cwd=str(Path(self._python).parent), **options)
+        imported, total, _ = json.loads(said.splitlines()[-1])
+        self.times.append((imported, total))
+
+    def row(self) -> dict[str, Any]:
+        """Return what is stored of it; `later` are the shortest times of all starts but the first."""
+        first, *later = self.times
+        best = [min(times) for times in zip(*later, strict=True)]
+        return {"bytes": self.size, "packages": self.packages, "first": first, "later": best, "starts": len(later)}
 
 
 def size_of(folder: Path) -> int:
@@ -67,39 +90,37 @@ def _packages(python: str) -> list[str]:
     return [f"{package['name']} {package['version']}" for package in listed]
 
 
-def _start(python: str, program: Program) -> list[float]:
-    """Run the program once; return the seconds until its imports are done, and until it has predicted."""
-    surroundings = environment.clean(1) | dict(program.variables)
-    for name in ("PYTHONPATH", "NUMBA_CACHE_DIR"):  # or it would find this checkout, or what was compiled for it
-        surroundings.pop(name, None)
-    pinned = partial(environment.pin, 1)
-    said = _run([python, "-c", program.text], env=surroundings, preexec_fn=pinned, cwd=str(Path(python).parent))
-    imported, total, _ = json.loads(said.splitlines()[-1])
-    return [imported, total]
-
-
 def _run(command: Sequence[str], **options: Any) -> str:
     given = {"cwd": environment.ROOT, **options}
+    done: subprocess.CompletedProcess[str]
     done = subprocess.run(command, capture_output=True, text=True, check=False, **given)
     if done.returncode:
         last = (done.stderr.strip().splitlines() or ["no message"])[-1]
-        raise NnxError(f"{' '.join(command[:5])} failed: {last}")
+        raise NnxError(f"{' '.join(['python', *command[1:5]])} failed: {last}")
     return done.stdout
 
 
-def measure_all(names: Sequence[str]) -> dict[str, Any]:
-    """Measure libraries one after another, and print each; of what cannot be installed or run, keep the reason."""
-    rows: dict[str, Any] = {}
-    load = os.getloadavg()[0]
-    for name in names:
-        with tempfile.TemporaryDirectory() as folder:
-            try:
-                rows[name] = measure(PROGRAMS[name], Path(folder))
-            except NnxError as error:
-                rows[name] = {"reason": str(error)}
-        print(f"| {' | '.join(cells(name, rows[name]))} |", flush=True)
-    machine = {"processor": processor(), "cores": cores(), "python": sys.version.split()[0], "load": load}
+def measure_all(names: Sequence[str], starts: int = STARTS) -> dict[str, Any]:
+    """Measure libraries; of what cannot be installed or run, keep the reason."""
+    with tempfile.TemporaryDirectory() as folder:
+        tried = {name: _installed(name, Path(folder) / str(number)) for number, name in enumerate(names)}
+        present = [library for library in tried.values() if isinstance(library, Installed)]
+        for _ in range(starts):
+            for library in present:
+                library.start()
+    rows = {
+        name: found.row() if isinstance(found, Installed) else {"reason": found} for name, found in tried.items()
+    }
+    machine = {"processor": processor(), "cores": cores(), "python": platform.python_version()}
     return {"machine": machine, "rows": rows}
+
+
+def _installed(name: str, folder: Path) -> Installed | str:
+    """Return the library, or why it cannot be had."""
+    try:
+        return Installed(PROGRAMS[name], folder)
+    except NnxError as error:
+        return str(error)
 
 
 def cells(name: str, row: Mapping[str, Any]) -> list[str]:
@@ -150,7 +171,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--table", action="store_true", help="write the page's table from the stored results")
     given = parser.parse_args(arguments)
     if given.only:
-        measure_all(given.only)
+        for name, row in measure_all(given.only)["rows"].items():
+            print(f"| {' | '.join(cells(name, row))} |")
         return
     if not given.table:
         STORED.write_text(results.dump(measure_all(list(PROGRAMS))), encoding="utf-8")

@@ -17,6 +17,9 @@ imported = time.perf_counter() - began
 print(json.dumps([imported, time.perf_counter() - began, int(first)]))
 """
 
+TORCH_CPU = "torch==2.13.0+cpu"
+"""The build without CUDA; pip finds it only where it has been told of PyTorch's own index."""
+
 
 class Program(NamedTuple):
     """A library's first program.
@@ -100,7 +103,8 @@ PROGRAMS = {
     "scikit-learn": Program(
         ("scikit-learn",), "import numpy as np\nfrom sklearn.neural_network import MLPClassifier", SKLEARN
     ),
-    "PyTorch, CPU": Program(("torch",), "import torch", TORCH),
+    "PyTorch": Program(("torch",), "import torch", TORCH),
+    "PyTorch, CPU build": Program((TORCH_CPU,), "import torch", TORCH),
     "JAX": Program(
         ("jax",),
         "import numpy as np\nimport jax\nimport jax.numpy as jnp\nfrom jax.example_libraries import stax",
