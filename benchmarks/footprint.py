@@ -7,8 +7,9 @@
 Each library is installed by pip into an environment of its own, which is thrown away after. Its size is that of the
 files that came with it, everything it requires and compiled bytecode included. Its program
 (`footprint_programs.py`) runs in processes of its own, on one core: once right after the installation, when nothing
-has been compiled, and later several times more, the libraries taking turns. Of these the shortest time counts:
-whatever else the machine does can only make it longer. Starting Python itself is not counted.
+has been compiled, and later several times more, the libraries taking turns. Of these the least counts. Seconds are the
+processor's, of all threads together, so that other work on the machine matters little; on one idle core, with the
+files in memory, a clock shows about the same. Starting Python itself is not counted.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ from nnx.machine import cores, processor
 PAGE = environment.ROOT / "docs" / "comparison.md"
 STORED = environment.ROOT / "benchmarks" / "results" / "footprint.json"
 BEGIN, END = "<!-- footprint: begin -->", "<!-- footprint: end -->"
-STARTS = 15
+STARTS = 9
 HEADING = ("Library", "On disk", "Packages", "Import", "First prediction", "The same, right after installing")
 
 _OF_HERE = ("PYTHONPATH", "NUMBA_CACHE_DIR")
@@ -45,7 +46,7 @@ class Installed:
     Attributes:
         size: bytes of the files that came with it.
         packages: name and version of each.
-        times: for each start, the seconds until its imports are done, and until it has predicted.
+        times: for each start, the processor's seconds until its imports are done, and until it has predicted.
     """
 
     def __init__(self, program: Program, folder: Path) -> None:
