@@ -7,9 +7,9 @@
 Each library is installed by pip into an environment of its own, which is thrown away after. Its size is that of the
 files that came with it, everything it requires and compiled bytecode included. Its program
 (`footprint_programs.py`) runs in processes of its own, on one core: once right after the installation, when nothing
-has been compiled, and later several times more, the libraries taking turns. Of these the least counts. Seconds are the
-processor's, of all threads together, so that other work on the machine matters little; on one idle core, with the
-files in memory, a clock shows about the same. Starting Python itself is not counted.
+has been compiled, and later several times more, the libraries taking turns. Of these the least counts. Seconds are
+the processor's, of all threads together, so that other work on the machine matters little; with an idle core and
+the files in memory, a clock shows about the same. Starting Python itself is not counted.
 """
 
 from __future__ import annotations
