@@ -146,7 +146,8 @@ def markdown(found: Mapping[str, Any]) -> str:
 
 def _version(name: str, row: Mapping[str, Any]) -> str:
     """Return the package that was asked for, with its version."""
-    wanted = {".": "nnx-framework"}.get(PROGRAMS[name].requirements[0], PROGRAMS[name].requirements[0])
+    asked = PROGRAMS[name].requirements[0].partition("==")[0]
+    wanted = "nnx-framework" if asked == "." else asked
     return next((package for package in row.get("packages", ()) if package.split()[0] == wanted), "")
 
 

@@ -47,6 +47,12 @@ def test_the_table_shows_sizes_times_versions_and_what_could_not_be_measured():
     assert note == "Measured on one core of 2 (AMD EPYC), Python 3.11.7: nnx-framework 0.1.0."
 
 
+def test_a_library_whose_version_is_asked_for_is_named_with_it_too():
+    name = "PyTorch, CPU build"
+    row = {**ROW, "packages": ["sympy 1.14.0", "torch 2.13.0+cpu"]}
+    assert footprint.markdown({**FOUND, "rows": {name: row}}).endswith(": torch 2.13.0+cpu.")
+
+
 def test_only_what_stands_between_the_markers_is_rewritten(tmp_path):
     page = tmp_path / "page.md"
     page.write_text(f"before\n{footprint.BEGIN}\nold\n{footprint.END}\nafter\n", encoding="utf-8")
