@@ -176,5 +176,5 @@ def test_a_kernels_name_means_all_of_its_sizes_and_an_unknown_one_is_refused() -
     assert tasks[0] == "W2"
     assert len(tasks) > 2
     assert all(task.startswith("matmul ") for task in tasks[1:])
-    with pytest.raises(UnknownNameError, match="Known: 'matmul .* others"):
+    with pytest.raises(UnknownNameError, match=r"Known: 'matmul .* others"):
         command.Plan((), "cpu", (1,), True, False, only=("matmull",))
