@@ -32,6 +32,7 @@ def needs(text: str) -> None:
     if "numba" in text and not numba.available:
         pytest.skip(numba.reason)
     marks = {"mpi4py": "distributed=True", "safetensors": "save_weights", "onnxruntime": "onnxruntime"}
+    marks |= {"scipy": "scipy", "tensorboardX": "callbacks.TensorBoard"}
     for library, mark in {"sklearn": "sklearn", "onnx": "onnx", **marks}.items():
         if any(mark in block.code for block in blocks_of(text)):
             pytest.importorskip(library, reason=f"the page's program needs {library}")
