@@ -163,7 +163,7 @@ def _frame(across: Axis, up: Axis, quantity: str) -> list[str]:
     parts.append(_text((LEFT + RIGHT) / 2, BOTTOM + 48, "epoch"))
     name = f"{quantity} (logarithmic)" if up.logarithmic else quantity
     middle = (TOP + BOTTOM) / 2
-    parts.append(f'<g transform="rotate(-90 24 {middle})">{_text(24, middle, name)}</g>')
+    parts.append(f'<g transform="rotate(-90 12 {middle})">{_text(12, middle, name)}</g>')
     return parts
 
 

@@ -163,7 +163,7 @@ READERS = {
         "run.h5",
         whole_files.runs,
         report_pages.checked(runs.section),
-        (*_SEALED * 3, *[report_pages.forge_histories] * 3),
+        (*_SEALED * 3, *[report_pages.forge_history] * 3),
         report_pages.REFUSALS,
     ),
     "page of an experiment": Reader(
