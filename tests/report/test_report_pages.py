@@ -242,6 +242,44 @@ def test_folders_are_looked_through_for_what_is_of_nnx_and_the_rest_is_passed_ov
     assert "expected a file of format 'nnx model'" in "".join(Reader(page.html()).text)
 
 
+def test_what_lies_damaged_in_a_folder_is_left_out_and_what_is_of_others_is_not_spoken_of(folder, monkeypatch):
+    save_run(folder / "whole.h5")
+    benchmark = json.dumps(benchmark_results.sample())
+    (folder / "cut.json").write_text(benchmark[:500])
+    (folder / "experiment.json").write_text('{"format": "nnx experiment report 2", "name": ')
+    (folder / "former.json").write_text('{"format": "nnx experiment report 1"}')
+    (folder / "foreign.json").write_text('{"format": 1, "of": "another program"}')
+    (folder / "list.json").write_text("[1, 2]")
+    (folder / "large.json").write_text('{"format": 1, "rounds": [' + " " * 5_000_000 + "]}")
+    monkeypatch.setattr(finding, "LARGEST", 4_000_000)
+    page = make(find([folder]))
+    assert [title for title, _ in page.sections.values()] == [f"{folder.name}/whole.h5"]
+    reasons = {path.name: reason for path, reason in page.left_out.items()}
+    assert reasons.keys() == {"cut.json", "experiment.json", "former.json", "large.json"}
+    assert "is not JSON" in reasons["cut.json"]
+    assert "it is neither HDF5 nor JSON" in reasons["experiment.json"]
+    assert "of format 'nnx experiment report 2', but of 'nnx experiment report 1'" in reasons["former.json"]
+    assert "expected at most 3.8 MiB, got 4.8 MiB" in reasons["large.json"]
+    words = "".join(Reader(page.html()).text)
+    assert f"{folder.name}/large.json: expected at most" in words
+    assert str(folder) not in words  # whose machine it is
+
+
+def test_a_file_that_may_not_be_read_is_left_out_with_the_reason_alone(folder, monkeypatch):
+    (folder / "report.json").write_text(json.dumps(experiment_reports.sample().to_json()))
+    sources = find([folder])
+    real = Path.read_text
+
+    def refuse(path: Path, **options: object) -> str:
+        if path.name == "report.json":
+            raise PermissionError(13, "Permission denied", str(path))
+        return real(path, **options)
+
+    monkeypatch.setattr(Path, "read_text", refuse)
+    assert list(make(sources).left_out.values()) == ["Permission denied"]
+    assert find([folder]) == sources
+
+
 def test_what_cannot_be_shown_is_refused_with_what_to_give(folder, monkeypatch):
     (folder / "notes.json").write_text("[]")
     (folder / "notes.txt").write_text("notes")
