@@ -77,10 +77,8 @@ def _below(folder: Path) -> Iterator[Source]:
         )
         for name in sorted(files):
             path = Path(place) / name
-            if path.suffix in _ENDINGS and not name.startswith(".") and os.path.isfile(path):
-                kind = _kind_of_found(path)
-                if kind is not None:
-                    yield Source(kind, path)
+            if path.suffix in _ENDINGS and not name.startswith(".") and (kind := _kind_of_found(path)):
+                yield Source(kind, path)
 
 
 def _kind_of_found(path: Path) -> Kind | None:
@@ -100,7 +98,10 @@ def _kind_of_found(path: Path) -> Kind | None:
 
 
 def _beginning(path: Path) -> bytes:
+    """Return the first bytes of a file; none of a pipe, which would be waited for, or of what may not be read."""
     try:
+        if not path.is_file():
+            return b""
         with path.open("rb") as file:
             return file.read(200)
     except OSError:

@@ -57,7 +57,7 @@ def make(sources: Sequence[Source]) -> Page:
 
 
 def _reason(path: Path, error: Exception) -> str:
-    """Return what is wrong with a file, not where it lies: whoever shows this names the file as it is best there."""
+    """Return what is wrong with a file, not where it lies: whoever shows this names the file in their way."""
     reason, title = (isinstance(error, OSError) and error.strerror) or str(error), _title(path)
     for place in (path.resolve(), path):
         reason = reason.replace(str(place), title)

@@ -34,8 +34,8 @@ def experiment(path: Path) -> Section:
     """
     values = read_json(path)
     if values.get("format") != FORMAT:
-        found = shown(values.get("format"))
-        raise FileFormatError(f"{path}: it is no report of an experiment of format {FORMAT!r}, but of {found}.")
+        other = shown(values.get("format"))
+        raise FileFormatError(f"{path}: it is no report of an experiment of format {FORMAT!r}, but of {other}.")
     try:
         names = [told["file"] for told in values["pictures"]][:_MOST_PICTURES]
         images = {name: _picture(path.parent, name) for name in names}
