@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
+from dataclasses import fields, is_dataclass
 from numbers import Integral, Real
 from typing import Any
 
@@ -89,6 +90,20 @@ def to_json(what: str, values: Mapping[str, Any]) -> str:
         return json.dumps(values, allow_nan=False)
     except (TypeError, ValueError, RecursionError) as error:
         raise OptionError(f"{what} is not JSON: {error}.") from error
+
+
+def dataclass_options(item: Any) -> dict[str, Any]:
+    """Return the options of an object, by field name.
+
+    Raises:
+        OptionError: its class is no dataclass.
+    """
+    if not is_dataclass(item):
+        raise OptionError(
+            f"the options of a {type(item).__name__} cannot be told, because it is no dataclass. Write "
+            "@dataclass(frozen=True) above the class, with its options as fields, or let it override config()."
+        )
+    return {option.name: getattr(item, option.name) for option in fields(item)}
 
 
 def check_activation(activation: object) -> str:
