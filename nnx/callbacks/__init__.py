@@ -1,12 +1,13 @@
 """Callbacks: what `fit` asks after every epoch, or after every so many steps."""
 
-from nnx.callbacks.base import Callback, Logs, Monitor, check_callbacks
+from nnx.callbacks.base import MEASURED, Callback, Logs, Monitor, check_added, check_callbacks
 from nnx.callbacks.checkpoints import Checkpoint
 from nnx.callbacks.files import CSVLogger, ModelCheckpoint
 from nnx.callbacks.rates import LearningRateScheduler, ReduceLROnPlateau
 from nnx.callbacks.stopping import EarlyStopping
 
 __all__ = [
+    "MEASURED",
     "CSVLogger",
     "Callback",
     "Checkpoint",
@@ -16,5 +17,6 @@ __all__ = [
     "ModelCheckpoint",
     "Monitor",
     "ReduceLROnPlateau",
+    "check_added",
     "check_callbacks",
 ]
