@@ -16,6 +16,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
+from nnx.checks import listed, own_options
 from nnx.errors import MissingClassError, OptionError, UnknownNameError, excerpt, shown
 from nnx.initializers import INITIALIZERS
 from nnx.interface import Backend
@@ -135,8 +136,7 @@ class _Packer:
         return value
 
     def _pack_own(self, item: Item) -> Json:
-        kind, options = type(item), item.config()
-        _check_constructor(kind, options)
+        kind, options = type(item), own_options(item, ", so that the model cannot be saved")
         if self._own.setdefault(kind.__name__, kind) is not kind:
             raise OptionError(
                 f"a model with two classes of the name {kind.__name__} cannot be saved, because a file tells them "
@@ -170,29 +170,6 @@ class _Packer:
                 f"compute what you need of them in the class. {_ALONE}"
             )
         return plain
-
-
-def _check_constructor(kind: type[Any], options: Mapping[str, Any]) -> None:
-    """Make sure that the options are all that an object of this class was made of.
-
-    Raises:
-        OptionError: the constructor takes others.
-    """
-    taken = _parameters(kind)
-    if taken != set(options):
-        raise OptionError(
-            f"a model with a {kind.__name__} cannot be saved, because a file holds what config() gives, "
-            f"{_listed(options)}, and its constructor takes {_listed(taken)}. Make it a dataclass whose fields are "
-            f"its options, or let config() return them all by name. {_ALONE}"
-        )
-
-
-def _parameters(kind: type[Any]) -> set[str]:
-    return set(inspect.signature(kind).parameters)
-
-
-def _listed(names: Iterable[str]) -> str:
-    return ", ".join(sorted(names)) or "nothing"
 
 
 def _made_again(item: Item, options: Mapping[str, Any]) -> Item:
@@ -239,11 +216,11 @@ class _Unpacker:
         kind, given = self._own[packed["class"]], packed["options"]
         if not issubclass(kind, bases):
             raise ValueError(f"a {kind.__name__} cannot stand where a {bases[0].__name__} belongs")
-        taken = _parameters(kind)
+        taken = inspect.signature(kind).parameters.keys()
         if taken != given.keys():
             raise ValueError(
-                f"it holds a {kind.__name__} made of {shown(_listed(given))}, but the class that was given takes "
-                f"{_listed(taken)}"
+                f"it holds a {kind.__name__} made of {shown(listed(given))}, but the class that was given takes "
+                f"{listed(taken)}"
             )
         options = {name: self._restore(value) for name, value in given.items()}
         try:

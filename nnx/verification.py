@@ -10,10 +10,12 @@ where there are weights, with weights of one and of zero before the first step.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from nnx.errors import BackendError, OptionError
 from nnx.interface import Array
@@ -112,7 +114,7 @@ _TRIED = 4
 def check_weights_count(model: Trainable, batches: AnyBatches) -> None:
     """Make sure, where examples have weights, that a loss of one's own looks at them.
 
-    It is tried on made-up outputs between 0 and 1, which every usual loss takes, and on targets of the data.
+    It is tried on made-up outputs and on targets of the data.
 
     Raises:
         OptionError: its value or its gradient is the same whether all weights are 1 or 0.
@@ -121,21 +123,26 @@ def check_weights_count(model: Trainable, batches: AnyBatches) -> None:
     if examples.weight is None or not is_foreign(model.loss):
         return
     targets, shape = examples.targets[:_TRIED, ...], tuple(examples.weight[:_TRIED, ...].shape)
-    found = [_tried(model, targets, np.full(shape, weight)) for weight in (1.0, 0.0)]
+    outputs = made_up((*shape, model.output_shape[-1]))
+    found = [try_loss(model, outputs, targets, np.full(shape, weight)) for weight in (1.0, 0.0)]
     for what, ones, zeros in zip(("value", "gradient"), *found, strict=True):
         if ones is not None and ones.any() and np.isfinite(ones).all() and np.array_equal(ones, zeros):
             raise OptionError(
                 f"The loss {model.loss!r} does not look at its argument weight: its {what} is the same for weights "
                 "of 1 and of 0. So sample_weight, class_weight and the padding of sequences would count for "
-                "nothing. Let its forward multiply what comes of row i by weight[i], or give no weights and lengths."
+                "nothing. Let its forward multiply what comes of row i by weight[i], or leave them out."
             )
 
 
-def _tried(model: Trainable, targets: Array, weight: Any) -> list[Any]:
-    """Return the value of the loss and its gradient on the host, for outputs that are made up."""
-    ops, shape = model.ops, (*weight.shape, model.output_shape[-1])
-    outputs = 0.5 + 0.3 * np.cos(np.arange(weight.size * shape[-1], dtype=np.float64)).reshape(shape)
-    loss, slope = model.loss.forward(ops, ops.asarray(outputs), targets, ops.asarray(weight), gradient=True)
+def made_up(shape: tuple[int, ...]) -> NDArray[np.float64]:
+    """Return outputs of a network between 0.2 and 0.8, no two alike, which every usual loss takes."""
+    return 0.5 + 0.3 * np.cos(np.arange(math.prod(shape), dtype=np.float64)).reshape(shape)
+
+
+def try_loss(model: Trainable, outputs: Any, targets: Array, weight: Any) -> list[Any]:
+    """Return the value of the loss and its gradient, on the host; outputs and weight, or None, are there too."""
+    ops, given = model.ops, None if weight is None else model.ops.asarray(weight)
+    loss, slope = model.loss.forward(ops, ops.asarray(outputs), targets, given, gradient=True)
     return [None if array is None else np.array(ops.backend.to_numpy(array)) for array in (loss, slope)]
 
 

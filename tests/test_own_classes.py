@@ -216,11 +216,11 @@ NAMESAKE = type("Gate", (Gate,), {})
     [
         (
             lambda: Constructed(3.0),
-            "because a file holds what config() gives, nothing, ",
+            "of a Constructed cannot be told, so that the model cannot be saved: its config() ",
         ),
-        (lambda: Constructed(3.0), "and its constructor takes factor. Make it a dataclass whose fields"),
+        (lambda: Constructed(3.0), "gives nothing, and its constructor takes factor. Make it a dataclass whose"),
         (lambda: Halving(1.0), r"has others: {'rate': 0.5} became {'rate': 0.25}. Let each option stay"),
-        (lambda: Seeded(1.0, 7), "what config() gives, rate, and its constructor takes rate, seed."),
+        (lambda: Seeded(1.0, 7), "its config() gives rate, and its constructor takes rate, seed."),
         (lambda: Holding(np.zeros(2)), "a Holding whose held is array([0., 0.]) cannot be saved: a file holds"),
         (lambda: Holding({"a": 1}), "a Holding whose held is {'a': 1} cannot be saved"),
         (lambda: Holding((1, [print])), "a Holding whose held is <built-in function print> cannot be saved"),

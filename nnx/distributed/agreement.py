@@ -6,31 +6,17 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from nnx.checks import own_options
 from nnx.distributed.group import Group
 from nnx.errors import BackendError, OptionError
 from nnx.inputs import Examples
 from nnx.resumption import digest
-from nnx.verification import foreign_parts
+from nnx.verification import is_foreign
 
 if TYPE_CHECKING:
     from nnx.callbacks import Callback
     from nnx.model import Sequential
     from nnx.training import Options
-
-
-def check_parts(model: Sequential) -> None:
-    """Refuse what might mix the examples of a batch in a way that only one process can.
-
-    Raises:
-        OptionError: a layer, the loss or the optimizer is not one of nnx's own.
-    """
-    parts = foreign_parts(model)
-    if parts:
-        raise OptionError(
-            f"distributed=True takes the layers, losses and optimizers of nnx, got {parts[0]}: one that mixes the "
-            "examples of a batch would learn something else from the shares of it that each process has. Train in "
-            "one process."
-        )
 
 
 def state_digest(model: Sequential) -> str:
@@ -48,10 +34,19 @@ def terms(
     options: Options,
     callbacks: Sequence[Callback],
 ) -> dict[str, Any]:
-    """Return what all ranks must have alike, by the names that people know it by."""
-    parts = [repr(layer) for layer in model.chain.layers]
+    """Return what all ranks must have alike, by the names that people know it by.
+
+    Raises:
+        OptionError: the options of something of a class of one's own cannot be told.
+    """
+    parts = [layer for _, layer in model.places] + [model.loss, model.optimizer]
+    own = [part for part in parts if is_foreign(part)]
     return {
-        "the layers": parts,
+        "the layers": [repr(layer) for layer in model.chain.layers],
+        "the options of classes of one's own": [
+            [type(part).__qualname__, repr(own_options(part, ", so that ranks cannot compare them"))]
+            for part in own
+        ],
         "the seed": model.seed,
         "the dtype": model.dtype,
         "the backend": model.backend.name,

@@ -9,9 +9,10 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from nnx.distributed.agreement import check_alike, check_parts, terms
+from nnx.distributed.agreement import check_alike, terms
 from nnx.distributed.group import Group, open_group
 from nnx.distributed.loop import Absent, RankLoop
+from nnx.distributed.mixing import check_rows_apart
 from nnx.errors import BackendError, OptionError, UnknownNameError
 from nnx.memory import check_training
 from nnx.registry import chosen_num_threads, set_num_threads
@@ -87,14 +88,15 @@ class RankTeam(Team):
         """See `Team.loop`.
 
         Raises:
-            OptionError: the model has a layer that may mix examples.
+            OptionError: the model has a layer or loss of one's own that mixes examples, or whose options cannot be
+                told.
             MemoryLimitError: there is no memory for the data and for this rank's share of a batch.
         """
-        check_parts(model)
         size = examples.count if isinstance(options.batch_size, str) else options.batch_size
         examples = in_memory(examples, size)
         validation = None if validation is None else in_memory(validation, max(size, 1024))
         check_training(model, examples, validation, -(-size // self._group.size))
+        check_rows_apart(model, examples)
         self._terms = terms(model, examples, validation, options, callbacks)
         if not self._group.leads:
             callbacks, options = list(map(Absent, callbacks)), replace(options, progress=False)
