@@ -112,12 +112,15 @@ class _Packer:
 
     def __init__(self) -> None:
         self._own: dict[str, type[Any]] = {}
+        self._packed: dict[int, tuple[Item, Json]] = {}  # what stands within others is looked at more than once
 
     def pack(self, item: Item, table: Classes) -> Json:
         for kind, known in table.items():
             if known is type(item):  # a subclass would be read back as its base
                 return {"type": kind, "options": {key: self._plain(value) for key, value in item.config().items()}}
-        return self._pack_own(item)
+        if id(item) not in self._packed:
+            self._packed[id(item)] = item, self._pack_own(item)
+        return self._packed[id(item)][1]
 
     def _plain(self, value: Any) -> Any:
         if isinstance(value, Layer):

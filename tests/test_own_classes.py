@@ -332,3 +332,13 @@ def test_no_class_is_looked_for_but_those_handed_over(tmp_path):
 def test_a_loss_that_is_no_dataclass_says_so_in_a_sentence():
     with pytest.raises(OptionError, match=r"Write @dataclass\(frozen=True\) above the class"):
         PlainLoss().config()
+
+
+def test_layers_within_layers_are_saved_and_read_in_a_moment_at_any_depth(tmp_path):
+    layer = Gate()
+    for _ in range(60):
+        layer = Gate(before=(layer,))
+    model = nnx.Sequential([layer], input_shape=(2,), backend="numpy")
+    model.save(tmp_path / "model.h5")
+    again = nnx.load(tmp_path / "model.h5", "numpy", own_classes=OWN)
+    assert len(again.places) == 61

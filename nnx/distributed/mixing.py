@@ -82,7 +82,7 @@ def check_rows_apart(model: Sequential, examples: Examples) -> None:
     Raises:
         OptionError: a layer or the loss is not one of nnx's own, and does not take each row by itself.
     """
-    layers = [(path, layer) for path, layer in model.places if is_foreign(layer) and isinstance(layer, Layer)]
+    layers = _outermost(model)
     if examples.count < 2 or not (layers or is_foreign(model.loss)):
         return
     chosen = examples.rows(np.unique(np.linspace(0, examples.count - 1, ROWS).astype(np.int64)))
@@ -95,6 +95,14 @@ def check_rows_apart(model: Sequential, examples: Examples) -> None:
         model.store.state[...] = model.ops.asarray(state)
     if is_foreign(model.loss):
         _try_loss(model, tuple(outputs.shape), batch.targets, batch.weight is not None)
+
+
+def _outermost(model: Sequential) -> list[tuple[str, Layer]]:
+    """Return the layers of one's own, by their paths, without those that stand in another."""
+    found = {path: layer for path, layer in model.places if is_foreign(layer) and isinstance(layer, Layer)}
+    return [
+        (path, layer) for path, layer in found.items() if not any(path.startswith(f"{outer}.") for outer in found)
+    ]
 
 
 @contextmanager
