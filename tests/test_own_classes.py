@@ -341,4 +341,4 @@ def test_layers_within_layers_are_saved_and_read_in_a_moment_at_any_depth(tmp_pa
     model = nnx.Sequential([layer], input_shape=(2,), backend="numpy")
     model.save(tmp_path / "model.h5")
     again = nnx.load(tmp_path / "model.h5", "numpy", own_classes=OWN)
-    assert len(again.places) == 61
+    assert sum(isinstance(layer, Gate) for _, layer in again.places) == 61
