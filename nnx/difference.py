@@ -18,7 +18,7 @@ from nnx.errors import BackendError, OptionError
 from nnx.inputs import Examples
 from nnx.interface import Array, Backend, Tape
 from nnx.layers import Observer
-from nnx.network import Network, Weights
+from nnx.movable import Movable, Weights
 from nnx.ops.foreign import ForeignKernel
 from nnx.parameters import Store
 from nnx.registry import resolve
@@ -33,6 +33,10 @@ if TYPE_CHECKING:
     from nnx.model import Sequential
 
 Host = NDArray[Any]
+
+HEADINGS = "place", "kernel", "step", "worst array", "ulps"
+NUMBERS = "step", "ulps"
+"""Of the table that shows a difference, and which of its columns are numbers."""
 
 
 @dataclass(frozen=True)
@@ -92,6 +96,14 @@ class Difference:
                 found[key] = part
         return tuple(found.values())
 
+    def rows(self) -> list[tuple[str, ...]]:
+        """Return the cells of a table of `worst`, below `HEADINGS`, without what agrees exactly."""
+        return [
+            (part.place, part.kernel, str(part.step), part.what, f"{part.ulps:.3g}")
+            for part in self.worst()
+            if part.ulps > 0
+        ]
+
     def plot(self, path: str | Path | None = None, *, title: str = "") -> Figure:
         """Draw the differences over the kernel calls; see `nnx.plots.difference`."""
         from nnx.plots import difference
@@ -109,13 +121,16 @@ class Difference:
             f"by {part.ulps:.3g} ulps>"
         )
 
+    def _repr_html_(self) -> str:
+        """Return what notebooks show: the finding, and the table of `rows`."""
+        from nnx.pages import notebooks
+
+        rows, found = self.rows(), repr(self)[1:-1]
+        return notebooks.table(HEADINGS, rows, NUMBERS, found) if rows else notebooks.text(found)
+
     def __str__(self) -> str:
         """Return the finding, and a table of the array of each kernel that differs most, if it does."""
-        rows = [("place", "kernel", "step", "worst array", "ulps")] + [
-            (part.place, part.kernel, str(part.step), part.what, f"{part.ulps:.3g}")
-            for part in self.worst()
-            if part.ulps > 0
-        ]
+        rows = [HEADINGS, *self.rows()]
         widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
         lines = ("  ".join(map(str.ljust, row, widths)).rstrip() for row in rows if len(rows) > 1)
         return "\n".join([repr(self)[1:-1], *lines])
@@ -233,7 +248,7 @@ def diff(
 
 
 def _move(model: Sequential, engine: Backend, weights: Weights) -> None:
-    Network.to(model, engine)  # Sequential.to refuses a model that is held exclusively
+    Movable.to(model, engine)  # Sequential.to refuses a model that is held exclusively
     model.from_host(weights)
 
 

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from nnx.checks import own_options
 from nnx.distributed.group import Group
 from nnx.errors import BackendError, OptionError
-from nnx.inputs import Examples
 from nnx.resumption import digest
 from nnx.verification import is_foreign
 
 if TYPE_CHECKING:
-    from nnx.callbacks import Callback
     from nnx.model import Sequential
-    from nnx.training import Options
+    from nnx.training import Task
 
 
 def state_digest(model: Sequential) -> str:
@@ -27,20 +25,16 @@ def state_digest(model: Sequential) -> str:
     return found.hexdigest()
 
 
-def terms(
-    model: Sequential,
-    examples: Examples,
-    validation: Examples | None,
-    options: Options,
-    callbacks: Sequence[Callback],
-) -> dict[str, Any]:
+def terms(task: Task) -> dict[str, Any]:
     """Return what all ranks must have alike, by the names that people know it by.
 
     Raises:
         OptionError: the options of something of a class of one's own cannot be told.
     """
+    model, options, validation = task.model, task.options, task.validation
     parts = [layer for _, layer in model.places] + [model.loss, model.optimizer]
     own = [part for part in parts if is_foreign(part)]
+    callbacks = [[type(item).__name__, item.every, item.saves, item.watches_steps] for item in task.callbacks]
     return {
         "the layers": [repr(layer) for layer in model.chain.layers],
         "the options of classes of one's own": [
@@ -57,9 +51,9 @@ def terms(
         "batch_size": options.batch_size,
         "shuffle": options.shuffle,
         "eager": options.eager,
-        "the callbacks": [[type(item).__name__, item.every, item.saves, item.watches_steps] for item in callbacks],
+        "the callbacks": callbacks,
         "the weights": state_digest(model),
-        "the examples": digest(examples),
+        "the examples": digest(task.examples),
         "the validation examples": None if validation is None else digest(validation),
     }
 

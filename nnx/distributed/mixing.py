@@ -21,6 +21,7 @@ from nnx.inputs import Examples, transfer
 from nnx.interface import Array
 from nnx.layers import Backward, Context, Layer
 from nnx.ops import Ops
+from nnx.stored import AnyExamples
 from nnx.verification import is_foreign, made_up, try_loss
 
 if TYPE_CHECKING:
@@ -76,7 +77,7 @@ class _FixedStatistics:
         return dy * gamma * rstd if wants_dx else None
 
 
-def check_rows_apart(model: Sequential, examples: Examples) -> None:
+def check_rows_apart(model: Sequential, examples: AnyExamples) -> None:
     """Refuse what mixes the rows of a batch; arrays of the model are left as they are, but for gradients.
 
     Raises:
@@ -85,8 +86,7 @@ def check_rows_apart(model: Sequential, examples: Examples) -> None:
     layers = _outermost(model)
     if examples.count < 2 or not (layers or is_foreign(model.loss)):
         return
-    chosen = examples.rows(np.unique(np.linspace(0, examples.count - 1, ROWS).astype(np.int64)))
-    batch, state = transfer(chosen, model.ops), model.backend.to_numpy(model.store.state)
+    batch, state = transfer(_chosen(examples), model.ops), model.backend.to_numpy(model.store.state)
     context = Context(train=True, lengths=batch.lengths, share=_FixedStatistics())
     try:
         with _tried(model, layers):
@@ -95,6 +95,15 @@ def check_rows_apart(model: Sequential, examples: Examples) -> None:
         model.store.state[...] = model.ops.asarray(state)
     if is_foreign(model.loss):
         _try_loss(model, tuple(outputs.shape), batch.targets, batch.weight is not None)
+
+
+def _chosen(examples: AnyExamples) -> Examples:
+    """Return a few rows from all over the data."""
+    numbers = np.unique(np.linspace(0, examples.count - 1, ROWS).astype(np.int64))
+    if isinstance(examples, Examples):
+        return examples.rows(numbers)
+    runs = [(number, number + 1) for number in numbers.tolist()]
+    return examples.read(runs, examples.x.room(len(runs)), examples.y.room(len(runs)))
 
 
 def _outermost(model: Sequential) -> list[tuple[str, Layer]]:
