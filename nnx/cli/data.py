@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
+from nnx.cli.completion import names_from
 from nnx.cli.options import Json, examples
 from nnx.cli.output import print_json, print_table, say
 from nnx.cli.usage import Command
@@ -33,7 +34,11 @@ def list_data(json: Json = False) -> None:
     "nnx data fetch mnist",
 )
 def fetch_data(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="A data set; see nnx data list.")], json: Json = False
+    name: Annotated[
+        str,
+        typer.Argument(metavar="NAME", help="A data set; see nnx data list.", autocompletion=names_from(names)),
+    ],
+    json: Json = False,
 ) -> None:
     """Make sure that a data set is here, downloading it if need be, and show its files."""
     known = name.replace("-", "_")

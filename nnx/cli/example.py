@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from nnx import datasets
+from nnx.cli.completion import names_from
 from nnx.cli.options import BackendName, Json, Seed, examples, find_backend
 from nnx.cli.output import check_models, check_writable, paragraph, print_json, print_table, say
 from nnx.cli.usage import Command, count
@@ -18,7 +19,12 @@ example = typer.Typer(no_args_is_help=True, help="Run worked examples: images, s
 
 MACHINE = "two cores of an AMD EPYC (Zen 5)"
 
-Name = Annotated[str, typer.Argument(metavar="NAME", help=f"One of {', '.join(EXAMPLES)}.")]
+Name = Annotated[
+    str,
+    typer.Argument(
+        metavar="NAME", help=f"One of {', '.join(EXAMPLES)}.", autocompletion=names_from(lambda: EXAMPLES)
+    ),
+]
 Epochs = Annotated[
     int | None,
     typer.Option(

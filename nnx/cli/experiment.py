@@ -12,6 +12,7 @@ from typing import Annotated, Any
 import typer
 
 from nnx import datasets
+from nnx.cli.completion import names_from
 from nnx.cli.options import BackendName, Json, examples, find_backend
 from nnx.cli.output import make_folder, note, paragraph, print_json, print_table, say
 from nnx.cli.progress import show_progress
@@ -47,7 +48,14 @@ RUNS = "runs"
 _MOST = 1000  # seeds, or processes: more is a slip of the finger
 _TOLD = 3  # failed runs that are named one by one
 
-Name = Annotated[str, typer.Argument(metavar="NAME", help="An experiment; nnx experiment list shows them.")]
+Name = Annotated[
+    str,
+    typer.Argument(
+        metavar="NAME",
+        help="An experiment; nnx experiment list shows them.",
+        autocompletion=names_from(lambda: EXPERIMENTS),
+    ),
+]
 Seeds = Annotated[
     int | None,
     typer.Option(

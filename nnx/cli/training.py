@@ -44,11 +44,12 @@ def parse_batch_size(text: str) -> int | str:
     Raises:
         OptionError: it is neither.
     """
-    if text == "full":
-        return text
-    if not (text.isascii() and text.isdigit() and int(text) > 0):
+    size = text.strip()
+    if size == "full":
+        return size
+    if not (size.isascii() and size.isdigit() and int(size) > 0):
         raise OptionError(f"--batch-size must be a whole number of at least 1, or full, got {text!r}.")
-    return int(text)
+    return int(size)
 
 
 class _Beginning(Callback):
