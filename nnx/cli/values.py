@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from math import inf, isfinite, nan
+from pathlib import Path
 from typing import Any
 
 import typer
@@ -70,6 +71,10 @@ class Ending(Text):
     def __init__(self, ending: str) -> None:
         """Take the ending, with its dot."""
         self.ending = ending
+
+    def __call__(self, typed: Any) -> Path:
+        """See `Text`; whether it ends so is for the command to say."""
+        return Path(typed)
 
     def schema(self) -> Schema:
         """See `Text`; a file that is called nothing but ".svg" has no ending."""
