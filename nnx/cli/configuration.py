@@ -53,9 +53,9 @@ def print_schema(context: typer.Context, wanted: bool) -> None:
 
 def _function(context: typer.Context) -> Callable[..., Any]:
     """Return the function of the command, which typer wraps."""
-    wrapped = context.command.callback
-    assert wrapped is not None  # every command of nnx has one
-    return unwrap(wrapped)
+    wrapped: Any = context.command.callback
+    function: Callable[..., Any] = unwrap(wrapped)
+    return function
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -52,7 +52,7 @@ TOGETHER = (
 )
 
 
-class Trained(NnxError):
+class TrainingError(NnxError):
     """Every option was taken."""
 
 
@@ -66,7 +66,7 @@ def taken(monkeypatch, tmp_path):
     """Tell whether a file of options is taken."""
 
     def end(*_arguments):
-        raise Trained("all options are fine")
+        raise TrainingError("all options are fine")
 
     monkeypatch.setattr(Task, "run", end)
     command, path = typer.main.get_command(app).commands["train"], tmp_path / "run.toml"
@@ -75,7 +75,7 @@ def taken(monkeypatch, tmp_path):
         path.write_text(text)
         try:
             command.main(["digits", "--config", str(path)], prog_name="nnx train", standalone_mode=False)
-        except Trained:
+        except TrainingError:
             return True
         except (UsageError, OptionError, UnknownNameError):  # those that end nnx with exit code 2
             return False
@@ -85,8 +85,6 @@ def taken(monkeypatch, tmp_path):
 
 
 def disagreements(schema, taken, texts):
-    import tomllib
-
     from jsonschema import Draft7Validator
 
     validator = Draft7Validator(schema)
