@@ -15,9 +15,9 @@ from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 
 ROOT = Path(__file__).parent.parent
-sys.path[:0] = [str(ROOT)]  # for `benchmarks`, which is not installed
+sys.path[:0] = [str(ROOT)]  # for nnx, where it is not installed
 
-from benchmarks import table  # noqa: E402
+from nnx import Backend  # noqa: E402
 
 ELSEWHERE = {
     "results/notes.md": "benchmarks/results/notes.md",
@@ -63,11 +63,25 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     return files
 
 
+def family(found: re.Match[str]) -> str:
+    """Return the entries of a family of kernels: what is said of all of them, then one after another."""
+    if found[1] == "rules":
+        return _entry("nnx.interface", _WORDS)
+    base = next(kind for kind in Backend.__mro__ if kind.__name__ == found[1])
+    kernels = [name for name, value in vars(base).items() if callable(value) and not name.startswith("_")]
+    entries = [_entry(f"{base.__module__}.{base.__name__}", _WORDS)]
+    return "\n".join([*entries, *(_entry(f"nnx.Backend.{kernel}", _KERNEL) for kernel in kernels)])
+
+
+_WORDS = "show_root_heading: false, show_root_toc_entry: false, members: false"
+_KERNEL = "heading_level: 3, show_signature_annotations: false, show_symbol_type_toc: false"
+"""Shapes and what may be None are in the words."""
+
+
+def _entry(name: str, options: str) -> str:
+    return f"::: {name}\n    options: {{{options}}}\n"
+
+
 def on_page_markdown(markdown: str, **_: object) -> str:
-    """Put the table of measured speed where a page asks for it."""
-    mark = "<!-- speed -->"
-    if mark not in markdown:
-        return markdown
-    stored = ROOT / "benchmarks/results"
-    measured = table.together([stored / "cpu-quick.json", stored / "cpu-images-sequences.json"])
-    return markdown.replace(mark, table.markdown(measured))
+    """Put kernels where a page asks for them."""
+    return re.sub(r"<!-- kernels: (\w+) -->", family, markdown)

@@ -3,9 +3,8 @@
     python -m benchmarks.distributed            # 2 ranks; writes the tables of docs/scaling.md
     python -m benchmarks.distributed --ranks 4 --latency 2e-6 --bandwidth 12.5e9
 
-The model stands in docs/scaling.md. Three programs run under mpiexec, each rank with one thread: sums alone, of
-vectors of several sizes; training apart, each rank on its own share of a batch while the others do the same, since
-they may share a memory bus and a clock; and training together, which the first two predict.
+The model stands in docs/scaling.md. The programs of `benchmarks.ranks` run under mpiexec, each rank with one
+thread: sums alone, of vectors of several sizes; training apart; and training together, which the first two predict.
 """
 
 from __future__ import annotations
@@ -14,154 +13,18 @@ import argparse
 import json
 import os
 import shutil
-import statistics
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
-from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
-import nnx
-from nnx.distributed import Group, open_group
-from nnx.distributed.fitting import RankTeam
-from nnx.distributed.reduction import Sum
+from benchmarks.ranks import NETWORKS, Network
 from nnx.machine import cores, processor
-from nnx.registry import resolve
-from nnx.training import Options, Team
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = ROOT / "docs" / "scaling.md"
 BEGIN, END = "<!-- measured: begin -->", "<!-- measured: end -->"
-EPOCHS = 6
-"""Of which the first is not counted."""
-SIZES = (64, 4096, 65536, 1 << 20, 1 << 22)
-"""Bytes of the vectors whose sums are timed."""
-
-
-@dataclass(frozen=True)
-class Network:
-    """A dense network and how much it is given: rows of a batch, steps that are timed."""
-
-    layers: tuple[int, ...]
-    batch: int
-    steps: int
-
-    def model(self) -> nnx.Sequential:
-        """Return the network, untrained; the first of `layers` are its inputs, the last its classes."""
-        *hidden, classes = self.layers[1:]
-        layers = [*(nnx.Dense(units, activation="relu") for units in hidden), nnx.Dense(classes)]
-        made = nnx.Sequential(layers, seed=1, backend="numba", input_shape=self.layers[:1])
-        return made.compile("softmax_cross_entropy", "adam")
-
-    def data(self) -> tuple[NDArray[Any], NDArray[Any]]:
-        """Return examples for `steps` batches."""
-        random, count = np.random.default_rng(1), self.batch * self.steps
-        return random.random((count, self.layers[0]), np.float32), random.integers(self.layers[-1], size=count)
-
-
-NETWORKS = {
-    "small, 64-64-10": Network((64, 64, 10), 256, 400),
-    "middle, 784-256-128-10": Network((784, 256, 128, 10), 1024, 20),
-    "large, 784-1024-1024-10": Network((784, 1024, 1024, 10), 2048, 4),
-}
-
-
-def time_sums() -> dict[str, float]:
-    """Return the seconds that a sum over all ranks takes beyond that of a rank alone, by the vector's bytes."""
-    group, alone = groups()
-    backend, found = resolve("numba"), {}
-    for size in SIZES:
-        vector, times = backend.zeros((size // 4,), "float32"), max(5, min(2000, (1 << 23) // size))
-        seconds = [
-            _seconds(partial(Sum(ranks, backend, size // 4, "float32"), vector), times, group.comm.Barrier)
-            for ranks in (group, alone)
-        ]
-        found[str(size)] = max(seconds[0] - seconds[1], 1e-9)
-    return found
-
-
-def groups() -> tuple[Group, Group]:
-    """Return all ranks, and this one by itself."""
-    from mpi4py import MPI
-
-    return open_group(), Group(MPI.COMM_SELF)
-
-
-def time_steps(together: bool) -> dict[str, float]:
-    """Return the seconds of a training step of each network, on whole batches together.
-
-    Or apart: every rank trains a model of its own on batches of its share, as one of a group that has no others, at
-    the same time as the others.
-    """
-    group, alone = groups()
-    found = {}
-    for name, network in NETWORKS.items():
-        team = RankTeam(group if together else alone)
-        parts = 1 if together else group.size
-        seconds = group.collect(step_seconds(network, network.batch // parts, team, group))
-        found[name] = seconds[0] if together else statistics.fmean(seconds)
-    return found
-
-
-def time_plain_steps() -> dict[str, float]:
-    """Return the seconds of a training step of each network as one process takes it."""
-    group, _ = groups()
-    return {name: step_seconds(network, network.batch, Team(), group) for name, network in NETWORKS.items()}
-
-
-def step_seconds(network: Network, size: int, team: Team, group: Group) -> float:
-    """Return the seconds of a step on batches of `size` rows."""
-    model, (x, y), watch = network.model(), network.data(), _Epochs()
-    rows = slice(0, size * network.steps)
-    options = Options(EPOCHS, size, shuffle=False, eager=False, progress=False)
-    group.comm.Barrier()
-    loop = team.loop(model, model.take(x[rows], y[rows]), None, options, [watch])
-    team.fit(loop, None)
-    return min(watch.seconds[1:], default=0.0) / network.steps
-
-
-class _Epochs(nnx.callbacks.Callback):
-    """Takes the time of every epoch."""
-
-    def __init__(self) -> None:
-        self.seconds: list[float] = []
-        self._began = 0.0
-
-    def on_train_begin(self, run: object) -> None:
-        del run
-        self._began = time.perf_counter()
-
-    def on_epoch_end(self, run: object, epoch: int, logs: Mapping[str, float]) -> None:
-        del run, epoch, logs
-        now = time.perf_counter()
-        self.seconds.append(now - self._began)
-        self._began = now
-
-
-def _seconds(work: Callable[[], None], times: int, barrier: Callable[[], None]) -> float:
-    """Return the time of a call in the quickest of five rounds of so many."""
-    rounds = []
-    for _ in range(5):
-        barrier()
-        began = time.perf_counter()
-        for _ in range(times):
-            work()
-        rounds.append((time.perf_counter() - began) / times)
-    return min(rounds)
-
-
-PROGRAMS: dict[str, Callable[[], dict[str, float]]] = {
-    "sums": time_sums,
-    "plain": time_plain_steps,
-    "apart": partial(time_steps, False),
-    "together": partial(time_steps, True),
-}
 
 
 def measured(program: str, ranks: int) -> dict[str, float]:
@@ -176,7 +39,7 @@ def measured(program: str, ranks: int) -> dict[str, float]:
     dropped = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE")
     kept = {name: value for name, value in os.environ.items() if name not in dropped}
     threads = {"OPENBLAS_NUM_THREADS": "1", "NUMBA_NUM_THREADS": "1"}
-    command = [mpiexec, "-n", str(ranks), sys.executable, "-m", "benchmarks.distributed", "--program", program]
+    command = [mpiexec, "-n", str(ranks), sys.executable, "-m", "benchmarks.ranks", program]
     done = subprocess.run(command, cwd=ROOT, env={**kept, **threads}, capture_output=True, text=True, check=False)
     if done.returncode:
         raise RuntimeError(f"{program} on {ranks} ranks failed: {done.stderr.strip()}")
@@ -291,13 +154,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--ranks", type=int, default=2)
     parser.add_argument("--latency", type=float, default=2e-6, help="seconds, of the network that is forecast")
     parser.add_argument("--bandwidth", type=float, default=12.5e9, help="bytes per second, of that network")
-    parser.add_argument("--program", choices=sorted(PROGRAMS), help=argparse.SUPPRESS)
     given = parser.parse_args(arguments)
-    if given.program is not None:
-        found = PROGRAMS[given.program]()
-        if open_group().leads:
-            print(json.dumps(found))
-        return
     times = measured("plain", 1), *(measured(program, given.ranks) for program in ("apart", "together", "sums"))
     text = report(Measured(given.ranks, *times), Links(given.latency, given.bandwidth))
     before, rest = PAGE.read_text(encoding="utf-8").split(BEGIN)

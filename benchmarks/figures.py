@@ -62,16 +62,16 @@ def _backends(rows: Rows) -> list[str]:
     return list(dict.fromkeys(row["backend"] for row in rows))
 
 
-def time_over_size(rows: Rows, capacity: Mapping[str, float]) -> str:
+def time_over_size(rows: Rows, capacity: Mapping[str, float], columns: int = COLUMNS) -> str:
     """Draw each kernel that has two sizes or more: time over footprint, one line per backend."""
     from matplotlib.figure import Figure
 
     names, backends = list(dict.fromkeys(row["kernel"] for row in rows)), _backends(rows)
     drawn = [name for name in names if any(len(points) > 1 for points in curves(rows, name).values())]
-    height = -(-len(drawn) // COLUMNS)
-    figure = Figure(figsize=(3.4 * COLUMNS, 2.5 * max(height, 1)), layout="constrained")
+    height = -(-len(drawn) // columns)
+    figure = Figure(figsize=(3.4 * columns, 2.5 * max(height, 1)), layout="constrained")
     for place, name in enumerate(drawn, start=1):
-        _draw_kernel(figure.add_subplot(height, COLUMNS, place), name, curves(rows, name), backends, capacity)
+        _draw_kernel(figure.add_subplot(height, columns, place), name, curves(rows, name), backends, capacity)
     handles = figure.axes[0].get_lines() if drawn else []
     named = [line for line in handles if not str(line.get_label()).startswith("_")]
     figure.legend(handles=named, loc="outside upper left", ncols=len(backends) + 1, frameon=False)
@@ -99,17 +99,21 @@ def _draw_kernel(
         axes.axvline(size, color="#bbbbbb", lw=0.8, zorder=0)
         axes.annotate(level, (size, 0.98), xycoords=("data", "axes fraction"), va="top", ha="right", size=6)
     axes.set_title(name.replace("_", " "), size=9)
-    axes.tick_params(labelsize=7)
+    axes.tick_params(which="both", labelsize=7)
     axes.set_xlabel("bytes of all arrays", size=7)
     axes.set_ylabel("seconds", size=7)
 
 
-def roofline(rows: Rows, workloads: Rows, limits: Mapping[str, Any]) -> str:
-    """Draw products and whole workloads under the limits of FLOP/s, all other kernels under those of bytes/s."""
+def roofline(rows: Rows, workloads: Rows, limits: Mapping[str, Any], columns: int = COLUMNS) -> str:
+    """Draw products and whole workloads under the limits of FLOP/s, all other kernels under those of bytes/s.
+
+    They stand side by side, or one above the other where there is no room for as many columns.
+    """
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(3.4 * COLUMNS, 5), layout="constrained")
-    left, right = figure.subplots(1, 2)
+    beside = columns >= COLUMNS
+    figure = Figure(figsize=(3.4 * columns, 5 if beside else 10), layout="constrained")
+    left, right = figure.subplots(1, 2) if beside else figure.subplots(2, 1)
     backends = _backends([*rows, *workloads])
     products = [row for row in rows if row["flops_per_second"]]
     _draw_operations(left, products, workloads, limits, backends)

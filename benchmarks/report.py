@@ -4,21 +4,19 @@ from __future__ import annotations
 
 import html
 import importlib.util
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from benchmarks import figures
 from benchmarks.table import seconds
 from nnx.errors import NnxError
+from nnx.pages.page import document
+from nnx.pages.parts import paragraph, picture, scrolling, table
 
-_STYLE = """
-body { font: 15px/1.5 system-ui, sans-serif; max-width: 88rem; margin: 2rem auto; padding: 0 1rem; color: #222 }
-table { border-collapse: collapse; font-variant-numeric: tabular-nums }
-th, td { padding: 0.15rem 0.8rem; border-bottom: 1px solid #ddd; text-align: right }
-th:first-child, td:first-child, th:nth-child(2), td:nth-child(2) { text-align: left }
-svg { max-width: 100%; height: auto }
-.met { color: #2e7d32 } .missed { color: #b3261e }
-"""
+_NUMBERS = ("time", "its time", "times as fast", "quartiles", "of limit")
+_VIEW = re.compile(r'viewBox="([^"]+)"')
+_POINTS_PER_PIXEL = 72 / 96
 
 
 def page(found: Mapping[str, Any]) -> str:
@@ -27,14 +25,32 @@ def page(found: Mapping[str, Any]) -> str:
     Raises:
         NnxError: matplotlib is not installed.
     """
-    need_matplotlib()
+    return document(title(found), "\n".join(parts(found)))
+
+
+def title(found: Mapping[str, Any]) -> str:
+    """Return what was measured where, as plain text."""
     machine = found["machine"]
-    title = f"nnx on {html.escape(machine['processor'])}, {machine['cores']} cores"
-    parts = [f"<h1>{title}</h1>", _versions(machine)]
-    parts += [part for measured in found["rounds"] for part in _round(measured)]
-    parts += [*_scaling(found["scaling"])]
-    head = f'<meta charset="utf-8"><title>{title}</title><style>{_STYLE}</style>'
-    return f'<!doctype html>\n<html lang="en"><head>{head}</head><body>\n' + "\n".join(parts) + "\n</body></html>\n"
+    return f"nnx on {machine['processor']}, {machine['cores']} cores"
+
+
+def parts(found: Mapping[str, Any], level: int = 1) -> Iterator[str]:
+    """Yield the parts of the page, as HTML; level is that of the title among headings, 1 to 4.
+
+    Raises:
+        NnxError: matplotlib is not installed.
+    """
+    need_matplotlib()
+    yield _heading(title(found), level)
+    yield _versions(found["machine"])
+    for measured in found["rounds"]:
+        yield from _round(measured, level + 1)
+    if "scaling" in found:  # a run of some workloads alone has none
+        yield from _scaling(found["scaling"], level + 1)
+
+
+def _heading(text: str, level: int) -> str:
+    return f"<h{level}>{html.escape(text)}</h{level}>"
 
 
 def need_matplotlib() -> None:
@@ -45,26 +61,35 @@ def need_matplotlib() -> None:
 
 def _versions(machine: Mapping[str, Any]) -> str:
     listed = ", ".join(f"{name} {version}" for name, version in machine["versions"].items())
-    return f"<p>Python {machine['python']}, {listed}; {', '.join(machine['instructions'])}.</p>"
+    return paragraph(f"Python {machine['python']}, {listed}; {', '.join(machine['instructions'])}.")
 
 
-def _round(measured: Mapping[str, Any]) -> Iterator[str]:
+def _round(measured: Mapping[str, Any], level: int) -> Iterator[str]:
     threads, limits = measured["threads"], measured["limits"]
-    yield f"<h2>{threads} thread{'s' * (threads > 1)}</h2>"
+    yield _heading(f"{threads} thread{'s' * (threads > 1)}", level)
     rates = ", ".join(f"{level} {rate / 1e9:.0f}" for level, rate in limits["bandwidth"].items())
     place = ", ".join(f"{level} {rate / 1e9:.0f}" for level, rate in limits["in_place"].items())
-    yield (
-        f"<p>Limits measured in this run: products {limits['sgemm'] / 1e9:.0f} GFLOP/s, multiply-adds in registers "
-        f"{limits['multiply_add'] / 1e9:.0f} GFLOP/s; GB/s to other memory {rates}; in place {place}.</p>"
+    yield paragraph(
+        f"Limits measured in this run: products {limits['sgemm'] / 1e9:.0f} GFLOP/s, multiply-adds in registers "
+        f"{limits['multiply_add'] / 1e9:.0f} GFLOP/s; GB/s to other memory {rates}; in place {place}."
     )
-    yield "<h3>Against the best peer</h3>"
+    yield _heading("Against the best peer", level + 1)
     yield _ratios(measured["verdicts"])
-    yield "<h3>Time over size</h3>"
-    yield figures.time_over_size(measured["kernels"], limits["capacity"])
-    yield "<h3>Rooflines</h3>"
-    yield figures.roofline(measured["kernels"], measured["workloads"], limits)
-    yield "<h3>Who took part</h3>"
+    if measured["kernels"]:
+        yield _heading("Time over size", level + 1)
+        yield _drawn(figures.time_over_size(measured["kernels"], limits["capacity"]), "Time over size")
+    if measured["kernels"] or measured["workloads"]:
+        yield _heading("Rooflines", level + 1)
+        yield _drawn(figures.roofline(measured["kernels"], measured["workloads"], limits), "Rooflines")
+    yield _heading("Who took part", level + 1)
     yield _contenders(measured["contenders"])
+
+
+def _drawn(svg: str, words: str) -> str:
+    """Return a picture that scrolls where it would be too small to read."""
+    _, _, width, height = (float(side) for side in _VIEW.findall(svg)[0].split())
+    size = round(width / _POINTS_PER_PIXEL), round(height / _POINTS_PER_PIXEL)
+    return f'<div class="drawn">{scrolling(picture(svg.encode(), "svg+xml", words, size), words)}</div>'
 
 
 def _ratios(verdicts: Sequence[Mapping[str, Any]]) -> str:
@@ -93,7 +118,7 @@ def _ratios(verdicts: Sequence[Mapping[str, Any]]) -> str:
         )
         for row in verdicts
     ]
-    return table(heading, rows)
+    return table(heading, rows, "Against the best peer", _NUMBERS, ("met", "missed"))
 
 
 def _target(row: Mapping[str, Any]) -> str:
@@ -114,11 +139,12 @@ def _contenders(found: Mapping[str, Mapping[str, Any]]) -> str:
         )
         for name, described in found.items()
     ]
-    return table(("contender", "versions", "BLAS kernels in use, threads", "loaded in"), rows)
+    heading = ("contender", "versions", "BLAS kernels in use, threads", "loaded in")
+    return table(heading, rows, "Who took part", heading[3:], kind="results")
 
 
-def _scaling(found: Mapping[str, Any]) -> Iterator[str]:
-    yield "<h2>Cost as work grows</h2>"
+def _scaling(found: Mapping[str, Any], level: int) -> Iterator[str]:
+    yield _heading("Cost as work grows", level)
     rows = [
         (
             backend,
@@ -131,22 +157,12 @@ def _scaling(found: Mapping[str, Any]) -> Iterator[str]:
         for backend, measured in found["epochs"].items()
         for row in measured["rows"]
     ]
-    yield table(("backend", "examples", "per epoch", "per example", "memory in use", "memory required"), rows)
+    heading = ("backend", "examples", "per epoch", "per example", "memory in use", "memory required")
+    yield table(heading, rows, "Cost as work grows", heading[1:])
     first = [
-        (backend, seconds(times["after_install"]), seconds(times["later"]))
-        for backend, times in found["first_fit"].items()
+        (backend, seconds(measured["after_install"]), seconds(measured["later"]))
+        for backend, measured in found["first_fit"].items()
     ]
-    yield table(("backend", "first fit after install", "first fit of later processes"), first)
-    yield f"<p><code>import nnx</code>: {seconds(found['import'])}</p>"
-
-
-def table(heading: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Return an HTML table; cells are escaped, and verdicts coloured."""
-
-    def cell(text: str) -> str:
-        mark = f' class="{text}"' if text in ("met", "missed") else ""
-        return f"<td{mark}>{html.escape(text)}</td>"
-
-    head = "".join(f"<th>{html.escape(name)}</th>" for name in heading)
-    body = "\n".join(f"<tr>{''.join(map(cell, row))}</tr>" for row in rows)
-    return f"<table><thead><tr>{head}</tr></thead>\n<tbody>{body}</tbody></table>"
+    times = ("first fit after install", "first fit of later processes")
+    yield table(("backend", *times), first, "First fits", times)
+    yield f"<p><code>import nnx</code>: {html.escape(seconds(found['import']))}</p>"

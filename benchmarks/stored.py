@@ -2,6 +2,7 @@
 
 Both train in the same process, a few epochs at a time in turns, so that whatever else the machine does meets both.
 The file has just been written: it is in the page cache. One thread computes; streaming has a second one, to read.
+How fast that one is by itself is told first, in time of a processor, which other work disturbs less.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import argparse
 import os
 import tempfile
+import time
 from collections.abc import Callable
 from pathlib import Path
 from statistics import median
@@ -18,8 +20,11 @@ import h5py
 import numpy as np
 
 import nnx
+from nnx.stored import StoredExamples
+from nnx.stored.buffers import Buffers
+from nnx.stored.plan import Shuffle
 
-FEATURES = 784
+FEATURES, BATCH = 784, 128
 Network = Callable[[], list[nnx.Layer]]
 
 NETWORKS: dict[str, tuple[Network, int]] = {
@@ -44,20 +49,27 @@ def main() -> None:
     parser.add_argument("--turns", type=int, default=5, help="how often each of both trains")
     parser.add_argument("--backend", action="append", help="by default numba and numpy")
     parser.add_argument("--storage", action="append", choices=list(STORAGE), help="by default all")
+    parser.add_argument("--network", action="append", choices=list(NETWORKS), help="by default both")
     given = parser.parse_args()
     nnx.set_num_threads(1)
-    print(f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f} as it began; {given.rows} rows, batches of 128\n")
-    print("| network | backend | stored as | in memory | streamed | times as fast (quartiles) | best by best |")
-    print("| --- | --- | --- | --- | --- | --- | --- |")
+    load = os.getloadavg()[0]
+    print(f"{os.cpu_count()} cores, load {load:.1f} as it began; {given.rows} rows, batches of {BATCH}\n")
     with tempfile.TemporaryDirectory() as folder, h5py.File(Path(folder) / "examples.h5", "w") as file:
-        for storage in given.storage or STORAGE:
-            x = _write(file, storage, given.rows)
-            for name in NETWORKS:
+        stored = {name: _write(file, name, given.rows) for name in given.storage or STORAGE}
+        print("| stored as | a buffer read and checked | inputs as the model holds them |\n| --- | --- | --- |")
+        for storage, (x, y) in stored.items():
+            print(f"| {storage} | {_reading(x, y)} |", flush=True)
+        print(
+            "\n| network | backend | stored as | in memory | streamed | times as fast (quartiles) | best by best |"
+        )
+        print("| --- | --- | --- | --- | --- | --- | --- |")
+        for storage, (x, y) in stored.items():
+            for name in given.network or NETWORKS:
                 for backend in given.backend or ("numba", "numpy"):
-                    print(_row(name, backend, storage, x, file[f"y of {storage}"], given.turns), flush=True)
+                    print(_row(name, backend, storage, x, y, given.turns), flush=True)
 
 
-def _write(file: Any, storage: str, rows: int) -> Any:
+def _write(file: Any, storage: str, rows: int) -> tuple[Any, Any]:
     rng = np.random.default_rng(1)
     x = file.create_dataset(storage, (rows, FEATURES), **STORAGE[storage])
     for start in range(0, rows, 10_000):
@@ -65,7 +77,22 @@ def _write(file: Any, storage: str, rows: int) -> Any:
         pixels *= rng.random(pixels.shape) < 0.2  # most are black, as those of digits
         x[start : start + len(pixels)] = pixels if storage == "uint8" else pixels / np.float32(255)
     file[f"y of {storage}"] = rng.integers(0, 10, rows)
-    return x
+    file.flush()
+    return x, file[f"y of {storage}"]
+
+
+def _reading(x: Any, y: Any) -> str:
+    """Return the milliseconds of a processor that reading a buffer of a shuffled epoch takes at best, and GB/s."""
+    model = nnx.Sequential([nnx.Dense(10)], seed=1, input_shape=(FEATURES,), backend="numpy")
+    examples = model.compile("softmax_cross_entropy").accept(x, y)
+    assert isinstance(examples, StoredExamples)
+    plan = examples.plan(BATCH, itemsize=4)
+    buffers, seconds = Buffers(model.ops, examples, plan.buffer), []
+    for epoch in range(10):
+        runs, began = plan.runs(Shuffle(1, epoch), 0), time.thread_time()
+        buffers.fill(runs, epoch % 2)
+        seconds.append(time.thread_time() - began)
+    return f"{1e3 * min(seconds):.1f} ms | {4e-9 * FEATURES * plan.rows_in(0) / min(seconds):.1f} GB/s"
 
 
 def _row(name: str, backend: str, storage: str, x: Any, y: Any, turns: int) -> str:
@@ -82,7 +109,7 @@ def _row(name: str, backend: str, storage: str, x: Any, y: Any, turns: int) -> s
 def _seconds(layers: Network, backend: str, data: tuple[Any, Any], epochs: int) -> float:
     """Return the seconds of the fastest epoch but the first, in which the step is recorded."""
     model = nnx.Sequential(layers(), seed=1, backend=backend).compile("softmax_cross_entropy", nnx.Adam())
-    seconds = model.fit(*data, epochs=epochs + 1, batch_size=128)["seconds"]
+    seconds = model.fit(*data, epochs=epochs + 1, batch_size=BATCH)["seconds"]
     return min(seconds[1:])
 
 

@@ -5,7 +5,7 @@
     model.compile("softmax_cross_entropy", nnx.Adam()).fit(x, y, epochs=20)
     print(model.evaluate(x_test, y_test))
 
-Models: Sequential (compile, fit, evaluate, predict, stream, save), load, Stream, History.
+Models: Sequential (compile, fit, evaluate, predict, stream, objective, save), load, Stream, Objective, History.
 Layers: Dense, Activation, BatchNorm, LayerNorm, Dropout, SpatialDropout, Flatten, Reshape, Residual,
     TimeDistributed, or a subclass of Layer;
     for images Conv2D, MaxPool2D, AveragePool2D, GlobalAveragePool2D, and the same in 1D;
@@ -53,6 +53,7 @@ from nnx.layers import (
     Unrolled,
 )
 from nnx.model import Sequential
+from nnx.objective import Objective
 from nnx.optimizers import SGD, Adam, AdamW, Momentum, Nesterov, RMSprop
 from nnx.registry import available_backends, set_backend, set_num_threads, use_backend
 from nnx.registry import current as current_backend
@@ -92,6 +93,7 @@ __all__ = [
     "MaxPool2D",
     "Momentum",
     "Nesterov",
+    "Objective",
     "RMSprop",
     "Reshape",
     "Residual",

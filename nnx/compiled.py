@@ -10,11 +10,11 @@ from nnx.errors import NotBuiltError, OptionError
 from nnx.interface import Backend
 from nnx.layers import Layer, TimeDistributed
 from nnx.losses import Loss, check_loss
-from nnx.network import Network
+from nnx.movable import Movable
 from nnx.optimizers import Optimizer, check_optimizer
 
 
-class Compiled(Network):
+class Compiled(Movable):
     """A network, and what `compile` gives it.
 
     Attributes:

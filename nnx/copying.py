@@ -17,7 +17,7 @@ from nnx.interface import Backend
 from nnx.layers import Layer
 from nnx.losses import Loss
 from nnx.model import Sequential
-from nnx.network import Weights
+from nnx.movable import Weights
 from nnx.optimizers import Optimizer
 
 

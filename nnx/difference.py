@@ -17,10 +17,9 @@ from nnx.checks import check_count, check_number
 from nnx.errors import BackendError, OptionError
 from nnx.inputs import Examples
 from nnx.interface import Array, Backend, Tape
-from nnx.interface.losses import Losses
-from nnx.interface.updates import Updates
 from nnx.layers import Observer
-from nnx.network import Network, Weights
+from nnx.movable import Movable, Weights
+from nnx.ops.foreign import ForeignKernel
 from nnx.parameters import Store
 from nnx.registry import resolve
 from nnx.schedules import check_schedule
@@ -34,6 +33,10 @@ if TYPE_CHECKING:
     from nnx.model import Sequential
 
 Host = NDArray[Any]
+
+HEADINGS = "place", "kernel", "step", "worst array", "ulps"
+NUMBERS = "step", "ulps"
+"""Of the table that shows a difference, and which of its columns are numbers."""
 
 
 @dataclass(frozen=True)
@@ -93,6 +96,14 @@ class Difference:
                 found[key] = part
         return tuple(found.values())
 
+    def rows(self) -> list[tuple[str, ...]]:
+        """Return the cells of a table of `worst`, below `HEADINGS`, without what agrees exactly."""
+        return [
+            (part.place, part.kernel, str(part.step), part.what, f"{part.ulps:.3g}")
+            for part in self.worst()
+            if part.ulps > 0
+        ]
+
     def plot(self, path: str | Path | None = None, *, title: str = "") -> Figure:
         """Draw the differences over the kernel calls; see `nnx.plots.difference`."""
         from nnx.plots import difference
@@ -110,13 +121,16 @@ class Difference:
             f"by {part.ulps:.3g} ulps>"
         )
 
+    def _repr_html_(self) -> str:
+        """Return what notebooks show: the finding, and the table of `rows`."""
+        from nnx.pages import notebooks
+
+        rows, found = self.rows(), repr(self)[1:-1]
+        return notebooks.table(HEADINGS, rows, NUMBERS, found) if rows else notebooks.text(found)
+
     def __str__(self) -> str:
         """Return the finding, and a table of the array of each kernel that differs most, if it does."""
-        rows = [("place", "kernel", "step", "worst array", "ulps")] + [
-            (part.place, part.kernel, str(part.step), part.what, f"{part.ulps:.3g}")
-            for part in self.worst()
-            if part.ulps > 0
-        ]
+        rows = [HEADINGS, *self.rows()]
         widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
         lines = ("  ".join(map(str.ljust, row, widths)).rstrip() for row in rows if len(rows) > 1)
         return "\n".join([repr(self)[1:-1], *lines])
@@ -140,21 +154,27 @@ class _Watch(Tape, Observer):
         self.seen: list[_Seen] = []
 
     def append(self, kernel: Kernel, arguments: tuple[Any, ...]) -> None:
-        _, *names = signature(getattr(Backend, kernel.__name__)).parameters  # the contract's, without self
         held = {
             name: np.array(self._backend.to_numpy(value))
-            for name, value in zip(names, arguments, strict=True)
+            for name, value in zip(_names_of(kernel, len(arguments)), arguments, strict=True)
             if self._backend.owns(value)
         }
-        self.seen.append(_Seen(_place_of(kernel), kernel.__name__, held))
+        self.seen.append(_Seen("batch" if kernel.__name__ == "take_rows" else "", kernel.__name__, held))
 
     def forward(self, index: int, output: Array) -> None:
         del output
         self._put(f"layer {index} forward")
 
+    def loss(self) -> None:
+        self._put("loss")
+
     def backward(self, index: int, gradient: Array | None) -> None:
         del gradient
         self._put(f"layer {index} backward")
+
+    def end(self) -> None:
+        """Give what came after the backward pass its place."""
+        self._put("update")
 
     def _put(self, place: str) -> None:
         for seen in self.seen[self._unplaced :]:
@@ -162,14 +182,15 @@ class _Watch(Tape, Observer):
         self._unplaced = len(self.seen)
 
 
-def _place_of(kernel: Kernel) -> str:
-    """Return where a kernel that belongs to no layer is called, or an empty text."""
-    name = kernel.__name__
-    if name == "take_rows":
-        return "batch"
-    if name in vars(Losses) or name.startswith("count_correct"):
-        return "loss"
-    return "update" if name in vars(Updates) or name in ("load_at", "store_at", "increment") else ""
+def _names_of(kernel: Kernel, count: int) -> list[str]:
+    """Return the names of a call's arguments: the contract's or, of a function of one's own, its own."""
+    if not isinstance(kernel, ForeignKernel) and hasattr(Backend, kernel.__name__):
+        return [*signature(getattr(Backend, kernel.__name__)).parameters][1:]  # without self
+    try:
+        names = [*signature(getattr(kernel, "kernel", kernel)).parameters][:count]
+    except (TypeError, ValueError):  # compiled by others, as the ufuncs of NumPy are
+        names = []
+    return [*names, *(f"argument {index}" for index in range(len(names), count))]
 
 
 def diff(
@@ -227,7 +248,7 @@ def diff(
 
 
 def _move(model: Sequential, engine: Backend, weights: Weights) -> None:
-    Network.to(model, engine)  # Sequential.to refuses a model that is held exclusively
+    Movable.to(model, engine)  # Sequential.to refuses a model that is held exclusively
     model.from_host(weights)
 
 
@@ -246,6 +267,7 @@ def _watched_steps(
             watch = _Watch(engine)
             with model.ops.recording(watch):
                 step(int(batches.rows[number % batches.steps]), watch)
+            watch.end()
             watched.append(watch.seen)
     return watched
 

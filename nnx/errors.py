@@ -5,6 +5,29 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
+__all__ = [
+    "BackendError",
+    "BackendUnavailableError",
+    "ChecksumError",
+    "DataError",
+    "DatasetUnavailableError",
+    "DivergenceError",
+    "DtypeError",
+    "FileFormatError",
+    "GradientError",
+    "MemoryLimitError",
+    "MissingLibraryError",
+    "NnxError",
+    "NotBuiltError",
+    "OptionError",
+    "OutOfMemoryError",
+    "ShapeError",
+    "StorageError",
+    "UnknownNameError",
+    "UnsupportedOperatorError",
+    "VersionError",
+]
+
 _LONGEST = 300
 
 

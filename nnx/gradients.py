@@ -32,6 +32,17 @@ class GradientReport:
         """The largest difference, as a share of the largest slope possible."""
         return max((slope.error for found in self.slopes.values() for slope in found), default=0.0)
 
+    def _repr_html_(self) -> str:
+        """Return what notebooks show: the finding, and the largest difference of each parameter."""
+        from nnx.pages import notebooks
+
+        rows = [
+            (name, str(len(found)), f"{max((slope.error for slope in found), default=0.0):.1e}")
+            for name, found in self.slopes.items()
+        ]
+        headings = "parameter", "slopes", "off by at most"
+        return notebooks.table(headings, rows, headings[1:], repr(self)[1:-1])
+
     def __repr__(self) -> str:
         count = sum(len(found) for found in self.slopes.values())
         of = f"{count} slopes by {len(self.slopes)} parameters"

@@ -84,8 +84,21 @@ class History(Mapping[str, list[float]]):
 
         return plots.history(self, path, title=title)
 
+    def _repr_html_(self) -> str:
+        """Return what notebooks show: a table of the last and the best values, and the learning curves."""
+        from nnx.pages import curves, notebooks
+
+        title = f"History of {self._length()}{f'; stopped: {self.stopped}' if self.stopped else ''}"
+        rows = list(curves.rows(self))
+        if not rows:
+            return notebooks.text(title)
+        drawn = notebooks.side_by_side(curves.pictures(self, notebooks.FITTING))
+        return notebooks.table(curves.HEADINGS, rows, curves.NUMBERS, title) + drawn
+
+    def _length(self) -> str:
+        return f"{self.epochs} epoch{'' if self.epochs == 1 else 's'}"
+
     def __repr__(self) -> str:
         last = ", ".join(f"{name} {values[-1]:.4g}" for name, values in self.measurements.items() if values)
-        count = f"{self.epochs} epoch{'' if self.epochs == 1 else 's'}"
         ending = f"; stopped: {self.stopped}" if self.stopped else ""
-        return f"<History of {count}{f', the last with {last}' if last else ''}{ending}>"
+        return f"<History of {self._length()}{f', the last with {last}' if last else ''}{ending}>"

@@ -1,9 +1,25 @@
 """Initial weights, drawn on the host so that they are the same on every backend.
 
 For a weight matrix (I, O), fan_in = I and fan_out = O; for the weights (K, L, I, O) of a convolution, K L I and
-K L O. In the literature "Xavier" names two rules: `xavier`
-here is the one taught with hand-written networks, variance 1 / fan_in; `glorot_*` average both fans, as in the
-paper.
+K L O. In the literature "Xavier" names two rules: "xavier" here is the one taught with hand-written networks,
+variance 1 / fan_in; those named "glorot" average both fans, as in the paper.
+
+===============  =======================================  ====================
+name             values                                   Source
+===============  =======================================  ====================
+zeros, ones      0, or 1
+normal           normal of standard deviation 0.01
+standard_normal  normal of standard deviation 1
+uniform          uniform in [0, 1)
+xavier           normal, variance 1 / fan_in
+glorot_normal    normal, variance 2 / (fan_in + fan_out)  Glorot & Bengio 2010
+glorot_uniform   uniform of the same variance             Glorot & Bengio 2010
+he               normal, variance 2 / fan_in              He et al. 2015
+he_uniform       uniform of the same variance             He et al. 2015
+lecun            normal, variance 1 / fan_in              LeCun et al. 1998
+lecun_uniform    uniform of the same variance             LeCun et al. 1998
+orthogonal       orthonormal rows or columns              Saxe et al. 2014
+===============  =======================================  ====================
 """
 
 from __future__ import annotations
@@ -19,6 +35,19 @@ import numpy as np
 from nnx import random
 from nnx.errors import OptionError, UnknownNameError
 from nnx.random import Floats
+
+__all__ = [
+    "INITIALIZERS",
+    "Initializer",
+    "InitializerLike",
+    "by_group",
+    "constant",
+    "fans",
+    "ones_within",
+    "orthogonal",
+    "scaled_normal",
+    "scaled_uniform",
+]
 
 Shape = tuple[int, ...]
 Initializer = Callable[[Shape, int, int], Floats]
@@ -128,14 +157,15 @@ INITIALIZERS: dict[str, Initializer] = {
     "standard_normal": scaled_normal(1.0),
     "uniform": scaled_uniform(0.0, 1.0),
     "xavier": _normal_by_fan(lambda fan_in, _: 1 / fan_in),
-    "glorot_normal": _normal_by_fan(lambda fan_in, fan_out: 2 / (fan_in + fan_out)),  # Glorot & Bengio 2010
+    "glorot_normal": _normal_by_fan(lambda fan_in, fan_out: 2 / (fan_in + fan_out)),
     "glorot_uniform": _uniform_by_fan(lambda fan_in, fan_out: 2 / (fan_in + fan_out)),
-    "he": _normal_by_fan(lambda fan_in, _: 2 / fan_in),  # He et al. 2015
+    "he": _normal_by_fan(lambda fan_in, _: 2 / fan_in),
     "he_uniform": _uniform_by_fan(lambda fan_in, _: 2 / fan_in),
-    "lecun": _normal_by_fan(lambda fan_in, _: 1 / fan_in),  # LeCun et al. 1998
+    "lecun": _normal_by_fan(lambda fan_in, _: 1 / fan_in),
     "lecun_uniform": _uniform_by_fan(lambda fan_in, _: 1 / fan_in),
     "orthogonal": orthogonal,
 }
+"""Every initializer that a layer takes by name."""
 
 
 def drawing(initializer: Initializer) -> int:

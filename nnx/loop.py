@@ -21,13 +21,12 @@ from nnx.progress import Bar, open_bar
 from nnx.resumption import Keeper
 from nnx.schedules import Constant, check_schedule
 from nnx.steps import Runner, Trace, TrainingStep, make_batches, summarise
-from nnx.stored import AnyExamples
 from nnx.verification import make_runner
 
 if TYPE_CHECKING:
     from nnx.callbacks import Callback
     from nnx.model import Sequential
-    from nnx.training import Options, Run
+    from nnx.training import Run, Task
 
 
 @dataclass(frozen=True)
@@ -46,28 +45,21 @@ class Loop:
 
     parts = Parts()
 
-    def __init__(
-        self,
-        run: Run,
-        examples: AnyExamples,
-        validation: AnyExamples | None,
-        options: Options,
-        callbacks: list[Callback],
-    ) -> None:
+    def __init__(self, run: Run, task: Task) -> None:
         """Transfer the data once and prepare the step."""
-        self.run, self.model, self.options, self.callbacks = run, run.model, options, callbacks
-        size = examples.count if isinstance(options.batch_size, str) else options.batch_size
-        self.batches = self.parts.batches(self.model.ops, examples, size)
+        options, callbacks, validation = task.options, task.callbacks, task.validation
+        self.run, self.model, self.options, self.callbacks = run, task.model, options, callbacks
+        self.batches = self.parts.batches(self.model.ops, task.examples, task.batch)
         self.step = self.parts.step(self.model, self.batches)
         self.runner = self.parts.runner(self.model, self.step, self.batches, self.step.trace, options.eager)
         self.validation: Measurement | None = None
         if validation is not None:
-            self.validation = self.parts.measurement(self.model, validation, max(size, 1024), options.eager)
+            self.validation = self.parts.measurement(self.model, validation, task.measured_batch, options.eager)
         self._rates = np.zeros(self.batches.steps)
         self._guard = self.parts.guard(self.model, self.batches, self.runner, self.step.trace)
         self._savers = [callback for callback in callbacks if callback.saves]
         self._pace = Pace()
-        terms = {"shuffle": options.shuffle, "examples": examples, "validation examples": validation}
+        terms = {"shuffle": options.shuffle, "examples": task.examples, "validation examples": validation}
         self.keeper = Keeper(run, self.batches, self.step.trace, callbacks, terms)
         run.take_down, run.where = self.keeper.take_down, self.keeper.where
 

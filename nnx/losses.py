@@ -20,6 +20,16 @@ from nnx.ops import Ops
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+__all__ = [
+    "LOSSES",
+    "Huber",
+    "Loss",
+    "MeanAbsoluteError",
+    "MeanSquaredError",
+    "SigmoidCrossEntropy",
+    "SoftmaxCrossEntropy",
+]
+
 
 class Loss:
     """Base of all losses.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Iterable
+from functools import cache
 from importlib import metadata
 from pathlib import Path
 
@@ -11,6 +12,7 @@ _DISTRIBUTIONS = {"cupy": ("cupy", "cupy-cuda12x", "cupy-cuda13x")}
 """What a library is called where it is installed from, if that is not its own name alone."""
 
 
+@cache
 def processor() -> str:
     """Return the processor's name."""
     info = Path("/proc/cpuinfo")
@@ -26,6 +28,15 @@ def cores() -> int:
     import joblib
 
     return int(joblib.cpu_count())
+
+
+def described(device: str) -> dict[str, str]:
+    """Return processor, system and device of a backend, for people to read; nothing tells whose machine it is."""
+    return {
+        "processor": processor(),
+        "system": f"{platform.system()}, {platform.machine()}",
+        "device": device,
+    }
 
 
 def versions(libraries: Iterable[str]) -> dict[str, str]:

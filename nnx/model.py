@@ -146,7 +146,7 @@ class Sequential(Predictor):
                 examples = self.accept(x, y, sample_weight, class_weight, lengths)
                 examples, validation = self.set_aside(examples, validation_data, share)
                 kept = None if resume is None else team.read(lambda: self._read_run(resume))
-                loop = team.loop(self, examples, validation, options, watchers)
+                loop = team.loop(training.Task(self, examples, validation, options, watchers))
                 if kept is not None:
                     loop.keeper.check(kept)
             return team.fit(loop, kept)
@@ -232,6 +232,12 @@ class Sequential(Predictor):
 
         self.need_built()
         return layer_table(self)
+
+    def _repr_html_(self) -> str:
+        """Return what notebooks show: the table of `summary`; of a model that is not built, its layers alone."""
+        from nnx.summary import layer_html
+
+        return layer_html(self)
 
     def __reduce__(self) -> tuple[Callable[..., Sequential], tuple[Any, ...]]:
         """Go into pickles, and so to other processes, as options and values; see `nnx.copying`."""

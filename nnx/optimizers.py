@@ -14,6 +14,17 @@ from nnx.ops import Ops
 from nnx.parameters import Store
 from nnx.schedules import Schedule, check_schedule
 
+__all__ = [
+    "OPTIMIZERS",
+    "SGD",
+    "Adam",
+    "AdamW",
+    "Momentum",
+    "Nesterov",
+    "Optimizer",
+    "RMSprop",
+]
+
 Check = Callable[[str, object], object]
 """Maps the name of an option and its value to the plain value that kernels take; raises OptionError."""
 

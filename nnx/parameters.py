@@ -66,9 +66,14 @@ class Slot:
     start: int
     shape: tuple[int, ...]
 
+    @property
+    def place(self) -> slice:
+        """Its elements."""
+        return slice(self.start, self.start + math.prod(self.shape))
+
     def view(self, flat: Array, backend: Backend) -> Array:
         """Return that part of the buffer in its shape, sharing memory."""
-        return backend.xp.reshape(flat[self.start : self.start + math.prod(self.shape)], self.shape)
+        return backend.xp.reshape(flat[self.place], self.shape)
 
 
 def lay_out(shapes: Sequence[tuple[int, ...]], itemsize: int) -> tuple[list[Slot], int]:
@@ -143,6 +148,11 @@ class Store:
             layers.setdefault(item.name.rpartition(".")[0], {})[item.name] = item.value
         return {name: value for held in layers.values() for name, value in held.items()}
 
+    def named_slots(self) -> dict[str, Slot]:
+        """Return where every parameter lies in `values` and `gradients`, by name, in the order of `named`."""
+        slots = {held.name: slot for held, slot in zip(self.parameters, self.slots, strict=True)}
+        return {name: slots[name] for name in self.named() if name in slots}
+
     def name_at(self, position: int) -> str:
         """Return the name of the parameter that an element of the flat buffers belongs to."""
         starts = [slot.start for slot in self.slots]
@@ -151,7 +161,7 @@ class Store:
     def impossible(self, state: NDArray[np.floating]) -> str | None:
         """Return the name of the first of the states that a buffer on the host holds too small a value for."""
         for held, slot in zip(self.states, self._state_slots, strict=True):
-            if (state[slot.start : slot.start + math.prod(slot.shape)] < held.least).any():
+            if (state[slot.place] < held.least).any():
                 return held.name
         return None
 

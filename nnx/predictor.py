@@ -15,6 +15,7 @@ from nnx.interface import Array
 from nnx.layers import Context
 from nnx.measurement import Measurement
 from nnx.memory import MemoryNeed, check_evaluation, check_prediction, of_training
+from nnx.objective import Objective
 from nnx.shortage import tells_where_memory_ended
 from nnx.stored import held
 from nnx.streaming import Stream
@@ -104,6 +105,31 @@ class Predictor(Trainable):
             OptionError, ShapeError: an argument is out of its range, or a layer of one's own cannot be followed.
         """
         return of_training(self, batch_size, input_shape, examples)
+
+    @tells_where_memory_ended("Take fewer examples, or a smaller network.")
+    def objective(
+        self, x: Any, y: Any, *, sample_weight: Any = None, class_weight: Any = None, lengths: Any = None
+    ) -> Objective:
+        """Return the training loss on these examples, and its gradient, as a function of all parameters.
+
+        For optimizers of SciPy, or one's own, which take the examples as one batch; see `nnx.Objective`.
+
+        Args:
+            x: as in `fit`; all of it is held in memory.
+            y: as in `fit`.
+            sample_weight: as in `fit`.
+            class_weight: as in `fit`.
+            lengths: as in `fit`.
+
+        Raises:
+            DataError, ShapeError, DtypeError, BackendError: the data are not what the model takes.
+            OptionError: lengths do not go with the layers.
+            NotBuiltError: `compile` was not called.
+            BackendError: the model is being trained, or another thread uses it.
+            MemoryLimitError, OutOfMemoryError: there is not enough memory.
+        """
+        with self.access.exclusively(), np.errstate(all="ignore"), self.unbuilt_if_refused():
+            return Objective(self, self.take(x, y, sample_weight, class_weight, lengths))
 
     def stream(self, batch_size: int = 1) -> Stream:
         """Return a stream that predicts sequences piece by piece, recurrent states carried on; see `nnx.Stream`.

@@ -99,5 +99,9 @@ def permutation(count: int, seed: int, stream: int, position: int = 0) -> NDArra
     two keys are equal, and a sort of plain integers is the fastest that NumPy has.
     """
     low = np.uint64((1 << count.bit_length()) - 1)
-    keys = (raw_words(count, seed, stream, position) & ~low) | np.arange(count, dtype=np.uint64)
-    return (np.sort(keys) & low).astype(np.int64)
+    keys = raw_words(count, seed, stream, position)
+    keys &= ~low
+    keys |= np.arange(count, dtype=np.uint64)
+    keys.sort()
+    keys &= low
+    return keys.view(np.int64)

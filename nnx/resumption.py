@@ -20,7 +20,7 @@ from nnx.checks import check_json
 from nnx.errors import FileFormatError, OptionError, shown
 from nnx.history import History
 from nnx.inputs import Examples
-from nnx.network import Snapshot, Weights
+from nnx.movable import Snapshot, Weights
 from nnx.stored import AnyExamples, StoredExamples
 
 if TYPE_CHECKING:

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from nnx.checks import check_count, check_number
 from nnx.history import History
-from nnx.network import Weights
+from nnx.movable import Weights
 from nnx.resumption import Position, RunState
 
 Host: TypeAlias = NDArray[Any]
@@ -84,17 +84,12 @@ def read(stored: Mapping[str, Any], layout: Mapping[str, tuple[str, tuple[int, .
         return check_number(factor, stored[factor], 0), None if rate is None else check_number(override, rate, 0)
 
     step = check_count("step", stored["step"], 0)
-    lengths = {name: check_count("epochs", length, 0) for name, length in stored["measurements"].items()}
-    measured = {
-        name: fetch(f"history.{number}", "float64", (length,)).tolist()
-        for number, (name, length) in enumerate(lengths.items())
-    }
     losses, correct = fetch("losses", "float64", (step,)), fetch("correct", "int64", (step,))
     if not (np.isfinite(losses).all() and (correct >= 0).all()):
         raise ValueError("losses must be finite, and correct at least 0")
     return RunState(
         dict(stored["options"]),
-        History(_sound(measured), _text("stopped", stored["stopped"])),
+        read_history(stored, fetch),
         Position(step, check_count("steps_before", stored["steps_before"], 0), *rates("epoch")),
         *rates("rate"),
         [dict(state) for state in stored["callbacks"]],
@@ -102,6 +97,20 @@ def read(stored: Mapping[str, Any], layout: Mapping[str, tuple[str, tuple[int, .
         losses,
         correct,
     )
+
+
+def read_history(stored: Mapping[str, Any], fetch: Read) -> History:
+    """Return the history of the run that `facts` and `arrays` describe, and read nothing else.
+
+    Raises:
+        KeyError, TypeError, ValueError, FileFormatError: as `read`.
+    """
+    lengths = {name: check_count("epochs", length, 0) for name, length in stored["measurements"].items()}
+    measured = {
+        name: fetch(f"history.{number}", "float64", (length,)).tolist()
+        for number, (name, length) in enumerate(lengths.items())
+    }
+    return History(_sound(measured), _text("stopped", stored["stopped"]))
 
 
 _ALWAYS = ("loss", "learning_rate", "seconds")

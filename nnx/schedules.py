@@ -11,6 +11,16 @@ from typing import Any
 
 from nnx.checks import check_number
 
+__all__ = [
+    "SCHEDULES",
+    "Constant",
+    "Cosine",
+    "Exponential",
+    "Schedule",
+    "Step",
+    "WarmUp",
+]
+
 
 class Schedule:
     """Base of all schedules: maps a time in epochs to a learning rate."""

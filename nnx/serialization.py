@@ -6,7 +6,8 @@ with the attribute `blake2b`, the checksum (16 bytes, hexadecimal) of its conten
 =================  =======================  ==============================================================
 dataset            type                     contents
 =================  =======================  ==============================================================
-config             uint8, UTF-8 JSON        layers, loss, optimizer, seed, shapes, epoch, views, metadata
+config             uint8, UTF-8 JSON        layers, loss, optimizer, seed, shapes, epoch, views, metadata;
+                                            versions and machine, for people to read
 values             model's dtype (P,)       all parameters, see `views` in config for what lies where
 state              model's dtype (S,)       running statistics and the like
 step               int64 ()                 training steps done
@@ -21,22 +22,26 @@ from __future__ import annotations
 
 import io
 import json
+import platform
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from nnx import run_files
+from nnx import machine, run_files
 from nnx.checks import check_json, to_json
 from nnx.configuration import from_config, to_config
 from nnx.errors import DivergenceError, FileFormatError, OptionError, VersionError, shown
 from nnx.files import check_model_target, check_path, check_readable, storing
 from nnx.hdf5 import CHECKSUM, StrictFile, checksum, open_hdf5
+from nnx.history import History
 from nnx.interface import Backend
 from nnx.model import Sequential
-from nnx.network import DTYPES, Weights
+from nnx.movable import Weights
+from nnx.network import DTYPES
 from nnx.parameters import Store
 from nnx.registry import resolve
 from nnx.resumption import KeptRun, RunState
@@ -95,7 +100,8 @@ def encode(model: Sequential, metadata: Mapping[str, Any] | None, run: RunState 
     """
     kept = check_json("metadata", model.metadata if metadata is None else metadata)
     facts = {} if run is None else {"run": run_files.facts(run)}
-    config = {**to_config(model), "metadata": kept, "versions": _versions(model), **facts}
+    told = {"metadata": kept, "versions": _versions(model), "machine": machine.described(model.backend.device())}
+    config = {**to_config(model), **told, **facts}
     text = to_json("the model's configuration", config).encode()
     if len(text) > CONFIG_LIMIT:
         raise OptionError(f"configuration and metadata may take {CONFIG_LIMIT} bytes, got {len(text)}.")
@@ -126,7 +132,8 @@ def _image(named: Mapping[str, Host]) -> memoryview:
 
 def _versions(model: Sequential) -> dict[str, str]:
     """Return what wrote the file, for people to read."""
-    return {"nnx": __version__, "numpy": np.__version__, "backend": model.backend.name}
+    versions = {"nnx": __version__, "python": platform.python_version(), "numpy": np.__version__}
+    return {**versions, "backend": model.backend.name}
 
 
 def _named_arrays(model: Sequential) -> dict[str, Any]:
@@ -180,6 +187,40 @@ def read_run(path: str | Path, model: Sequential) -> KeptRun:
             raise file.error(f"config does not describe a run: {error}") from error
 
 
+@dataclass(frozen=True)
+class Record:
+    """What a file tells of a model, without its trained values.
+
+    Attributes:
+        model: built, on the backend that was asked for; its weights are zeros.
+        config: what stands beside them, as JSON values.
+        history: what training measured, if the file holds a run.
+    """
+
+    model: Sequential
+    config: Mapping[str, Any]
+    history: History | None
+
+
+def read_record(path: str | Path, backend: str | Backend | None = None) -> Record:
+    """Read what people want to know of a model that was saved, or of a run that was kept, but not the weights.
+
+    Args, Raises:
+        As `load`; damage to weights goes unnoticed.
+    """
+    source, engine = check_path(path), resolve(backend)
+    with _open(source, _MODELS, _MODELS) as file:
+        config = _decode(file)
+        model = _blank_model(file, config, engine)
+        try:
+            run = config.get("run")
+            return Record(model, config, None if run is None else run_files.read_history(run, file.read_checked))
+        except _SENSELESS as error:
+            if isinstance(error, FileFormatError):
+                raise
+            raise file.error(f"config does not describe a run: {error}") from error
+
+
 def _check_same_model(source: Path, config: Mapping[str, Any], ours: Mapping[str, Any]) -> None:
     for name, value in ours.items():
         before = config.get(name)
@@ -227,11 +268,15 @@ def _decode(file: StrictFile) -> dict[str, Any]:
     return config
 
 
-def _read_model(file: StrictFile, config: dict[str, Any], backend: Backend) -> Sequential:
+def _blank_model(file: StrictFile, config: dict[str, Any], backend: Backend) -> Sequential:
     try:
-        model = from_config(config, backend, file.size // np.dtype(config["dtype"]).itemsize)
+        return from_config(config, backend, file.size // np.dtype(config["dtype"]).itemsize)
     except _SENSELESS as error:
         raise file.error(f"config does not describe a model: {error}") from error
+
+
+def _read_model(file: StrictFile, config: dict[str, Any], backend: Backend) -> Sequential:
+    model = _blank_model(file, config, backend)
     model.from_host(Weights(tuple(_read_arrays(file, _layout(model), model.store).values()), model.epoch))
     return model
 

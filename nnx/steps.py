@@ -190,10 +190,11 @@ class TrainingStep:
     def differentiate(self, rows: int, observer: Observer | None = None) -> tuple[Array, Array | None]:
         """Compute the gradients of the next batch of `rows` examples; return its loss and its right answers."""
         model, ops, batch = self.model, self.model.ops, self.batches.gather(rows)
-        context = Context(train=True, lengths=batch.lengths)
-        outputs, backward = model.chain.observed_forward(batch.x, context, observer or Observer())
+        context, observer = Context(train=True, lengths=batch.lengths), observer or Observer()
+        outputs, backward = model.chain.observed_forward(batch.x, context, observer)
         loss, slope = model.loss.forward(ops, outputs, batch.targets, batch.weight, gradient=True)
         correct = count_correct(model, outputs, batch, self.batches.padded)
+        observer.loss()
         backward(slope)
         self.penalise(loss, rows)
         return loss, correct

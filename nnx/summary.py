@@ -6,6 +6,8 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from nnx.pages import notebooks
+
 if TYPE_CHECKING:
     from nnx.model import Sequential
 
@@ -15,8 +17,20 @@ HEADINGS = "layer", "output shape", "parameters"
 
 def layer_table(model: Sequential) -> str:
     """Return a table of the layers, their output shapes and numbers of parameters."""
-    total = f"{model.store.count():,} parameters, {model.dtype}, on {model.backend.name} ({model.backend.device()})"
-    return f"{_table([HEADINGS, *layer_rows(model)])}\n{total}"
+    return f"{_table([HEADINGS, *layer_rows(model)])}\n{_total(model)}"
+
+
+def layer_html(model: Sequential) -> str:
+    """Return that table as HTML; of a model that is not built, its layers alone."""
+    if model.built:
+        return notebooks.table(HEADINGS, layer_rows(model), HEADINGS[2:]) + notebooks.text(_total(model))
+    layers = [(f"{index} {layer!r}",) for index, layer in enumerate(model.chain.layers)]
+    unbuilt = f"not built yet, {model.dtype}, on {model.backend.name} ({model.backend.device()})"
+    return notebooks.table(HEADINGS[:1], layers) + notebooks.text(unbuilt)
+
+
+def _total(model: Sequential) -> str:
+    return f"{model.store.count():,} parameters, {model.dtype}, on {model.backend.name} ({model.backend.device()})"
 
 
 def layer_rows(model: Sequential) -> list[tuple[str, str, str]]:

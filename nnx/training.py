@@ -32,6 +32,35 @@ class Options:
     progress: bool | None
 
 
+@dataclass(frozen=True)
+class Task:
+    """What one call of `Sequential.fit` is to do.
+
+    Attributes:
+        model: built and compiled; training goes on from its weights.
+        examples, validation: to train on, and to measure after each epoch if there are any.
+        options: how.
+        callbacks: whom to tell.
+    """
+
+    model: Sequential
+    examples: AnyExamples
+    validation: AnyExamples | None
+    options: Options
+    callbacks: list[Callback]
+
+    @property
+    def batch(self) -> int:
+        """How many examples a step takes, where there are so many."""
+        size = self.options.batch_size
+        return self.examples.count if isinstance(size, str) else size
+
+    @property
+    def measured_batch(self) -> int:
+        """How many examples validation takes at once."""
+        return max(self.batch, 1024)
+
+
 class Run:
     """One call of `fit`, as callbacks see it.
 
@@ -106,23 +135,15 @@ class Team:
         """Read a run that was kept."""
         return read()
 
-    def loop(
-        self,
-        model: Sequential,
-        examples: AnyExamples,
-        validation: AnyExamples | None,
-        options: Options,
-        callbacks: list[Callback],
-    ) -> Loop:
-        """Return what trains a built and compiled model; the weights are left as they are.
+    def loop(self, task: Task) -> Loop:
+        """Return what does a task; the weights are left as they are.
 
         Raises:
             MemoryLimitError: there is no memory for it.
         """
-        size = examples.count if isinstance(options.batch_size, str) else options.batch_size
-        measured = None if validation is None else held(validation, max(size, 1024))
-        check_training(model, held(examples, size), measured, options.batch_size)
-        return Loop(Run(model, options.epochs), examples, validation, options, callbacks)
+        measured = None if task.validation is None else held(task.validation, task.measured_batch)
+        check_training(task.model, held(task.examples, task.batch), measured, task.options.batch_size)
+        return Loop(Run(task.model, task.options.epochs), task)
 
     def fit(self, loop: Loop, kept: KeptRun | None) -> History:
         """Train; see `fit`."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import platform
 from pathlib import Path
 
 import h5py
@@ -12,6 +13,7 @@ import pytest
 from support.saved_models import X, Y, make_built, make_model, save_trained
 
 import nnx
+from nnx import machine
 from nnx.errors import DivergenceError, NotBuiltError, OptionError
 
 
@@ -75,7 +77,13 @@ def test_the_configuration_in_a_file_is_json_with_the_documented_names(tmp_path)
             {"name": "0.bias", "start": 8, "shape": [2]},
         ],
         "metadata": {"by": "me"},
-        "versions": {"nnx": nnx.__version__, "numpy": np.__version__, "backend": "numpy"},
+        "versions": {
+            "nnx": nnx.__version__,
+            "python": platform.python_version(),
+            "numpy": np.__version__,
+            "backend": "numpy",
+        },
+        "machine": machine.described(nnx.registry.get("numpy").device()),
     }
 
 

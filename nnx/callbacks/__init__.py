@@ -5,6 +5,7 @@ from nnx.callbacks.checkpoints import Checkpoint
 from nnx.callbacks.files import CSVLogger, ModelCheckpoint
 from nnx.callbacks.rates import LearningRateScheduler, ReduceLROnPlateau
 from nnx.callbacks.stopping import EarlyStopping
+from nnx.callbacks.tensorboard import TensorBoard
 
 __all__ = [
     "CSVLogger",
@@ -16,5 +17,6 @@ __all__ = [
     "ModelCheckpoint",
     "Monitor",
     "ReduceLROnPlateau",
+    "TensorBoard",
     "check_callbacks",
 ]

@@ -10,10 +10,11 @@ from nnx.checks import check_count, check_number
 from nnx.errors import DataError, OptionError
 
 if TYPE_CHECKING:
-    from nnx.network import Snapshot
+    from nnx.movable import Snapshot
     from nnx.training import Run
 
 Logs = Mapping[str, float]
+"""Measurements by name: "loss", "accuracy", "val_loss", "val_accuracy", "learning_rate", "seconds"."""
 
 
 class Callback:

@@ -22,6 +22,7 @@ from nnx.cli.export import export
 from nnx.cli.group import Commands
 from nnx.cli.options import examples
 from nnx.cli.predict import predict
+from nnx.cli.report import report
 from nnx.cli.train import train
 from nnx.cli.usage import Command
 
@@ -43,6 +44,7 @@ app.command("backends", cls=Command)(list_backends)
 app.command("check", cls=Command)(check)
 app.command("diff", cls=Command)(diff)
 app.command("bench", cls=Command)(bench)
+app.command("report", cls=Command)(report)
 app.add_typer(data, name="data")
 app.add_typer(example, name="example")
 app.add_typer(experiment, name="experiment")

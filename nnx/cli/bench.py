@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-import importlib
-import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-import nnx
 from nnx import registry
+from nnx.checkout import load_benchmarks
 from nnx.cli.completion import names_from
 from nnx.cli.options import Json, examples
 from nnx.cli.output import check_writable, note, print_json, print_table, say, write_text
 from nnx.cli.usage import count, number
-from nnx.errors import NnxError, OptionError
+from nnx.errors import OptionError
 
-CHECKOUT = Path(nnx.__file__).resolve().parent.parent
+PARTS = "check", "command", "environment", "report", "results", "table"
 
 Quick = Annotated[bool, typer.Option("--quick", help="Few sizes and repetitions; under two minutes without peers.")]
 Backends = Annotated[
@@ -95,7 +93,7 @@ def bench(
     measured next to each other. Their losses are compared, so that all do the same work. Exit code 1 if --check
     finds a ratio that has fallen.
     """
-    checkout = _load()
+    checkout: dict[str, Any] = {**load_benchmarks(*PARTS)}
     if not check and (against is not None or margin is not None):
         raise OptionError("--against and --margin belong to --check; add it, or leave them out.")
     if only and (report is not None or (out is None and not check)):
@@ -121,25 +119,6 @@ def bench(
         _show(found)
     if before is not None:
         _compare(checkout["check"], found, before, margin, note if json else say)
-
-
-def _load() -> dict[str, Any]:
-    """Import the benchmarks, which are not part of an installed package.
-
-    Raises:
-        NnxError: this nnx was not imported from a source checkout.
-    """
-    if not (CHECKOUT / "benchmarks" / "contest.py").exists():
-        raise NnxError(
-            "The benchmarks are part of the source checkout, not of the installed package: get the sources, "
-            "run `python -m pip install -e '.[bench]'` there, and then nnx bench."
-        )
-    if str(CHECKOUT) not in sys.path:
-        sys.path.append(str(CHECKOUT))
-    return {
-        name: importlib.import_module(f"benchmarks.{name}")
-        for name in ("check", "command", "environment", "report", "results")
-    }
 
 
 def _earlier(checkout: dict[str, Any], stored: Path, device: str) -> Path:
@@ -181,7 +160,7 @@ def _show(found: dict[str, Any]) -> None:
 
 
 def _rows(found: dict[str, Any]) -> Iterator[tuple[str, ...]]:
-    seconds = importlib.import_module("benchmarks.table").seconds
+    seconds = load_benchmarks("table")["table"].seconds
     for row in (row for measured in found["rounds"] for row in measured["verdicts"]):
         yield (
             row["task"],

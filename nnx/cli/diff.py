@@ -16,7 +16,7 @@ from nnx.cli.output import check_writable, print_json, print_table, say
 from nnx.cli.predict import ModelPath
 from nnx.cli.usage import count, number
 from nnx.datasets.catalogue import images
-from nnx.difference import Difference, Part
+from nnx.difference import HEADINGS, NUMBERS, Difference, Part
 from nnx.difference import diff as compare
 from nnx.errors import OptionError
 from nnx.model import Sequential
@@ -115,13 +115,7 @@ def _describe(found: Difference) -> dict[str, Any]:
 
 
 def _show(found: Difference, plot: Path | None) -> None:
-    headings = ("place", "kernel", "step", "worst array", "ulps")
-    rows = [
-        (part.place, part.kernel, str(part.step), part.what, f"{part.ulps:.3g}")
-        for part in found.worst()
-        if part.ulps > 0
-    ]
-    print_table(headings, rows, ("step", "ulps"))
+    print_table(HEADINGS, found.rows(), NUMBERS)
     say(f"\n{repr(found)[1:-1]}; kernels that agree exactly are left out.")
     if plot is not None:
         say(f"Picture: {plot}")

@@ -11,6 +11,7 @@ from nnx.errors import DatasetUnavailableError, FileFormatError
 
 Place: TypeAlias = Literal["built in", "NNX_DATA", "cache"]
 Status: TypeAlias = Literal["built in", "NNX_DATA", "cache", "not here", "damaged"]
+"""Where a data set is, see `status`."""
 
 
 def fetch(name: str) -> tuple[Path, ...]:

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from nnx.distributed.group import Group
 from nnx.errors import BackendError, OptionError
-from nnx.inputs import Examples
 from nnx.resumption import digest
 from nnx.verification import foreign_parts
 
 if TYPE_CHECKING:
-    from nnx.callbacks import Callback
     from nnx.model import Sequential
-    from nnx.training import Options
+    from nnx.training import Task
 
 
 def check_parts(model: Sequential) -> None:
@@ -41,15 +39,11 @@ def state_digest(model: Sequential) -> str:
     return found.hexdigest()
 
 
-def terms(
-    model: Sequential,
-    examples: Examples,
-    validation: Examples | None,
-    options: Options,
-    callbacks: Sequence[Callback],
-) -> dict[str, Any]:
+def terms(task: Task) -> dict[str, Any]:
     """Return what all ranks must have alike, by the names that people know it by."""
+    model, options, validation = task.model, task.options, task.validation
     parts = [repr(layer) for layer in model.chain.layers]
+    callbacks = [[type(item).__name__, item.every, item.saves, item.watches_steps] for item in task.callbacks]
     return {
         "the layers": parts,
         "the seed": model.seed,
@@ -62,9 +56,9 @@ def terms(
         "batch_size": options.batch_size,
         "shuffle": options.shuffle,
         "eager": options.eager,
-        "the callbacks": [[type(item).__name__, item.every, item.saves, item.watches_steps] for item in callbacks],
+        "the callbacks": callbacks,
         "the weights": state_digest(model),
-        "the examples": digest(examples),
+        "the examples": digest(task.examples),
         "the validation examples": None if validation is None else digest(validation),
     }
 

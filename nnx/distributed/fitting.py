@@ -15,14 +15,12 @@ from nnx.distributed.loop import Absent, RankLoop
 from nnx.errors import BackendError, OptionError, UnknownNameError
 from nnx.memory import check_training
 from nnx.registry import chosen_num_threads, set_num_threads
-from nnx.stored import AnyExamples, in_memory
-from nnx.training import Options, Run, Team
+from nnx.stored import held
+from nnx.training import Run, Task, Team
 
 if TYPE_CHECKING:
-    from nnx.callbacks import Callback
     from nnx.history import History
     from nnx.loop import Loop
-    from nnx.model import Sequential
     from nnx.resumption import KeptRun
 
 _THREAD_SETTINGS = ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OMP_NUM_THREADS", "NUMBA_NUM_THREADS")
@@ -76,29 +74,22 @@ class RankTeam(Team):
         """See `Team.read`; rank 0 reads for all."""
         return read() if self._group.leads else None
 
-    def loop(
-        self,
-        model: Sequential,
-        examples: AnyExamples,
-        validation: AnyExamples | None,
-        options: Options,
-        callbacks: list[Callback],
-    ) -> Loop:
+    def loop(self, task: Task) -> Loop:
         """See `Team.loop`.
 
         Raises:
             OptionError: the model has a layer that may mix examples.
             MemoryLimitError: there is no memory for the data and for this rank's share of a batch.
         """
-        check_parts(model)
-        size = examples.count if isinstance(options.batch_size, str) else options.batch_size
-        examples = in_memory(examples, size)
-        validation = None if validation is None else in_memory(validation, max(size, 1024))
-        check_training(model, examples, validation, -(-size // self._group.size))
-        self._terms = terms(model, examples, validation, options, callbacks)
+        check_parts(task.model)
+        ranks = self._group.size
+        measured = None if task.validation is None else held(task.validation, task.measured_batch, ranks)
+        check_training(task.model, held(task.examples, task.batch, ranks), measured, -(-task.batch // ranks))
+        self._terms = terms(task)
         if not self._group.leads:
-            callbacks, options = list(map(Absent, callbacks)), replace(options, progress=False)
-        return RankLoop(self._group, Run(model, options.epochs), examples, validation, options, callbacks)
+            quiet = replace(task.options, progress=False)
+            task = replace(task, callbacks=list(map(Absent, task.callbacks)), options=quiet)
+        return RankLoop(self._group, Run(task.model, task.options.epochs), task)
 
     def fit(self, loop: Loop, kept: KeptRun | None) -> History:
         """See `Team.fit`; all ranks return the model and the history of rank 0.

@@ -10,19 +10,18 @@ from typing import TYPE_CHECKING
 from nnx.callbacks import Callback
 from nnx.distributed.agreement import check_state, state_digest
 from nnx.distributed.group import Group
-from nnx.distributed.shares import RankBatches
 from nnx.distributed.steps import RankMeasurement, RankRunner, RankStep
+from nnx.distributed.streamed import AnyRankBatches, make_rank_batches
 from nnx.divergence import Guard
 from nnx.errors import DivergenceError
-from nnx.inputs import Examples
 from nnx.interrupts import Interrupts
 from nnx.loop import Loop, Parts
 from nnx.progress import Bar
-from nnx.steps import Batches, Runner, Trace, TrainingStep
+from nnx.steps import Runner, Trace, TrainingStep
 
 if TYPE_CHECKING:
     from nnx.model import Sequential
-    from nnx.training import Options, Run
+    from nnx.training import Run, Task
 
 
 class Absent(Callback):
@@ -70,7 +69,9 @@ class RankInterrupts(Interrupts):
 class RankGuard(Guard):
     """A guard whose findings all ranks raise alike."""
 
-    def __init__(self, group: Group, model: Sequential, batches: Batches, runner: Runner, trace: Trace) -> None:
+    def __init__(
+        self, group: Group, model: Sequential, batches: AnyRankBatches, runner: Runner, trace: Trace
+    ) -> None:
         """Watch the training of `model` by `runner`."""
         super().__init__(model, batches, runner, trace)
         self._group = group
@@ -87,28 +88,20 @@ class RankGuard(Guard):
 class RankLoop(Loop):
     """A loop in step with those of the other ranks."""
 
-    def __init__(
-        self,
-        group: Group,
-        run: Run,
-        examples: Examples,
-        validation: Examples | None,
-        options: Options,
-        callbacks: list[Callback],
-    ) -> None:
+    def __init__(self, group: Group, run: Run, task: Task) -> None:
         """Prepare the step; the ranks do not talk to each other yet."""
         self.group, self._signals = group, RankInterrupts(group, Interrupts())
         self.parts = Parts(
-            partial(RankBatches, group),
+            partial(make_rank_batches, group),
             partial(RankStep, group),
             self._make_runner,
             partial(RankMeasurement, group),
             partial(RankGuard, group),
         )
-        super().__init__(run, examples, validation, options, callbacks)
+        super().__init__(run, task)
 
     def _make_runner(
-        self, model: Sequential, step: TrainingStep, batches: Batches, trace: Trace, eager: bool
+        self, model: Sequential, step: TrainingStep, batches: AnyRankBatches, trace: Trace, eager: bool
     ) -> RankRunner:
         del batches
         return RankRunner(self.group, model.ops, step, trace, eager, lambda: self._signals.agree())

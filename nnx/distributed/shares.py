@@ -112,12 +112,7 @@ class RankBatches(Batches):
             self.order[...] = self.ops.asarray(self._own(order), "int64")
 
     def _own(self, order: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Return the numbers of this rank's examples, `_width` places for each batch, as `take_rows` finds them."""
-        own = np.zeros((self.steps, self._width), np.int64)
-        for batch, rows in enumerate(self.rows.tolist()):
-            share, start = self.share(rows), batch * self.size
-            own[batch, : share.rows] = order[start + share.first : start + share.first + share.rows]
-        return own.reshape(-1)
+        return np.maximum(own_places(self._group, order, self.size), 0)
 
     def gather(self, rows: int) -> DeviceExamples:
         """Return this rank's share of the next batch of so many rows."""
@@ -130,3 +125,17 @@ class RankBatches(Batches):
         if source is None:
             return None
         return self.ops.take_rows(source, self.order, self.number, rows, self._width)
+
+
+def own_places(group: Group, order: NDArray[np.int64], size: int) -> NDArray[np.int64]:
+    """Return what this rank has of an order that is cut into batches of `size`, as `take_rows` finds it.
+
+    Each batch has as many places as the largest share, (batches * places,); -1 stands where there is nothing.
+    """
+    starts = range(0, len(order), size)
+    own = np.full((len(starts), -(-size // group.size)), -1)
+    for places, start in zip(own, starts, strict=True):
+        batch = order[start : start + size]
+        share = RankShare.of(group, len(batch))
+        places[: share.rows] = batch[share.first : share.first + share.rows]
+    return own.reshape(-1)

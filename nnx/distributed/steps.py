@@ -9,13 +9,14 @@ import numpy as np
 
 from nnx.distributed.group import Group
 from nnx.distributed.reduction import Sum, ordered_sum
-from nnx.distributed.shares import RankBatches, RankShare
-from nnx.inputs import Examples
+from nnx.distributed.shares import RankShare
+from nnx.distributed.streamed import AnyRankBatches, make_rank_batches
 from nnx.interface import Array
 from nnx.layers import Context, Observer
 from nnx.measurement import Measurement
 from nnx.ops import Ops
 from nnx.steps import AnyBatches, EvaluationStep, Runner, Trace, TrainingStep, count_correct
+from nnx.stored import AnyExamples
 
 if TYPE_CHECKING:
     from nnx.model import Sequential
@@ -28,9 +29,9 @@ class RankStep(TrainingStep):
     each rank then has is its summand of the gradient of the whole batch.
     """
 
-    batches: RankBatches
+    batches: AnyRankBatches
 
-    def __init__(self, group: Group, model: Sequential, batches: RankBatches) -> None:
+    def __init__(self, group: Group, model: Sequential, batches: AnyRankBatches) -> None:
         """Train `model` on `batches`."""
         super().__init__(model, batches)
         self._group = group
@@ -41,11 +42,12 @@ class RankStep(TrainingStep):
         """Compute the gradients of the next batch; return this rank's summands of its loss and right answers."""
         model, ops, share = self.model, self.model.ops, self.batches.share(rows)
         batch = self.batches.gather(rows)
-        context = Context(train=True, lengths=batch.lengths, share=share)
-        outputs, backward = model.chain.observed_forward(batch.x, context, observer or Observer())
+        context, observer = Context(train=True, lengths=batch.lengths, share=share), observer or Observer()
+        outputs, backward = model.chain.observed_forward(batch.x, context, observer)
         loss, slope = model.loss.forward(ops, outputs, batch.targets, batch.weight, gradient=True)
         correct = count_correct(model, outputs, batch, self.batches.padded)
         weigh(ops, share, loss, slope, correct)
+        observer.loss()
         backward(slope)
         weigh_nothing(ops, share, model.store.gradients)
         ops.call(self._sum, model.store.gradients)
@@ -57,7 +59,7 @@ class RankStep(TrainingStep):
 class RankEvaluation(EvaluationStep):
     """A measurement of this rank's share of a batch."""
 
-    batches: RankBatches
+    batches: AnyRankBatches
 
     def __call__(self, rows: int) -> None:
         """Measure the share of the next batch of `rows` examples."""
@@ -126,8 +128,11 @@ class RankRunner(Runner):
 class RankMeasurement(Measurement):
     """A measurement to which every rank contributes its share."""
 
-    def __init__(self, group: Group, model: Sequential, examples: Examples, batch_size: int, eager: bool) -> None:
+    def __init__(
+        self, group: Group, model: Sequential, examples: AnyExamples, batch_size: int, eager: bool
+    ) -> None:
         """Prepare for these examples."""
-        self.model, self.batches = model, RankBatches(group, model.ops, examples, batch_size)
+        self.model = model
+        self.batches = make_rank_batches(group, model.ops, examples, batch_size, repeated=False)
         self._step = RankEvaluation(model, self.batches)
         self._runner = RankRunner(group, model.ops, self._step, self._step.trace, eager, lambda: None)

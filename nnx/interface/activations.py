@@ -13,7 +13,9 @@ class Activations(Arrays):
     """Kernels on elements and rows."""
 
     def activate(self, x: Array, y: Array, activation: str, alpha: float) -> None:
-        """Apply an elementwise activation: y = f(x).
+        """Apply an elementwise activation.
+
+            y = f(x)
 
         ============  =================================  ===================================================
         activation    f(x)                               Source
@@ -35,7 +37,9 @@ class Activations(Arrays):
         reference.activate(self.xp, x, y, activation, alpha)
 
     def activate_backward(self, x: Array, y: Array, dy: Array, dx: Array, activation: str, alpha: float) -> None:
-        """Gradient of `activate`: dx = dy * f'(x), given both x and y = f(x).
+        """Gradient of `activate`, given both x and y = f(x).
+
+            dx = dy * f'(x)
 
         At the kink of relu, leaky_relu and elu (x = 0) the derivative from the left is taken: 0, alpha, alpha.
         The product is formed even where f' is 0, so that a NaN in dy stays visible. Where x or y is NaN, the
@@ -45,28 +49,38 @@ class Activations(Arrays):
         reference.activate_backward(self.xp, x, y, dy, dx, activation, alpha)
 
     def softmax(self, x: Array, y: Array) -> None:
-        """Softmax of each row: y_ij = e^(x_ij - m_i) / sum_k e^(x_ik - m_i), m_i the largest of row i.
+        """Softmax of each row.
+
+            y_ij = e^(x_ij - m_i) / sum_k e^(x_ik - m_i)
+            m_i = max_k x_ik
 
         Shapes: x and y (N, C), C >= 1.
         """
         reference.softmax(self.xp, x, y)
 
     def softmax_backward(self, y: Array, dy: Array, dx: Array) -> None:
-        """Gradient of `softmax`: dx = y * (dy - sum_k y_k dy_k), from the output y.
+        """Gradient of `softmax`, from the output y.
+
+            dx_ij = y_ij (dy_ij - sum_k y_ik dy_ik)
 
         Shapes: y, dy, dx (N, C).
         """
         reference.softmax_backward(self.xp, y, dy, dx)
 
     def log_softmax(self, x: Array, y: Array) -> None:
-        """Logarithm of the softmax of each row: y_ij = x_ij - m_i - log sum_k e^(x_ik - m_i).
+        """Logarithm of the softmax of each row.
+
+            y_ij = x_ij - m_i - log sum_k e^(x_ik - m_i)
+            m_i = max_k x_ik
 
         Shapes: x and y (N, C), C >= 1.
         """
         reference.log_softmax(self.xp, x, y)
 
     def log_softmax_backward(self, y: Array, dy: Array, dx: Array) -> None:
-        """Gradient of `log_softmax`: dx = dy - e^y * sum_k dy_k, from the output y.
+        """Gradient of `log_softmax`, from the output y.
+
+            dx_ij = dy_ij - e^(y_ij) sum_k dy_ik
 
         Shapes: y, dy, dx (N, C).
         """

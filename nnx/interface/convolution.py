@@ -27,10 +27,11 @@ class Convolution(Arrays):
         activation: str,
         alpha: float,
     ) -> None:
-        """Convolve (without turning w over, as networks do) and activate: y = f(conv(x, w) + b).
+        """Convolve (without turning w over, as networks do) and activate.
 
-        conv(x, w)[n, p, q, o] = sum over k, l, c of x[n, p', q', c'] w[k, l, c, o], where p', q' is the pixel of
-        the tap (k, l), see `Window`, and c' the channel c of the group of o.
+            y[n, p, q, o] = f(b_o + sum_klc x[n, p', q', c'] w[k, l, c, o])
+
+        p', q' is the pixel of the tap (k, l), see `Window`, and c' the channel c of the group of o.
 
         Shapes: x (N, H, W, C), w (K, L, C / G, O), b (O,) or None for no bias, y (N, P, Q, O).
         Attributes: groups, a divisor of C and O; activation and alpha as in `linear`.
@@ -52,10 +53,12 @@ class Convolution(Arrays):
         activation: str,
         alpha: float,
     ) -> None:
-        """Gradients of `conv2d`: dz = dy f'(z), and those of x, w and b.
+        """Gradients of `conv2d`, where y = f(z).
 
-        dx[n, p', q', c'] = sum of dz[n, p, q, o] w[k, l, c, o] over all places, taps and output channels that read
-        it; dw[k, l, c, o] = sum over n, p, q of dz[n, p, q, o] x[n, p', q', c']; db = sum of dz over n, p, q.
+            dz = dy * f'(z)
+            dx[n, p', q', c'] = sum dz[n, p, q, o] w[k, l, c, o]    over the places, taps and channels that read it
+            dw[k, l, c, o] = sum_npq dz[n, p, q, o] x[n, p', q', c']
+            db_o = sum_npq dz[n, p, q, o]
 
         Shapes: x, dx (N, H, W, C), dx or None; y, dy, dz (N, P, Q, O), dz None exactly when activation is
         "identity", where it would equal dy; w, dw (K, L, C / G, O); db (O,) or None.

@@ -27,7 +27,10 @@ class Dropout(Arrays):
     def dropout(
         self, x: Array, step: Array, y: Array, seed: int, stream: int, threshold: int, sample: int = 0
     ) -> None:
-        """Inverted dropout: y = x * (65536 / threshold) where the random bits are below threshold, else 0.
+        """Inverted dropout.
+
+            y = x 65536 / threshold    where the random bits are below threshold
+            y = 0    elsewhere
 
         The bits are those of `random_bits`, so forward and backward (the same kernel on dy) agree without a
         stored mask. A dropped element is 0 even where x is infinite or NaN. Row i has the bits of row sample + i of

@@ -10,14 +10,18 @@ class Embedding(Arrays):
     """Kernels on tables. Letters: V rows of the table, E features, N tokens."""
 
     def embedding(self, tokens: Array, table: Array, y: Array) -> None:
-        """Look every token up: y[i] = table[tokens[i]].
+        """Look every token up.
+
+            y[i] = table[tokens[i]]
 
         Shapes: tokens (N,) int64 in 0..V-1, table (V, E), y (N, E).
         """
         reference.embedding(self.xp, tokens, table, y)
 
     def embedding_backward(self, tokens: Array, dy: Array, dtable: Array) -> None:
-        """Gradient of `embedding`: dtable[v] = sum of dy[i] over all i with tokens[i] = v; 0 where there is none.
+        """Gradient of `embedding`.
+
+            dtable[v] = sum dy[i]    over all i with tokens[i] = v; 0 where there is none
 
         What a NaN or an infinity in dy does to the rows of other tokens is left open: a product with one-hot rows,
         which is one way to compute this, spreads it as NaN.

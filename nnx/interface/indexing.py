@@ -10,14 +10,18 @@ class Indexing(Arrays):
     """Kernels that gather, store and count. All but `add` are exact copies or integers."""
 
     def add(self, a: Array, b: Array, out: Array) -> None:
-        """Add elementwise: out = a + b.
+        """Add elementwise.
+
+            out = a + b
 
         Shapes: a, b, out alike.
         """
         reference.add(self.xp, a, b, out)
 
     def take_rows(self, source: Array, order: Array, batch: Array, out: Array, batch_size: int) -> None:
-        """Gather one batch: out[i] = source[order[batch * batch_size + i]] for each row i of out.
+        """Gather one batch, row i of out after row i.
+
+            out[i] = source[order[batch batch_size + i]]
 
         Shapes: source (M, ...), order (M,) int64, batch () int64, out (N, ...) with N <= batch_size. source
         and out are of any one dtype. The last, ragged batch of an epoch has N < batch_size.

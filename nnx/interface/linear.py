@@ -13,14 +13,18 @@ class Linear(Arrays):
     """Kernels on matrices. Letters: N rows (examples), I inputs, O outputs."""
 
     def matmul(self, a: Array, b: Array, out: Array, transpose_a: bool, transpose_b: bool) -> None:
-        """Multiply two matrices: out = op(a) @ op(b), where op transposes if asked to.
+        """Multiply two matrices.
+
+            out = op(a) @ op(b)    op transposes if asked to
 
         Shapes: op(a) (M, K), op(b) (K, N), out (M, N). K = 0 gives zeros.
         """
         reference.matmul(self.xp, a, b, out, transpose_a, transpose_b)
 
     def linear(self, x: Array, w: Array, b: Array | None, y: Array, activation: str, alpha: float) -> None:
-        """Affine map with activation: y = f(x @ w + b).
+        """Affine map with activation.
+
+            y = f(x @ w + b)
 
         Shapes: x (N, I), w (I, O), b (O,) or None for no bias, y (N, O).
         Attributes: activation, one of `FUSED`; alpha as in `activate`.
@@ -40,7 +44,12 @@ class Linear(Arrays):
         activation: str,
         alpha: float,
     ) -> None:
-        """Gradients of `linear`: dz = dy * f'(z), dx = dz @ w.T, dw = x.T @ dz, db = sum of dz over rows.
+        """Gradients of `linear`.
+
+            dz = dy * f'(z)    z = x @ w + b, so that y = f(z)
+            dx = dz @ w.T
+            dw = x.T @ dz
+            db = sum_n dz_n    over the rows
 
         Shapes: x (N, I), y and dy (N, O), w (I, O); results dz (N, O), dx (N, I) or None, dw (I, O),
         db (O,) or None. dz is None exactly when activation is "identity", where it would equal dy.

@@ -9,9 +9,13 @@ from nnx.interface.arrays import Array, Arrays
 class Losses(Arrays):
     """Kernels that end a forward pass and begin a backward pass. Letters: N rows (examples), C classes, O outputs.
 
-    Every loss is a mean over the batch, row i counted weight[i] times: loss = 1/N sum_i weight_i l_i, where the
-    l_i of an elementwise loss is the mean over the row's O elements. weight is (N,) or None for all ones;
-    N >= 1. loss is a 0-d array of the dtype of the outputs; the gradient may be None where only the loss is wanted.
+    Every loss is a mean over the batch, row i counted weight[i] times:
+
+        loss = 1 / N sum_i weight_i l_i
+
+    The l_i of an elementwise loss is the mean over the row's O elements, for which formulas stand below. weight is
+    (N,) or None for all ones; N >= 1. loss is a 0-d array of the dtype of the outputs; the gradient may be None
+    where only the loss is wanted.
     """
 
     def softmax_cross_entropy(
@@ -25,9 +29,11 @@ class Losses(Arrays):
     ) -> None:
         """Cross-entropy between softmax(logits) and integer labels, with label smoothing.
 
-        l_i = -sum_c q_ic log softmax(logits_i)_c, q = (1 - smoothing) onehot(labels) + smoothing / C;
-        dlogits = weight (softmax(logits) - q) / N. Exact for any finite logits; a class with q = 0 may have
-        the logit -infinity and then counts for nothing.
+            l_i = -sum_c q_ic log softmax(logits_i)_c
+            q = (1 - smoothing) onehot(labels) + smoothing / C
+            dlogits_i = weight_i (softmax(logits_i) - q_i) / N
+
+        Exact for any finite logits; a class with q = 0 may have the logit -infinity and then counts for nothing.
 
         Shapes: logits, dlogits (N, C), C >= 1; labels (N,) int64 in 0..C-1; loss ().
         Attributes: smoothing in [0, 1). Source: Szegedy et al. 2016 (smoothing).
@@ -45,7 +51,10 @@ class Losses(Arrays):
     ) -> None:
         """`softmax_cross_entropy` with a distribution per row (one-hot, say) in place of an integer label.
 
-        q = (1 - smoothing) targets + smoothing / C; each row of targets sums to 1.
+            q = (1 - smoothing) targets + smoothing / C
+
+        Each row of targets sums to 1.
+
         Shapes: logits, targets, dlogits (N, C).
         """
         reference.soft_cross_entropy(self.xp, logits, targets, weight, loss, dlogits, smoothing)
@@ -55,7 +64,9 @@ class Losses(Arrays):
     ) -> None:
         """Binary cross-entropy of each output between sigmoid(logits) and targets in [0, 1].
 
-        Per element max(z, 0) - z t + log(1 + e^-|z|); gradient (sigmoid(z) - t) weight / (N O).
+            l = max(z, 0) - z t + log(1 + e^-|z|)    for a logit z and its target t
+            dz = (sigmoid(z) - t) weight / (N O)
+
         Shapes: logits, targets, dlogits (N, O), O >= 1.
         """
         reference.sigmoid_cross_entropy(self.xp, logits, targets, weight, loss, dlogits)
@@ -63,7 +74,10 @@ class Losses(Arrays):
     def mean_squared_error(
         self, outputs: Array, targets: Array, weight: Array | None, loss: Array, doutputs: Array | None
     ) -> None:
-        """Squared error: per element e^2 with e = outputs - targets; gradient 2 e weight / (N O).
+        """Squared error.
+
+            l = e^2    e = outputs - targets
+            doutputs = 2 e weight / (N O)
 
         Shapes: outputs, targets, doutputs (N, O), O >= 1.
         """
@@ -72,7 +86,10 @@ class Losses(Arrays):
     def mean_absolute_error(
         self, outputs: Array, targets: Array, weight: Array | None, loss: Array, doutputs: Array | None
     ) -> None:
-        """Absolute error: per element |e| with e = outputs - targets; gradient sign(e) weight / (N O), sign(0) = 0.
+        """Absolute error.
+
+            l = |e|    e = outputs - targets
+            doutputs = sign(e) weight / (N O)    sign(0) = 0
 
         Shapes: outputs, targets, doutputs (N, O), O >= 1.
         """
@@ -87,9 +104,12 @@ class Losses(Arrays):
         doutputs: Array | None,
         delta: float,
     ) -> None:
-        """Huber loss: per element e^2 / 2 where |e| <= delta, else delta (|e| - delta / 2).
+        """Huber loss: squared error near zero, absolute error beyond delta.
 
-        Gradient clip(e, -delta, delta) weight / (N O), with e = outputs - targets.
+            l = e^2 / 2    where |e| <= delta, with e = outputs - targets
+            l = delta (|e| - delta / 2)    elsewhere
+            doutputs = clip(e, -delta, delta) weight / (N O)
+
         Shapes: outputs, targets, doutputs (N, O), O >= 1. Attributes: delta > 0. Source: Huber 1964.
         """
         reference.huber(self.xp, outputs, targets, weight, loss, doutputs, delta)

@@ -22,13 +22,18 @@ class Normalization(Arrays):
         momentum: float,
         eps: float,
     ) -> None:
-        """Batch normalisation in training: y = gamma (x - mean) rstd + beta, over the rows of each channel.
+        """Batch normalisation in training, over the rows of each channel; running statistics in place.
 
-        mean = sum x / N; var = sum (x - mean)^2 / N (biased); rstd = 1 / sqrt(var + eps). In place:
-        running_mean = (1 - momentum) running_mean + momentum mean, and running_var likewise with the unbiased
-        variance var N / (N - 1); a single row has none, and leaves running_var as it was. The variance is that
-        of the centred values (two passes, or the equivalent in accuracy): x with a mean far larger than its
-        spread must not lose digits to E[x^2] - mean^2.
+            mean = 1 / N sum_n x_n
+            var = 1 / N sum_n (x_n - mean)^2    biased
+            rstd = 1 / sqrt(var + eps)
+            y = gamma (x - mean) rstd + beta
+            running_mean = (1 - momentum) running_mean + momentum mean
+            running_var = (1 - momentum) running_var + momentum var N / (N - 1)    unbiased
+
+        A single row has no unbiased variance, and leaves running_var as it was. The variance is that of the
+        centred values (two passes, or the equivalent in accuracy): x with a mean far larger than its spread must
+        not lose digits to E[x^2] - mean^2.
 
         Shapes: x, y (N, C), N >= 1; gamma, beta, running_mean, running_var, mean, rstd (C,).
         Source: Ioffe & Szegedy 2015, Algorithm 1.
@@ -47,7 +52,8 @@ class Normalization(Arrays):
     ) -> None:
         """Batch normalisation with the running statistics in place of the batch's.
 
-        y = gamma (x - running_mean) / sqrt(running_var + eps) + beta.
+            y = gamma (x - running_mean) / sqrt(running_var + eps) + beta
+
         Shapes: as in `batch_norm`.
         """
         reference.batch_norm_infer(self.xp, x, gamma, beta, running_mean, running_var, y, eps)
@@ -65,8 +71,11 @@ class Normalization(Arrays):
     ) -> None:
         """Gradients of `batch_norm`, with mean and rstd as it returned them.
 
-        With h = (x - mean) rstd: dbeta = sum dy, dgamma = sum dy h,
-        dx = gamma rstd (dy - dbeta / N - h dgamma / N).
+            h = (x - mean) rstd
+            dbeta = sum_n dy_n
+            dgamma = sum_n dy_n h_n
+            dx = gamma rstd (dy - dbeta / N - h dgamma / N)
+
         Shapes: x, dy, dx (N, C), dx or None; all others (C,).
         """
         reference.batch_norm_backward(self.xp, x, gamma, mean, rstd, dy, dx, dgamma, dbeta)
@@ -74,7 +83,11 @@ class Normalization(Arrays):
     def layer_norm(
         self, x: Array, gamma: Array, beta: Array, y: Array, mean: Array, rstd: Array, eps: float
     ) -> None:
-        """Layer normalisation: y = gamma (x - mean) rstd + beta, over the features of each row (biased variance).
+        """Layer normalisation, over the features of each row.
+
+            mean = 1 / F sum_f x_f
+            rstd = 1 / sqrt(1 / F sum_f (x_f - mean)^2 + eps)    the biased variance
+            y = gamma (x - mean) rstd + beta
 
         Shapes: x, y (N, F), F >= 1; gamma, beta (F,); mean, rstd (N,).
         Source: Ba, Kiros & Hinton 2016.
@@ -94,8 +107,12 @@ class Normalization(Arrays):
     ) -> None:
         """Gradients of `layer_norm`, with mean and rstd as it returned them.
 
-        With h = (x - mean) rstd and q = dy gamma: dbeta = sum over rows of dy, dgamma = sum over rows of dy h,
-        dx = rstd (q - mean_f(q) - h mean_f(q h)).
+            h = (x - mean) rstd
+            dbeta = sum_n dy_n    over the rows
+            dgamma = sum_n dy_n h_n
+            q = dy gamma
+            dx = rstd (q - 1 / F sum_f q_f - h / F sum_f q_f h_f)
+
         Shapes: x, dy, dx (N, F), dx or None; gamma, dgamma, dbeta (F,); mean, rstd (N,).
         """
         reference.layer_norm_backward(self.xp, x, gamma, mean, rstd, dy, dx, dgamma, dbeta)

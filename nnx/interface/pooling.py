@@ -24,21 +24,21 @@ class Pooling(Arrays):
         reference.max_pool(self.xp, x, y, index, window)
 
     def max_pool_backward(self, index: Array, dy: Array, dx: Array, window: Window) -> None:
-        """Gradient of `max_pool`: dx = sum of the dy whose windows found their largest there.
+        """Gradient of `max_pool`: each dx is the sum of the dy whose windows found their largest there.
 
         Shapes: index, dy (N, P, Q, C), index int32; dx (N, H, W, C).
         """
         reference.max_pool_backward(self.xp, index, dy, dx, window)
 
     def average_pool(self, x: Array, y: Array, window: Window) -> None:
-        """Average every window: y = sum of its pixels / their number, padding left out of both.
+        """Average every window: the sum of its pixels over their number, padding left out of both.
 
         Shapes: x (N, H, W, C); y (N, P, Q, C).
         """
         reference.average_pool(self.xp, x, y, window)
 
     def average_pool_backward(self, dy: Array, dx: Array, window: Window) -> None:
-        """Gradient of `average_pool`: dx = sum over the windows that hold the pixel of dy / their number of pixels.
+        """Gradient of `average_pool`: each dx is the sum, over the windows that hold it, of dy / their pixels.
 
         Shapes: dy (N, P, Q, C); dx (N, H, W, C).
         """

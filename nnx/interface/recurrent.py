@@ -21,7 +21,7 @@ class Recurrent(Arrays):
     * dy, dh_last, dc_last: the gradients of what comes out, each None where nothing depends on it.
     * dh0, dc0: the gradients of the states given; None where they are not wanted.
 
-    In the formulas h and c are the state before a step, h' and c' the state after it; s is the sigmoid, * is
+    In the formulas h and c are the state before a step, h' and c' the state after it; s is the sigmoid, `*` is
     elementwise. Gates lie side by side in the last axis, in the order given.
     """
 
@@ -37,7 +37,9 @@ class Recurrent(Arrays):
         alpha: float,
         reverse: bool,
     ) -> None:
-        """Run the network of Elman: h' = f(xw_t + h U).
+        """Run the network of Elman.
+
+            h' = f(xw_t + h U)
 
         Shapes: xw (N, T, H), u (H, H). Attributes: activation and alpha as in `linear`.
         Source: Elman 1990.
@@ -61,7 +63,10 @@ class Recurrent(Arrays):
     ) -> None:
         """Gradients of `simple_rnn`: from the last step to the first, with dh' what steps later and dy_t ask for.
 
-        dxw_t = dh' * f'(z), dh = dxw_t U.T; du = sum over sequences and steps of h.T dxw_t.
+            dxw_t = dh' * f'(z)    z = xw_t + h U
+            dh = dxw_t U.T
+            du = sum h.T dxw_t    over sequences and steps
+
         Shapes: as in `simple_rnn`; dxw (N, T, H), du (H, H).
         """
         reference.simple_rnn_backward(
@@ -82,9 +87,12 @@ class Recurrent(Arrays):
         c_last: Array,
         reverse: bool,
     ) -> None:
-        """Run long short-term memory: (i, f, g, o) = xw_t + h U, then
+        """Run long short-term memory.
 
-        i = s(i), f = s(f), g = tanh(g), o = s(o); c' = f * c + i * g; h' = o * tanh(c').
+            (i, f, g, o) = xw_t + h U    then
+            i = s(i), f = s(f), g = tanh(g), o = s(o)
+            c' = f * c + i * g
+            h' = o * tanh(c')
 
         Shapes: xw, gates (N, T, 4 H), gates holding i, f, g, o after their functions; u (H, 4 H); cells (N, T, H),
         the c' of every step; h_last, c_last (N, H).
@@ -112,8 +120,17 @@ class Recurrent(Arrays):
     ) -> None:
         """Gradients of `lstm`, from the last step to the first.
 
-        With m = tanh(c'): dc' += dh' * o * (1 - m^2); dxw_t = (dc' * g * i (1 - i), dc' * c * f (1 - f),
-        dc' * i * (1 - g^2), dh' * m * o (1 - o)); dc = dc' * f; dh = dxw_t U.T; du = sum of h.T dxw_t.
+            m = tanh(c')
+            dc' += dh' * o * (1 - m^2)
+            dxw_t = (di, df, dg, do)
+            di = dc' * g * i * (1 - i)
+            df = dc' * c * f * (1 - f)
+            dg = dc' * i * (1 - g^2)
+            do = dh' * m * o * (1 - o)
+            dc = dc' * f
+            dh = dxw_t U.T
+            du = sum h.T dxw_t    over sequences and steps
+
         Shapes: as in `lstm`; dxw (N, T, 4 H), du (H, 4 H).
         """
         reference.lstm_backward(
@@ -134,8 +151,9 @@ class Recurrent(Arrays):
     ) -> None:
         """Run gated recurrent units, the reset gate applied after the product.
 
-        With (z, r, n) = xw_t and (a, e, m) = h U + b: z = s(z + a),
-        r = s(r + e), n = tanh(n + r * m); h' = (1 - z) * n + z * h.
+            (z, r, n) = xw_t, (a, e, m) = h U + b    then
+            z = s(z + a), r = s(r + e), n = tanh(n + r * m)
+            h' = (1 - z) * n + z * h
 
         Shapes: xw (N, T, 3 H), u (H, 3 H), b (3 H,) or None; gates (N, T, 4 H), holding z, r, n after their
         functions, and m.
@@ -161,8 +179,13 @@ class Recurrent(Arrays):
     ) -> None:
         """Gradients of `gru`, from the last step to the first.
 
-        dn = dh' * (1 - z) (1 - n^2), dz = dh' * (h - n) * z (1 - z), dr = dn * m * r (1 - r); dxw_t = (dz, dr, dn),
-        dhu_t = (dz, dr, dn * r); dh = dh' * z + dhu_t U.T; du = sum of h.T dhu_t; db = sum of dhu_t.
+            dn = dh' * (1 - z) * (1 - n^2)
+            dz = dh' * (h - n) * z * (1 - z)
+            dr = dn * m * r * (1 - r)
+            dxw_t = (dz, dr, dn), dhu_t = (dz, dr, dn * r)
+            dh = dh' * z + dhu_t U.T
+            du = sum h.T dhu_t, db = sum dhu_t    over sequences and steps
+
         Shapes: as in `gru`; dxw, dhu (N, T, 3 H); du (H, 3 H); db (3 H,) or None.
         """
         reference.gru_backward(*(self.xp, u, lengths, h0, y, gates, dy, dh_last, dxw, dhu, du, db, dh0, reverse))

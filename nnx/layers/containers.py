@@ -18,6 +18,9 @@ class Observer:
     def forward(self, index: int, output: Array) -> None:
         """See the output of a layer, by its place."""
 
+    def loss(self) -> None:
+        """Be told that the loss is computed, and the backward pass about to begin."""
+
     def backward(self, index: int, gradient: Array | None) -> None:
         """See the gradient of a layer's input, None where nothing before it can learn."""
 

@@ -78,10 +78,13 @@ def _highest(calls: Sequence[Part]) -> float:
 
 
 def _label(axes: Axes, calls: Sequence[Part], tolerance: float) -> None:
+    from matplotlib.ticker import MaxNLocator
+
     axes.set_yscale("symlog", linthresh=1, linscale=_ROOM)
     axes.set_ylim(-0.3, 3 * max(tolerance, *(min(part.ulps, _highest(calls)) for part in calls)))
     axes.set_ylabel("largest difference, ulps")
     axes.set_xlabel("kernel call")
+    axes.xaxis.set_major_locator(MaxNLocator(nbins=8, integer=True, min_n_ticks=1))
     axes.grid(axis="y")
     for step in {part.step for part in calls} - {0}:
         axes.axvline(next(n for n, part in enumerate(calls) if part.step == step) - 0.5, color=DARK, linewidth=0.5)

@@ -7,15 +7,20 @@
 `backend`, `batch_norm` and `dropout`; `wrap` makes an estimator of any compiled `nnx.Sequential`. They pass
 `sklearn.utils.estimator_checks.check_estimator`.
 
-From the same random_state, the initial weights and the validation examples are those of scikit-learn, and without
-shuffling so is the whole run, to rounding, with solver="sgd". What differs, and why:
+From the same random_state, the initial weights and the validation examples are those of scikit-learn, and so is
+the whole run, to rounding, with solver="lbfgs" and, without shuffling, with solver="sgd". L-BFGS makes rounding
+grow: after some tens of iterations two runs part. What differs, and why:
 
-- solver="lbfgs" is refused: nnx trains by steps on batches.
 - Shuffles come from nnx's own generator, so that they are the same on every backend.
 - Sample weights are divided by their mean over all examples, not over each batch: an example counts the same
   whatever batch it comes in. With one batch for all of them, the two are the same.
-- The loss of several outputs, and so `loss_curve_`, is their sum, which is what both train on; scikit-learn's
-  regressor shows the mean.
+- The loss of several outputs, and so `loss_curve_`, is their sum, the gradient of which both follow; scikit-learn's
+  regressor shows the mean, and gives L-BFGS that with the gradient of the sum, so that its steps are others.
+- The loss of scikit-learn's classifiers is computed of probabilities: it loses digits, and is then cut off, where
+  one comes within 1e-15 of 0 or 1. That of nnx, computed of logits, stays right. It tells where a line search of
+  L-BFGS goes far.
+- Warnings that training ended early come from the line that calls `fit`, those of scikit-learn from within it: a
+  filter by module="sklearn" lets them through.
 - epsilon of Adam stands where the paper has it, beside the corrected second moment. It tells only where gradients
   are hardly larger.
 - A network that becomes NaN or infinite raises `nnx.errors.DivergenceError`, which names epoch, step and layer.

@@ -12,7 +12,7 @@ from sklearn.utils.multiclass import type_of_target
 
 from nnx.errors import DataError, OptionError
 from nnx.sklearn.labels import MULTILABEL, check_labels, encode, find_classes
-from nnx.sklearn.perceptron import Goal, Host, Perceptron
+from nnx.sklearn.perceptron import Goal, Host, Perceptron, for_steps
 from nnx.sklearn.rows import Rows
 
 
@@ -24,18 +24,21 @@ class MLPClassifier(ClassifierMixin, Perceptron):
     Args:
         hidden_layer_sizes: units of each hidden layer, or those of a single one.
         activation: "identity", "logistic", "tanh", "relu", or another elementwise one of nnx: "gelu", "silu", ...
-        solver: "adam" or "sgd".
+        solver: "adam"; "sgd"; or "lbfgs", L-BFGS of SciPy on all examples at once, which suits small data sets. It
+            does without batch_size, learning_rate and all that is for the other two, without early_stopping, and
+            takes no dropout, since its line search needs the same loss again at the same weights.
         alpha: factor of the L2 penalty alpha / (2 m) sum W^2, m being the number of examples in the batch.
         batch_size: examples per step; "auto" for 200, or all if they are fewer.
         learning_rate: for "sgd": "constant"; "invscaling", learning_rate_init / t^power_t after t examples; or
             "adaptive", a fifth whenever there was no improvement for n_iter_no_change epochs.
         learning_rate_init: the learning rate, > 0.
         power_t: see learning_rate.
-        max_iter: most epochs to train for.
+        max_iter: most epochs to train for; for "lbfgs", most iterations.
         shuffle: whether each epoch takes the examples in a new order.
         random_state: decides initial weights, validation examples, shuffles and dropout.
-        tol: by how much loss or score must be better to count as an improvement.
-        verbose: whether to print loss and score of each epoch.
+        tol: by how much loss or score must be better to count as an improvement; for "lbfgs", below which slope,
+            by every parameter, training ends.
+        verbose: whether to print loss and score of each epoch or iteration.
         warm_start: whether `fit` goes on from the weights of the last one.
         momentum: for "sgd", in [0, 1).
         nesterovs_momentum: for "sgd", whether momentum looks ahead.
@@ -44,6 +47,7 @@ class MLPClassifier(ClassifierMixin, Perceptron):
         beta_1, beta_2: for "adam", how much of the moments is kept, in [0, 1).
         epsilon: for "adam", added to the root, > 0.
         n_iter_no_change: how many epochs in a row without an improvement are borne; may be numpy.inf.
+        max_fun: for "lbfgs", most evaluations of the loss.
         backend: the name of a backend; None for the one selected when `fit` begins.
         batch_norm: whether to normalise each hidden layer over the batch, before its activation.
         dropout: share of each hidden layer's outputs that a step leaves out, in [0, 1).
@@ -53,9 +57,9 @@ class MLPClassifier(ClassifierMixin, Perceptron):
         classes_: the labels, sorted; for an indicator the numbers of its columns.
         coefs_, intercepts_: weights and offsets of the affine maps that predictions consist of.
         loss_, loss_curve_, best_loss_: loss of the last epoch, of each, and the least (None with early_stopping);
-            L2 penalty included.
-        validation_scores_, best_validation_score_: accuracies with early_stopping, else None.
-        n_iter_, t_: epochs of the last `fit`, and examples trained on in all.
+            L2 penalty included. With "lbfgs" the first alone, that of the end.
+        validation_scores_, best_validation_score_: accuracies with early_stopping, else None; not with "lbfgs".
+        n_iter_, t_: epochs or iterations of the last `fit`, and examples that steps were done on in all.
         n_features_in_, feature_names_in_, n_layers_, n_outputs_, out_activation_: as in scikit-learn.
 
     Examples:
@@ -69,6 +73,7 @@ class MLPClassifier(ClassifierMixin, Perceptron):
 
     classes_: Host
 
+    @for_steps
     def partial_fit(self, X: Any, y: Any, sample_weight: Any = None, classes: Any = None) -> Self:
         """Train for one epoch; the optimizer goes on where it ended.
 
@@ -80,6 +85,7 @@ class MLPClassifier(ClassifierMixin, Perceptron):
 
         Raises:
             OptionError: no classes in the first call, others in a later one, or early_stopping.
+            AttributeError: the solver is "lbfgs", which takes all examples at once.
             ValueError, TypeError, NnxError: as `fit`.
         """
         known = None if classes is None else find_classes(np.asarray(classes))

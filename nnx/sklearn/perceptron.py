@@ -3,28 +3,32 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import issparse
-from sklearn.base import BaseEstimator, is_regressor
+from sklearn.base import is_regressor
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
+from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from nnx.errors import OptionError
+from nnx.errors import DivergenceError, OptionError
 from nnx.history import History
 from nnx.model import Sequential
+from nnx.sklearn.full_batch import minimise, unfinished
 from nnx.sklearn.networks import Maps, draw_maps, make_layers, make_model, read_maps
+from nnx.sklearn.parameters import Parameters
 from nnx.sklearn.rows import Rows, check_weights, scale, set_aside, steps_of
-from nnx.sklearn.rules import Rules, begin_record
+from nnx.sklearn.rules import Rules, keep_record
 from nnx.sklearn.settings import Settings, check_settings
 
 Host = NDArray[Any]
+Method = TypeVar("Method", bound=Callable[..., Any])
 
 DTYPES = (np.float64, np.float32)
 """Of inputs and networks; all others become the first."""
@@ -50,66 +54,25 @@ class Goal:
     out_activation: str
 
 
-class Perceptron(BaseEstimator):
+def for_steps(method: Method) -> Method:
+    """Decorate a method that an estimator has only if its solver trains by steps on parts of the data."""
+    offered: Method = available_if(_trains_by_steps)(method)
+    return offered
+
+
+def _trains_by_steps(estimator: Perceptron) -> bool:
+    if estimator.solver == "lbfgs":
+        raise AttributeError(
+            "partial_fit trains by steps on parts of the data, but solver='lbfgs' takes all examples at once; use "
+            "solver='adam' or 'sgd'."
+        )
+    return True
+
+
+class Perceptron(Parameters):
     """A network of dense layers behind scikit-learn's interface; see `MLPClassifier` and `MLPRegressor`."""
 
     model_: Sequential
-
-    def __init__(
-        self,
-        hidden_layer_sizes: int | Sequence[int] = (100,),
-        activation: str = "relu",
-        *,
-        solver: str = "adam",
-        alpha: float = 0.0001,
-        batch_size: int | str = "auto",
-        learning_rate: str = "constant",
-        learning_rate_init: float = 0.001,
-        power_t: float = 0.5,
-        max_iter: int = 200,
-        shuffle: bool = True,
-        random_state: int | np.random.RandomState | None = None,
-        tol: float = 1e-4,
-        verbose: bool | int = False,
-        warm_start: bool = False,
-        momentum: float = 0.9,
-        nesterovs_momentum: bool = True,
-        early_stopping: bool = False,
-        validation_fraction: float = 0.1,
-        beta_1: float = 0.9,
-        beta_2: float = 0.999,
-        epsilon: float = 1e-8,
-        n_iter_no_change: float = 10,
-        backend: str | None = None,
-        batch_norm: bool = False,
-        dropout: float = 0.0,
-    ) -> None:
-        """Keep the parameters as they are; `fit` checks them."""
-        self.hidden_layer_sizes = hidden_layer_sizes
-        self.activation = activation
-        self.solver = solver
-        self.alpha = alpha
-        self.batch_size = batch_size
-        self.learning_rate = learning_rate
-        self.learning_rate_init = learning_rate_init
-        self.power_t = power_t
-        self.max_iter = max_iter
-        self.shuffle = shuffle
-        self.random_state = random_state
-        self.tol = tol
-        self.verbose = verbose
-        self.warm_start = warm_start
-        self.momentum = momentum
-        self.nesterovs_momentum = nesterovs_momentum
-        self.early_stopping = early_stopping
-        self.validation_fraction = validation_fraction
-        self.beta_1 = beta_1
-        self.beta_2 = beta_2
-        self.epsilon = epsilon
-        self.n_iter_no_change = n_iter_no_change
-        self.backend = backend
-        self.batch_norm = batch_norm
-        self.dropout = dropout
 
     def _learn_targets(self, y: Host) -> Host:
         """Return targets as the loss takes them, and remember what they stand for."""
@@ -157,9 +120,18 @@ class Perceptron(BaseEstimator):
         if fresh:
             self._begin(settings, goal, maps, x.dtype.name, source)
         self._compile(settings, goal)
-        if not self._train(rows, validation, settings, goal, settings.max_iter).stopped:
-            warnings.warn(_UNFINISHED.format(settings.max_iter), ConvergenceWarning, stacklevel=2)
+        keep_record(self, settings, fresh)
+        early = self._learn(rows, validation, settings, goal)
+        if early:
+            warnings.warn(early, ConvergenceWarning, stacklevel=2)
         return self
+
+    def _learn(self, rows: Rows, validation: Rows | None, settings: Settings, goal: Goal) -> str:
+        """Train by the solver; return why that ended too early, or an empty text."""
+        if settings.full_batch:
+            return self._minimise(rows, settings, goal)
+        stopped = self._train(rows, validation, settings, goal, settings.max_iter).stopped
+        return "" if stopped else _UNFINISHED.format(settings.max_iter)
 
     def _partial_fit(self, X: Any, y: Any, sample_weight: Any) -> Self:
         """Train for one epoch, optimizer and learning rate going on where they ended."""
@@ -175,6 +147,7 @@ class Perceptron(BaseEstimator):
             maps = draw_maps(settings, x.shape[1], goal.outputs, source)
             self._begin(settings, goal, maps, x.dtype.name, source)
             self._compile(settings, goal)
+        keep_record(self, settings, fresh)
         self._train(rows, None, settings, goal, epochs=1)
         return self
 
@@ -188,7 +161,6 @@ class Perceptron(BaseEstimator):
         self.model_ = make_model(settings, maps, dtype, int(source.randint(_SEEDS, dtype=np.int64)))
         self.n_outputs_, self.out_activation_ = goal.outputs, goal.out_activation
         self.n_layers_ = len(maps) + 1
-        begin_record(self, settings.early_stopping)
 
     def _compile(self, settings: Settings, goal: Goal) -> None:
         """Begin with a new optimizer."""
@@ -199,15 +171,24 @@ class Perceptron(BaseEstimator):
                 f"warm_start goes on with the network there is, {', '.join(held)}, but the parameters now ask for "
                 f"{', '.join(wanted)}; set warm_start=False to begin anew."
             )
-        if (self.validation_scores_ is not None) != settings.early_stopping:
-            begin_record(self, settings.early_stopping)
         self.model_.compile(goal.loss, settings.optimizer)
         self._rate = settings.rate
 
-    def _train(self, rows: Rows, validation: Rows | None, settings: Settings, goal: Goal, epochs: int) -> History:
-        count = len(rows.x)
-        weight, mean = scale(rows.weight, goal.factor, count)
+    def _scale(self, rows: Rows, settings: Settings, goal: Goal) -> Host | None:
+        """Return the weights that nnx is to give the examples, and set the penalty that goes with them."""
+        weight, mean = scale(rows.weight, goal.factor, len(rows.x))
         self.model_.l2 = settings.alpha / mean  # scikit-learn divides the penalty by the sum of the weights
+        return weight
+
+    def _minimise(self, rows: Rows, settings: Settings, goal: Goal) -> str:
+        """Train on all examples at once; see `_learn`."""
+        weight = self._scale(rows, settings, goal)
+        found = minimise(self.model_.objective(rows.x, rows.targets, sample_weight=weight), settings)
+        self.n_iter_, self.loss_ = int(found.nit), float(found.fun)
+        return unfinished(found, settings)
+
+    def _train(self, rows: Rows, validation: Rows | None, settings: Settings, goal: Goal, epochs: int) -> History:
+        count, weight = len(rows.x), self._scale(rows, settings, goal)
         score = None if validation is None else partial(self._score_now, validation)
         return self.model_.fit(
             rows.x,
@@ -221,7 +202,13 @@ class Perceptron(BaseEstimator):
         )
 
     def _score_now(self, rows: Rows) -> float:
-        return self._score(self.model_.predict(rows.x), rows)
+        outputs = self.model_.predict(rows.x)
+        if not np.isfinite(outputs).all():
+            raise DivergenceError(
+                "The outputs for the examples of early_stopping became NaN or infinite. Lower learning_rate_init, "
+                "or scale the inputs, and the targets of a regression."
+            )
+        return self._score(outputs, rows)
 
     def _outputs(self, X: Any) -> Host:
         """Return what the network gives for inputs, (N, O)."""

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, Self
 
-import numpy as np
 from sklearn.base import RegressorMixin
 from sklearn.metrics import r2_score
 from sklearn.utils import column_or_1d
 
 from nnx.errors import UnknownNameError
-from nnx.sklearn.perceptron import Goal, Host, Perceptron
+from nnx.sklearn.parameters import Choice
+from nnx.sklearn.perceptron import Goal, Host, Perceptron, for_steps
 from nnx.sklearn.rows import Rows
 
 LOSSES = {
@@ -22,7 +22,8 @@ LOSSES = {
 """nnx's name of each loss, and what scikit-learn multiplies it by."""
 
 
-class MLPRegressor(RegressorMixin, Perceptron):
+@dataclass(eq=False, repr=False)
+class MLPRegressor(RegressorMixin, Perceptron, Choice):
     """A regressor of dense layers with scikit-learn's interface, on any backend of nnx.
 
     Args:
@@ -42,71 +43,13 @@ class MLPRegressor(RegressorMixin, Perceptron):
         array([7.])
     """
 
-    def __init__(
-        self,
-        loss: str = "squared_error",
-        hidden_layer_sizes: int | Sequence[int] = (100,),
-        activation: str = "relu",
-        *,
-        solver: str = "adam",
-        alpha: float = 0.0001,
-        batch_size: int | str = "auto",
-        learning_rate: str = "constant",
-        learning_rate_init: float = 0.001,
-        power_t: float = 0.5,
-        max_iter: int = 200,
-        shuffle: bool = True,
-        random_state: int | np.random.RandomState | None = None,
-        tol: float = 1e-4,
-        verbose: bool | int = False,
-        warm_start: bool = False,
-        momentum: float = 0.9,
-        nesterovs_momentum: bool = True,
-        early_stopping: bool = False,
-        validation_fraction: float = 0.1,
-        beta_1: float = 0.9,
-        beta_2: float = 0.999,
-        epsilon: float = 1e-8,
-        n_iter_no_change: float = 10,
-        backend: str | None = None,
-        batch_norm: bool = False,
-        dropout: float = 0.0,
-    ) -> None:
-        """Keep the parameters as they are; `fit` checks them."""
-        super().__init__(
-            hidden_layer_sizes,
-            activation,
-            solver=solver,
-            alpha=alpha,
-            batch_size=batch_size,
-            learning_rate=learning_rate,
-            learning_rate_init=learning_rate_init,
-            power_t=power_t,
-            max_iter=max_iter,
-            shuffle=shuffle,
-            random_state=random_state,
-            tol=tol,
-            verbose=verbose,
-            warm_start=warm_start,
-            momentum=momentum,
-            nesterovs_momentum=nesterovs_momentum,
-            early_stopping=early_stopping,
-            validation_fraction=validation_fraction,
-            beta_1=beta_1,
-            beta_2=beta_2,
-            epsilon=epsilon,
-            n_iter_no_change=n_iter_no_change,
-            backend=backend,
-            batch_norm=batch_norm,
-            dropout=dropout,
-        )
-        self.loss = loss
-
+    @for_steps
     def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
         """Train for one epoch; the optimizer goes on where it ended. Arguments and errors are those of `fit`.
 
         Raises:
             OptionError: early_stopping is on.
+            AttributeError: the solver is "lbfgs", which takes all examples at once.
         """
         return self._partial_fit(X, y, sample_weight)
 

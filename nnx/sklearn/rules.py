@@ -109,8 +109,27 @@ class Rules(Callback):
             print(words)
 
 
-def begin_record(estimator: Any, scored: bool) -> None:
-    """Give an estimator the attributes that rules go by: by the score on validation examples, or by the loss."""
+def keep_record(estimator: Any, settings: Settings, fresh: bool) -> None:
+    """Give an estimator the attributes that rules go by, as they are if they fit, else anew.
+
+    They are about the score on validation examples, or about the loss; L-BFGS, which follows no rules, has none.
+    """
+    held = vars(estimator)
+    kind = "loss" if held.get("validation_scores_") is None else "score"
+    wanted = "score" if settings.early_stopping else "loss"
+    if fresh:
+        estimator.t_ = 0
+    if settings.full_batch:
+        for name in _RECORD:
+            held.pop(name, None)
+    elif fresh or "loss_curve_" not in held or kind != wanted:
+        _begin_record(estimator, settings.early_stopping)
+
+
+_RECORD = ("loss_curve_", "best_loss_", "validation_scores_", "best_validation_score_", "_waited")
+
+
+def _begin_record(estimator: Any, scored: bool) -> None:
     estimator.t_, estimator.loss_curve_, estimator._waited = 0, [], 0
     if scored:
         estimator.best_loss_ = None

@@ -16,6 +16,7 @@ from nnx.optimizers import SGD, Adam, Momentum, Nesterov, Optimizer
 ACTIVATIONS = {"identity": "identity", "logistic": "sigmoid", **{name: name for name in ELEMENTWISE}}
 """nnx's names of the activations of hidden layers, by those that are taken: scikit-learn's and nnx's own."""
 
+SOLVERS = ("adam", "sgd", "lbfgs")
 RATES = ("constant", "invscaling", "adaptive")
 
 
@@ -28,13 +29,15 @@ class Settings:
         activation: nnx's name of it.
         batch_size: None for "auto".
         patience: n_iter_no_change, which may be infinite.
-        optimizer: what solver, learning_rate_init, momentum and their like stand for.
+        full_batch: whether the solver is "lbfgs"; early_stopping is off then.
+        optimizer: what solver, learning_rate_init, momentum and their like stand for; not used with "lbfgs".
         adapts, decays: whether learning_rate is "adaptive" or "invscaling", and the solver has such rates.
         backend: a name, or None for the selected one.
     """
 
     hidden: tuple[int, ...]
     activation: str
+    full_batch: bool
     optimizer: Optimizer
     alpha: float
     batch_size: int | None
@@ -43,6 +46,7 @@ class Settings:
     decays: bool
     power_t: float
     max_iter: int
+    max_fun: int
     shuffle: bool
     tol: float
     verbose: bool
@@ -61,26 +65,29 @@ def check_settings(estimator: Any) -> Settings:
         OptionError, UnknownNameError: one of them is out of its range.
     """
     given = estimator
-    rates, by_steps = _one_of("learning_rate", given.learning_rate, RATES), given.solver == "sgd"
+    rates, by_rates = _one_of("learning_rate", given.learning_rate, RATES), given.solver == "sgd"
+    full_batch = _one_of("solver", given.solver, SOLVERS) == "lbfgs"
     return Settings(
         hidden=_check_sizes(given.hidden_layer_sizes),
         activation=ACTIVATIONS[_one_of("activation", given.activation, ACTIVATIONS)],
-        optimizer=_check_solver(given),
+        full_batch=full_batch,
+        optimizer=_check_optimizer(given),
         alpha=check_number("alpha", given.alpha, 0),
         batch_size=_check_batch_size(given.batch_size),
         rate=check_number("learning_rate_init", given.learning_rate_init, 0, open_low=True),
-        adapts=by_steps and rates == "adaptive",
-        decays=by_steps and rates == "invscaling",
+        adapts=by_rates and rates == "adaptive",
+        decays=by_rates and rates == "invscaling",
         power_t=check_number("power_t", given.power_t, 0),
         max_iter=check_count("max_iter", given.max_iter),
+        max_fun=check_count("max_fun", given.max_fun),
         shuffle=check_flag("shuffle", given.shuffle),
         tol=check_number("tol", given.tol, 0),
         verbose=_check_verbose(given.verbose),
-        early_stopping=check_flag("early_stopping", given.early_stopping),
+        early_stopping=check_flag("early_stopping", given.early_stopping) and not full_batch,
         validation_fraction=check_number("validation_fraction", given.validation_fraction, 0, 1),
         patience=_check_patience(given.n_iter_no_change),
         batch_norm=check_flag("batch_norm", given.batch_norm),
-        dropout=check_number("dropout", given.dropout, 0, 1),
+        dropout=_check_dropout(given.dropout, full_batch),
         backend=_check_backend(given.backend),
     )
 
@@ -104,21 +111,26 @@ def _check_sizes(value: Any) -> tuple[int, ...]:
         raise OptionError(f"hidden_layer_sizes must hold whole numbers of at least 1, got {value!r}.") from error
 
 
-def _check_solver(given: Any) -> Optimizer:
-    if given.solver == "lbfgs":
-        raise OptionError(
-            "solver='lbfgs' is not offered, because nnx trains by steps on batches; use 'adam' or 'sgd', or the "
-            "estimator of this name in sklearn.neural_network."
-        )
+def _check_optimizer(given: Any) -> Optimizer:
     rate = check_number("learning_rate_init", given.learning_rate_init, 0, open_low=True)
-    if _one_of("solver", given.solver, ("adam", "sgd")) == "adam":
+    if given.solver == "adam":
         beta1, beta2 = (check_number(name, getattr(given, name), 0, 1) for name in ("beta_1", "beta_2"))
         eps = check_number("epsilon", given.epsilon, 0, open_low=True)
         return Adam(rate, beta1=beta1, beta2=beta2, eps=eps)
     mu = check_number("momentum", given.momentum, 0, 1)
-    if mu == 0:
+    if mu == 0 or given.solver == "lbfgs":  # which needs none of these
         return SGD(rate)
     return (Nesterov if check_flag("nesterovs_momentum", given.nesterovs_momentum) else Momentum)(rate, mu=mu)
+
+
+def _check_dropout(value: object, full_batch: bool) -> float:
+    share = check_number("dropout", value, 0, 1)
+    if share and full_batch:
+        raise OptionError(
+            "dropout must be 0 with solver='lbfgs', whose line search needs the same loss at the same weights, got "
+            f"{value!r}; use solver='adam' or 'sgd'."
+        )
+    return share
 
 
 def _check_batch_size(value: object) -> int | None:

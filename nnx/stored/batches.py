@@ -25,7 +25,15 @@ class StoredBatches:
     the next, at the end of an epoch the first one of the epoch after it, whose order is known.
     """
 
-    def __init__(self, ops: Ops, examples: StoredExamples, size: int, plan: Plan, repeated: bool) -> None:
+    def __init__(
+        self,
+        ops: Ops,
+        examples: StoredExamples,
+        size: int,
+        plan: Plan,
+        repeated: bool,
+        width: int | None = None,
+    ) -> None:
         """Begin in the order of the file.
 
         Args:
@@ -34,6 +42,7 @@ class StoredBatches:
             size: examples per batch.
             plan: in what order they come.
             repeated: whether another epoch is likely to follow, whose beginning is read ahead.
+            width: how many examples of a batch are held here at most; all of them by default.
         """
         self.ops, self.size, self.count = ops, size, examples.count
         self.steps = -(-self.count // size)
@@ -41,8 +50,9 @@ class StoredBatches:
         self.padded = examples.lengths is not None and examples.stretch is not None
         self.number, self.place = ops.backend.zeros((), "int64"), ops.backend.zeros((), "int64")
         self._plan, self._repeated = plan, repeated
+        self._width = size if width is None else width
         self._outputs = examples.real_outputs()
-        self._buffers = Buffers(ops, examples, plan.buffer)
+        self._buffers = Buffers(ops, examples, plan.buffer // size * self._width)
         self._shuffle: Shuffle | None = None
         self._half = 1
         self._shown: Wanted | None = None
@@ -87,13 +97,17 @@ class StoredBatches:
         if self._ahead is None or self._ahead[0] != wanted:
             self._begin(wanted)
         assert self._ahead is not None
-        order = self._ahead[1].result()
+        order = self._arrived(self._ahead[1])
         self._half, self._shown = 1 - self._half, wanted
         self._buffers.show(self._half, order)
         self._ahead = None
         following = self._following(wanted)
         if following is not None:
             self._begin(following)
+
+    def _arrived(self, ahead: Ahead[Rows]) -> Rows:
+        """Wait for a buffer; return where in it the rows stand, in the order in which they come."""
+        return ahead.result()
 
     def _begin(self, wanted: Wanted) -> None:
         """Begin to read a buffer into the half that is not in use."""
@@ -102,6 +116,7 @@ class StoredBatches:
         self._ahead = wanted, Ahead(lambda: self._fill(wanted, half))
 
     def _fill(self, wanted: Wanted, half: int) -> Rows:
+        """Read a buffer into a half; return as `_arrived` does."""
         self._buffers.fill(self._plan.runs(*wanted), half)
         return self._plan.order(*wanted)
 
@@ -139,4 +154,4 @@ class StoredBatches:
     def _take(self, source: Array | None, rows: int) -> Array | None:
         if source is None:
             return None
-        return self.ops.take_rows(source, self._buffers.order, self.place, rows, self.size)
+        return self.ops.take_rows(source, self._buffers.order, self.place, rows, self._width)

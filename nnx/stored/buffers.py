@@ -7,12 +7,11 @@ from typing import cast
 import numpy as np
 
 from nnx.border import Host
-from nnx.inputs import DeviceExamples, host_parts, transfer
+from nnx.inputs import DeviceExamples, Examples, host_parts, transfer
 from nnx.interface import Array
 from nnx.ops import Ops
-from nnx.stored.examples import Run, StoredExamples
-from nnx.stored.plan import Rows
-from nnx.stored.source import Source
+from nnx.stored.examples import StoredExamples
+from nnx.stored.plan import Rows, Run
 
 
 class Buffers:
@@ -37,7 +36,11 @@ class Buffers:
         self._staged = [
             None if device is None or host is None else self._staging(device, host) for device, host in kinds
         ]
-        self._scratch = [self._room(source, part) for part, source in enumerate((stored.x, stored.y))]
+        place = self._hosts(0)[1]
+        fits = place is not None and place.dtype == stored.y.dtype and place.shape[1:] == stored.y.shape[1:]
+        self._targets = None if fits else stored.y.room(rows)
+        for half in (0, 1):  # a row to compute for processes that have none of a batch
+            self._write(half, first)
 
     def _zeros(self, part: Array) -> Array:
         backend = self._ops.backend
@@ -48,12 +51,6 @@ class Buffers:
             return None
         return np.empty((self._rows, *host.shape[1:]), self._ops.backend.dtype_name(device))
 
-    def _room(self, source: Source, part: int) -> Host | None:
-        """Return room for rows as they are stored; None where they can be read into their place."""
-        place = self._hosts(0)[part]
-        fits = place is not None and place.dtype == source.dtype and place.shape[1:] == source.shape[1:]
-        return None if fits else source.room(self._rows)
-
     def _hosts(self, half: int) -> list[Host | None]:
         """Return where the host writes the parts of a half."""
         if not self._ops.backend.on_host:
@@ -63,10 +60,15 @@ class Buffers:
 
     def fill(self, runs: list[Run], half: int) -> None:
         """Read ranges of rows into a half; raises as `StoredExamples.read`."""
+        if not runs:
+            return
         hosts = self._hosts(half)
-        x, y = (host if room is None else room for host, room in zip(hosts[:2], self._scratch, strict=True))
-        examples = self._stored.read(runs, cast(Host, x), cast(Host, y))  # no example is without either
-        for host, part in zip(hosts, host_parts(examples), strict=True):
+        targets = hosts[1] if self._targets is None else self._targets
+        self._write(half, self._stored.read(runs, cast(Host, hosts[0]), cast(Host, targets)))  # neither is None
+
+    def _write(self, half: int, examples: Examples) -> None:
+        """Write to a half what has not been read into its place."""
+        for host, part in zip(self._hosts(half), host_parts(examples), strict=True):
             if host is not None and part is not None and not np.may_share_memory(host, part):
                 host[: len(part)] = part
 

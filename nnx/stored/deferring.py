@@ -52,10 +52,10 @@ def defer(
         stretch = count * steps[0] / int(lengths.sum())
 
     def check(inputs: Host, targets: Host, weights: Host | None, counts: Host | None) -> Examples:
-        examples = intake.check(check_inputs(inputs), targets, weights, class_weight, counts, names)
+        examples = intake.check(inputs, targets, weights, class_weight, counts, names)
         return replace(examples, stretch=stretch)
 
-    stored = StoredExamples(x, y, check, weight, lengths, stretch)
+    stored = StoredExamples(x, y, check_inputs, check, weight, lengths, stretch)
     _check_first(stored, y.shape)
     return stored
 

@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
 import numpy as np
 
 from nnx.border import Host, counted_from
-from nnx.errors import NnxError, OptionError
+from nnx.errors import NnxError
 from nnx.inputs import Examples
-from nnx.stored.plan import Plan, buffer_rows, chunk_rows
+from nnx.stored.plan import Plan, Run, buffer_rows, chunk_rows
 from nnx.stored.reading import read_ahead
 from nnx.stored.source import Source
 
-Run: TypeAlias = tuple[int, int]
 Check: TypeAlias = Callable[[Host, Host, Host | None, Host | None], Examples]
 
 SAMPLED = 256
@@ -40,7 +39,8 @@ class StoredExamples:
 
     Attributes:
         x, y: where rows are read.
-        check: makes `Examples` of inputs, targets, weights and lengths of some rows.
+        check_inputs: makes checked inputs of some rows.
+        check: makes `Examples` of checked inputs, targets, weights and lengths of some rows.
         weight: (M, *steps) floating, or None for all ones; in memory.
         lengths: (M,) int64, how many steps of each sequence are real, or None for all; in memory.
         stretch: (all steps) / (real steps) of all examples, see `Examples.step_weight`; None without lengths.
@@ -48,6 +48,7 @@ class StoredExamples:
 
     x: Source
     y: Source
+    check_inputs: Callable[[Host], Host]
     check: Check
     weight: Host | None
     lengths: Host | None
@@ -60,32 +61,46 @@ class StoredExamples:
 
     def first(self) -> Examples:
         """Return the first example, which tells the shapes and dtypes of all."""
-        return self.read([(0, 1)], self.x.room(1), self.y.room(1))
+        run = [(0, 1)]
+        x, y = self.x.read(run, self.x.room(1)), self.y.read(run, self.y.room(1))
+        return self.check(self.check_inputs(x), y, *self._beside(run))
 
     def all(self) -> Examples:
         """Return all of them, read into memory."""
-        return self.read([(0, self.count)], self.x.room(self.count), self.y.room(self.count))
+        first = self.first().x
+        x = np.empty((self.count, *first.shape[1:]), first.dtype)
+        return self.read([(0, self.count)], x, self.y.room(self.count))
 
     def read(self, runs: Sequence[Run], x: Host, y: Host) -> Examples:
-        """Return the rows of these ranges, read into the beginnings of x and y and checked.
+        """Return the rows of these ranges, at least one, checked.
+
+        Args:
+            runs: ranges (start, stop).
+            x: (at least so many, ...) in the dtype of checked inputs, which are written to its beginning.
+            y: in the dtype of targets as they are stored, which are written to its beginning.
 
         Raises:
             DataError, DtypeError, ShapeError: they are not what the model takes; rows are counted in the file.
             StorageError: the file cannot be read.
         """
-        x, y = self.x.read(runs, x), self.y.read(runs, y)
+        x, y = self._inputs(runs, x), self.y.read(runs, y)
         try:
             return self.check(x, y, *self._beside(runs))
         except NnxError:
-            at = 0
-            for (
-                start,
-                stop,
-            ) in runs:  # once more, one range at a time, to name the row as it is numbered in the file
-                with counted_from(start):
-                    self.check(x[at : at + stop - start], y[at : at + stop - start], *self._beside([(start, stop)]))
-                at += stop - start
+            for first, part in _parts(runs):  # one range at a time, to name the row as it is numbered in the file
+                with counted_from(first[0]):
+                    self.check(x[part], y[part], *self._beside([first]))
             raise
+
+    def _inputs(self, runs: Sequence[Run], x: Host) -> Host:
+        """Read inputs and check them."""
+        count = sum(stop - start for start, stop in runs)
+        if x.dtype.kind == "f" and self.x.fill(runs, x):  # numbers need be finite, no more
+            return x[:count]
+        for run, part in _parts(runs):
+            with counted_from(run[0]):
+                x[part] = self.check_inputs(self.x.read([run], self.x.room(run[1] - run[0])))
+        return x[:count]
 
     def _beside(self, runs: Sequence[Run]) -> tuple[Host | None, Host | None]:
         weight, lengths = (
@@ -105,7 +120,7 @@ class StoredExamples:
         """Return the order of these examples in batches of that size, for numbers of so many bytes."""
         values = sum(int(np.prod(source.shape[1:], dtype=np.int64)) for source in (self.x, self.y))
         rows = buffer_rows(values * itemsize, batch)
-        return Plan(self.count, chunk_rows(rows, max(self.x.chunk, self.y.chunk)), rows)
+        return Plan(self.count, chunk_rows(rows, max(self.x.chunk, self.y.chunk)), rows, batch)
 
     def digest(self) -> str:
         """Return a checksum that tells these from other examples; see `digest_of`."""
@@ -117,16 +132,28 @@ class StoredExamples:
         return found.hexdigest()
 
 
+def _parts(runs: Sequence[Run]) -> Iterator[tuple[Run, slice]]:
+    """Yield each range with the place of its rows among those of all ranges."""
+    at = 0
+    for start, stop in runs:
+        yield (start, stop), slice(at, at + stop - start)
+        at += stop - start
+
+
 AnyExamples: TypeAlias = Examples | StoredExamples
+"""Checked examples, in memory or in their file."""
 
 
-def held(examples: AnyExamples, batch: int) -> Examples:
-    """Return examples of as many rows as training or measuring in batches of that size holds: shapes, no values."""
+def held(examples: AnyExamples, batch: int, ranks: int = 1) -> Examples:
+    """Return examples of as many rows as each of so many processes holds at a time: shapes, no values.
+
+    `batch` is the size of the batches in which all of them train or measure.
+    """
     if isinstance(examples, Examples):
         return examples
-    first = examples.first()
-    plan = examples.plan(min(batch, examples.count), first.x.dtype.itemsize)
-    rows = examples.count if plan.buffers == 1 else 2 * plan.buffer
+    first, size = examples.first(), min(batch, examples.count)
+    plan = examples.plan(size, first.x.dtype.itemsize)
+    rows = examples.count if plan.buffers == 1 else 2 * (plan.buffer // size) * -(-size // ranks)
 
     def spread(part: Host) -> Host:
         return np.broadcast_to(part, (rows, *part.shape[1:]))
@@ -136,22 +163,6 @@ def held(examples: AnyExamples, batch: int) -> Examples:
     )
     x, targets = spread(first.x), spread(first.targets)
     return Examples(x, targets, weight, lengths, real, marks, first.steps, first.stretch)
-
-
-def in_memory(examples: AnyExamples, batch: int) -> Examples:
-    """Return examples that one buffer holds, read if they stand in a file.
-
-    Raises:
-        OptionError: they are more than one buffer.
-    """
-    if isinstance(examples, Examples):
-        return examples
-    if examples.plan(min(batch, examples.count), examples.first().x.dtype.itemsize).buffers > 1:
-        raise OptionError(
-            f"distributed=True needs data in memory, but the {examples.count} rows in the file are more than one "
-            "buffer; give arrays, such as dataset[:], or train on one process."
-        )
-    return examples.all()
 
 
 @dataclass(frozen=True)

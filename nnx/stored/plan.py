@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +17,8 @@ CHUNKS = 32
 """Chunks per buffer, from anywhere in the file: the more, the better the shuffle, and the shorter each read."""
 
 Rows = NDArray[np.int64]
+Run = tuple[int, int]
+"""Rows start to stop - 1 of a file."""
 
 
 @dataclass(frozen=True)
@@ -40,12 +43,13 @@ def chunk_rows(buffer: int, unit: int) -> int:
 class Plan:
     """The order of `count` rows, in buffers of `buffer` rows, of chunks of `chunk` rows; see `nnx.stored`.
 
-    A shuffle of None stands for the order of the file.
+    A buffer holds whole batches of `batch` rows. A shuffle of None stands for the order of the file.
     """
 
     count: int
     chunk: int
     buffer: int
+    batch: int
     _kept: dict[Shuffle, Rows] = field(default_factory=dict, compare=False, repr=False)
 
     @property
@@ -57,7 +61,7 @@ class Plan:
         """Return how many rows the buffer of that number holds."""
         return min(self.buffer, self.count - number * self.buffer)
 
-    def runs(self, shuffle: Shuffle | None, number: int) -> list[tuple[int, int]]:
+    def runs(self, shuffle: Shuffle | None, number: int) -> list[Run]:
         """Return the rows of a buffer before they are shuffled, as ranges (start, stop) in the file."""
         first = number * self.buffer
         last = first + self.rows_in(number)
@@ -90,9 +94,36 @@ class Plan:
         if shuffle is None:
             return np.arange(rows)
         stream = random.stream_of("shuffle")
-        return random.permutation(rows, shuffle.seed, stream, shuffle.epoch + (number << 64))
+        drawn = random.permutation(rows, shuffle.seed, stream, shuffle.epoch + (number << 64))
+        return dealt(drawn, min(self.batch, rows))
 
     def rows(self, shuffle: Shuffle | None, number: int) -> Rows:
         """Return the rows of the file that a buffer holds, in the order in which they come."""
-        held = np.concatenate([np.arange(start, stop) for start, stop in self.runs(shuffle, number)])
-        return held[self.order(shuffle, number)]
+        return self._held(shuffle, number)[self.order(shuffle, number)]
+
+    def _held(self, shuffle: Shuffle | None, number: int) -> Rows:
+        return np.concatenate([np.arange(start, stop) for start, stop in self.runs(shuffle, number)])
+
+    def runs_of(self, shuffle: Shuffle | None, number: int, places: Rows) -> list[Run]:
+        """Return some rows of a buffer, by their rising places in it, as ranges (start, stop) in the file."""
+        rows = self._held(shuffle, number)[places]
+        cuts = np.flatnonzero(np.diff(rows) != 1) + 1
+        bounds = [0, *cuts.tolist(), len(rows)]
+        return [(int(rows[begin]), int(rows[end - 1]) + 1) for begin, end in pairwise(bounds) if begin < end]
+
+
+def dealt(drawn: Rows, lanes: int) -> Rows:
+    """Return a permutation of 0 to n - 1 in which place p of every batch of `lanes` comes from lane p.
+
+    Lanes are ranges as even as can be, the longer ones first; the rows of each come in the order of `drawn`.
+    """
+    count = len(drawn)
+    length, longer = divmod(count, lanes)
+    lengths = np.full(lanes, length)
+    lengths[:longer] += 1
+    lane = np.repeat(np.arange(lanes), lengths)
+    grouped = drawn[np.argsort(lane[drawn].astype(np.min_scalar_type(lanes)), kind="stable")]
+    within = np.arange(count) - (np.cumsum(lengths) - lengths)[lane]  # how far each stands in its lane
+    order = np.empty_like(drawn)
+    order[within * lanes + lane] = grouped
+    return order

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -12,6 +15,17 @@ from nnx.border import Host, plain_array, to_host
 from nnx.datasets.rows import Rows
 from nnx.errors import ShapeError, StorageError
 from nnx.ops import Ops
+from nnx.stored.extent import Extent
+from nnx.stored.plan import Run
+
+BLOCK_BYTES = 2**19
+"""What is read at a time to be converted and checked, while it is in the processor's cache."""
+
+_UNREAD = (OSError, ValueError, RuntimeError)
+"""What h5py and the system raise, also where another thread closes the file."""
+
+Reader = Callable[[int, Host], None]
+"""Reads the rows that begin at the first argument into the second."""
 
 
 def is_stored(value: Any) -> bool:
@@ -39,6 +53,7 @@ class Source:
         """
         self._argument, self.stored = argument, is_stored(data)
         self._start, self.chunk = 0, 1
+        self._extent: Extent | None = None
         if not self.stored:
             self._data: Any = to_host(data, argument, ops)
             self.shape, self.dtype = self._data.shape, self._data.dtype
@@ -54,6 +69,7 @@ class Source:
         plain_array(np.empty(0, self.dtype), argument)  # which refuses what holds no numbers
         self._name, self._file = self._data.name, self._data.file.filename
         self.chunk = (self._data.chunks or (1,))[0]
+        self._extent = Extent.of(self._data)
 
     def _need_open(self) -> None:
         if not self._data:
@@ -62,37 +78,102 @@ class Source:
                 "evaluation or prediction has ended."
             )
 
-    def read(self, runs: Sequence[tuple[int, int]], out: Host) -> Host:
+    def read(self, runs: Sequence[Run], out: Host) -> Host:
         """Read ranges of rows (start, stop), one after another, into the beginning of `out`; return what was read.
 
         Raises:
             StorageError: the dataset has been closed, or its file cannot be read.
         """
         at = 0
-        for start, stop in runs:
-            self._read_run(start, out[at : at + stop - start])
-            at += stop - start
+        with self._reader(runs) as read:
+            for start, stop in runs:
+                read(start, out[at : at + stop - start])
+                at += stop - start
         return out[:at]
 
-    def _read_run(self, start: int, out: Host) -> None:
-        stop = start + len(out)
+    def fill(self, runs: Sequence[Run], out: Host) -> bool:
+        """Read as `read` does into `out`, of floating numbers; tell whether all are finite, and stop where not.
+
+        Rows are converted and looked at a block at a time, so that they pass through memory once.
+
+        Raises:
+            StorageError: the dataset has been closed, or its file cannot be read.
+        """
+        width = self._block_rows(out)
+        room = None if out.dtype == self.dtype else self.room(min(width, len(out)))
+        at = 0
+        with self._reader(runs) as read, np.errstate(over="ignore"):
+            for start, stop in _cut(runs, width):
+                part = out[at : at + stop - start]
+                if room is None:
+                    read(start, part)
+                else:
+                    read(start, room[: len(part)])
+                    part[...] = room[: len(part)]
+                if self.dtype.kind == "f" and not np.isfinite(part).all():
+                    return False
+                at += stop - start
+        return True
+
+    def _block_rows(self, out: Host) -> int:
+        """Return how many rows a block holds, whole pieces as they are stored."""
+        row = max(self.dtype.itemsize, out.dtype.itemsize) * max(int(np.prod(self.shape[1:], dtype=np.int64)), 1)
+        return -(-max(BLOCK_BYTES // row, 1) // self.chunk) * self.chunk
+
+    @contextmanager
+    def _reader(self, runs: Sequence[Run]) -> Iterator[Reader]:
+        """Hand to the block what reads.
+
+        Raises:
+            StorageError: the dataset has been closed, or its file cannot be read.
+        """
         if not self.stored:
-            out[...] = self._data[start:stop]
+            yield self._copy
             return
         self._need_open()
+        if self._extent is None:
+            yield partial(self._telling, self._read_by_library)
+            return
         try:
-            self._data.read_direct(out, np.s_[self._start + start : self._start + stop])
-        except (
-            OSError,
-            ValueError,
-            RuntimeError,
-        ) as error:  # what h5py raises, also where another thread closes it
-            self._need_open()
-            raise StorageError(
-                f"{self._argument}, dataset {self._name!r} of {self._file!r}, cannot be read in rows {start} to "
-                f"{stop - 1}: {error}"
-            ) from error
+            handle = self._extent.open()
+        except _UNREAD as error:
+            raise self._unread(*runs[0], error) from error
+        try:
+            yield partial(self._telling, partial(self._read_by_system, self._extent, handle))
+        finally:
+            os.close(handle)
+
+    def _copy(self, start: int, out: Host) -> None:
+        out[...] = self._data[start : start + len(out)]
+
+    def _read_by_library(self, start: int, out: Host) -> None:
+        first = self._start + start
+        self._data.read_direct(out, np.s_[first : first + len(out)])
+
+    def _read_by_system(self, extent: Extent, handle: int, start: int, out: Host) -> None:
+        extent.read(handle, self._start + start, out)
+
+    def _telling(self, read: Reader, start: int, out: Host) -> None:
+        """Read; raise StorageError, which names the rows, in place of what the library or the system says."""
+        try:
+            read(start, out)
+        except _UNREAD as error:
+            raise self._unread(start, start + len(out), error) from error
+
+    def _unread(self, start: int, stop: int, error: Exception) -> StorageError:
+        self._need_open()
+        return StorageError(
+            f"{self._argument}, dataset {self._name!r} of {self._file!r}, cannot be read in rows {start} to "
+            f"{stop - 1}: {error}"
+        )
 
     def room(self, rows: int) -> Host:
         """Return an array with room for so many rows as they are stored."""
         return np.empty((rows, *self.shape[1:]), self.dtype)
+
+
+def _cut(runs: Sequence[Run], width: int) -> Iterator[Run]:
+    """Yield the same rows in ranges of `width` of them at most."""
+    for start, stop in runs:
+        for begin in range(start, stop, width):
+            yield begin, min(begin + width, stop)

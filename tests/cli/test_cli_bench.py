@@ -5,6 +5,7 @@ import pytest
 from support.benchmark_results import sample
 
 import benchmarks.command
+from nnx.checkout import load_benchmarks
 from nnx.errors import OptionError
 
 module = importlib.import_module("nnx.cli.bench")  # the package holds the command of that name
@@ -66,7 +67,7 @@ def test_report_is_written_beside_the_results(run_nnx, tmp_path):
 def test_outside_a_source_checkout_one_line_says_where_the_benchmarks_are(
     run_nnx, complaint, monkeypatch, tmp_path
 ):
-    monkeypatch.setattr(module, "CHECKOUT", tmp_path)
+    monkeypatch.setattr("nnx.checkout.ROOT", tmp_path)
     result = run_nnx("bench", "--quick")
     assert "part of the source checkout" in complaint(result)
     assert result.exit_code == 1
@@ -89,7 +90,7 @@ def test_mistakes_are_found_before_anything_is_measured(run_nnx, complaint, meas
 
 def test_a_gpu_is_not_measured_beside_processors(monkeypatch):
     monkeypatch.setattr(module.registry, "get", lambda name: name)
-    checkout = module._load()
+    checkout = load_benchmarks(*module.PARTS)
     with pytest.raises(OptionError, match="measured alone"):
         module._plan(checkout, False, ["cupy", "numba"], False, None, ())
     plan = module._plan(checkout, False, ["cupy"], True, None, ())

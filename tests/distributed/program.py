@@ -5,10 +5,15 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import tempfile
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from unittest import mock
 
+import h5py
 import numpy as np
 
 import nnx
@@ -52,7 +57,11 @@ def everything(backend: str, dtype: str = "float64") -> nnx.Sequential:
 
 def trained(model: nnx.Sequential, **options: object) -> Found:
     """Return weights and measurements."""
-    x, y = data()
+    return fitted(model, *data(), **options)
+
+
+def fitted(model: nnx.Sequential, x: object, y: object, **options: object) -> Found:
+    """Return the same, of training on these examples."""
     history = model.fit(x, y, **{"epochs": 3, "batch_size": 8, "progress": False, **options})
     measured = {f"history.{name}": np.asarray(values) for name, values in history.items() if name != "seconds"}
     return model.get_weights() | measured
@@ -89,7 +98,65 @@ def stopped(backend: str, distributed: bool) -> Found:
     return trained(dense(backend), epochs=60, callbacks=list(watch), distributed=distributed)
 
 
-CASES = {case.__name__: case for case in (plain, wide, single, full, short, stopped)}
+@contextmanager
+def in_a_file(*arrays: np.ndarray) -> Iterator[list[h5py.Dataset]]:
+    """Hand over datasets of a file of this rank's own, to be read in buffers of 16 rows of six features."""
+    with tempfile.TemporaryDirectory() as folder, mock.patch("nnx.stored.plan.BUFFER_BYTES", 16 * 7 * 8):
+        with h5py.File(Path(folder) / "examples.h5", "w") as file:
+            for number, array in enumerate(arrays):
+                file[str(number)] = array
+        with h5py.File(Path(folder) / "examples.h5") as file:
+            yield [file[str(number)] for number in range(len(arrays))]
+
+
+def streamed(backend: str, distributed: bool) -> Found:
+    """Three buffers, the last of five rows; two to validate on, of 1024 and 76 rows."""
+    model, weight = everything(backend), np.linspace(0.5, 2, ROWS)
+    with in_a_file(*data(), *data(1100)) as (x, y, *held_out):
+        options = {"batch_size": 8, "validation_data": held_out, "sample_weight": weight}
+        return fitted(model, x, y, distributed=distributed, **options)
+
+
+def sparse(backend: str, distributed: bool) -> Found:
+    """Batches of three sequences, and a last buffer of one: fewer than four ranks."""
+    rng = np.random.default_rng(7)
+    x, lengths = rng.standard_normal((ROWS, 3, 2)), rng.integers(1, 4, ROWS)
+    layers = [nnx.GRU(3, return_sequences=True), nnx.Dense(1)]
+    model = nnx.Sequential(layers, seed=1, dtype="float64", backend=backend)
+    model.compile("sigmoid_cross_entropy", nnx.Adam(0.01))
+    with in_a_file(x, x[..., 0] > 0) as stored, mock.patch("nnx.stored.plan.BUFFER_BYTES", 4 * 9 * 8):
+        return fitted(model, *stored, batch_size=3, lengths=lengths, distributed=distributed)
+
+
+KEPT = Path("interrupted.h5")
+
+
+class Crash(nnx.callbacks.Checkpoint):
+    """Keeps the run in the middle of a buffer of the second epoch, and ends it there."""
+
+    def save(self, run: nnx.training.Run) -> None:
+        super().save(run)
+        raise InterruptedError
+
+
+def interrupt(folder: Path) -> None:
+    """Leave a run to go on with."""
+    with in_a_file(*data()) as (x, y):
+        try:
+            fitted(dense("numpy"), x, y, callbacks=[Crash(folder / KEPT, every=8)])
+        except InterruptedError:
+            return
+    raise AssertionError("it came to its end")
+
+
+def gone_on(backend: str, distributed: bool) -> Found:
+    """On one process, without interruption; on several, from where one process was interrupted."""
+    options = {"callbacks": [nnx.callbacks.Checkpoint(KEPT, every=8)], "resume": KEPT} if distributed else {}
+    with in_a_file(*data()) as (x, y):
+        return fitted(dense(backend), x, y, distributed=distributed, **options)
+
+
+CASES = {case.__name__: case for case in (plain, wide, single, full, short, stopped, streamed, sparse, gone_on)}
 
 
 def run(name: str, distributed: bool) -> Found:
@@ -121,8 +188,9 @@ def end(how: str) -> None:
 
     if how == "raises" and loop_rank() == 1:
         _raise_in_the_third_epoch(loop.RankLoop)
-    keep = nnx.callbacks.Checkpoint("run.h5")
-    trained(dense("numpy"), epochs=10**6, callbacks=[keep, Ending(how)], distributed=True)
+    options = {"epochs": 10**6, "callbacks": [nnx.callbacks.Checkpoint("run.h5"), Ending(how)]}
+    with in_a_file(*data()) as stored:
+        fitted(dense("numpy"), *(stored if how == "killed" else data()), distributed=True, **options)
 
 
 def loop_rank() -> int:
@@ -143,9 +211,10 @@ def _raise_in_the_third_epoch(kind: type) -> None:
 
 
 def resumed(path: Path, epochs: int, distributed: bool) -> Found:
-    """Go on from a run that was kept."""
-    callbacks = [nnx.callbacks.Checkpoint(path), Ending("never")]
-    return trained(dense("numpy"), epochs=epochs, callbacks=callbacks, resume=path, distributed=distributed)
+    """Go on from a run that was kept when a rank was killed."""
+    options = {"epochs": epochs, "callbacks": [nnx.callbacks.Checkpoint(path), Ending("never")], "resume": path}
+    with in_a_file(*data()) as (x, y):
+        return fitted(dense("numpy"), x, y, distributed=distributed, **options)
 
 
 @dataclass(eq=False, repr=False)
@@ -171,10 +240,13 @@ def refused(fault: str) -> str:
     if fault == "diverges":
         layers = [nnx.Dense(9, activation="relu"), nnx.Dense(2)]
         model = nnx.Sequential(layers, seed=3).compile("softmax_cross_entropy", nnx.SGD(1e30))
+    if fault == "stored-nan":
+        x[30, 1] = np.nan
     try:
-        model.fit(x, y, batch_size=8, distributed=True)
+        with in_a_file(x, y) as stored:
+            model.fit(*(stored if fault == "stored-nan" else (x, y)), batch_size=8, distributed=True)
     except nnx.errors.NnxError as error:
-        return str(error)
+        return f"{type(error).__name__}: {error}"
     return "trained"
 
 

@@ -36,6 +36,13 @@ def test_scikit_learn_finds_nothing_that_an_estimator_should_do_otherwise(
     assert not failures(kind(backend=backend))
 
 
+@pytest.mark.parametrize("kind", [MLPClassifier, MLPRegressor])
+def test_nor_with_a_solver_that_takes_all_examples_at_once(kind: type[BaseEstimator]) -> None:
+    # few iterations, since more take runs apart that differ by rounding; and a penalty, without which probabilities
+    # come to be 0 and 1, of which the checks, unlike predict_log_proba, take logarithms
+    assert not failures(kind(solver="lbfgs", max_iter=20, alpha=0.1, backend="numba"))
+
+
 def test_a_wrapped_regression_is_an_estimator_like_any_other() -> None:
     model = nnx.Sequential([nnx.Dense(16, "relu"), nnx.Dense(1)], dtype="float64", backend="numpy")
     model.compile("mean_squared_error", nnx.Adam(0.02))

@@ -224,8 +224,8 @@ def test_verbose_tells_loss_and_reason(capsys: pytest.CaptureFixture[str]) -> No
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"solver": "lbfgs"}, "solver='lbfgs' is not offered.*sklearn.neural_network"),
         ({"solver": "adamw"}, "Unknown solver 'adamw'. Did you mean 'adam'"),
+        ({"max_fun": 0}, "max_fun must be a whole number"),
         ({"activation": "rleu"}, "Unknown activation 'rleu'. Did you mean 'relu'"),
         ({"hidden_layer_sizes": (8, 0)}, r"hidden_layer_sizes must hold whole numbers of at least 1, got \(8, 0\)"),
         ({"hidden_layer_sizes": "8"}, r"such as \(64, 32\)"),

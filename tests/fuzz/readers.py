@@ -29,8 +29,10 @@ from nnx.errors import DataError, DtypeError, FileFormatError, OptionError, Shap
 from nnx.experiments import EXPERIMENTS, Curve, Result
 from nnx.experiments.execution.keeping import Done, Kept
 from nnx.hdf5 import read_hdf5
+from nnx.report import results as pages
+from nnx.report import runs
 from nnx.serialization import read_run
-from tests.fuzz import hdf5_files, json_values, onnx_files, pictures, plain_files
+from tests.fuzz import hdf5_files, json_values, onnx_files, pictures, plain_files, report_pages
 from tests.fuzz.damage import ANY, Mutation
 
 KEY = {"experiment": "toy", "row": "first", "seed": 3, "backend": "numpy"}
@@ -249,6 +251,7 @@ def _read_report(path: Path) -> None:
 
 _HDF5 = (hdf5_files.restructure, hdf5_files.restructure_and_damage)
 _JSON = (json_values.mutate_text,)
+_PAGES = (*[report_pages.forge_leaves] * 30, *_JSON * 4)
 _PICTURES = (pictures.another_size, pictures.plain_ppm, pictures.damage_compressed_tiff)
 _SEALED = (*_HDF5, hdf5_files.forge_configuration, hdf5_files.forge_configuration)
 _NAMED = (FileFormatError, UnknownNameError, ShapeError, DataError, DtypeError)
@@ -277,7 +280,23 @@ READERS = {
     ),
     "report": Reader("report.json", _reports, _read_report, _JSON * 10),
     "benchmark results": Reader("cpu.json", _benchmarks, results.read, _JSON * 4),
+    "page of a run": Reader(
+        "run.h5", _runs, report_pages.checked(runs.section), _SEALED * 3, report_pages.REFUSALS
+    ),
+    "page of an experiment": Reader(
+        "report.json",
+        report_pages.experiments,
+        report_pages.checked(pages.experiment),
+        _PAGES,
+        report_pages.REFUSALS,
+    ),
+    "page of benchmarks": Reader(
+        "cpu.json", report_pages.benchmarks, report_pages.checked(pages.benchmark), _PAGES, report_pages.REFUSALS
+    ),
 }
+
+SLOW = ("page of benchmarks",)
+"""Readers that draw pictures, which takes a good part of a second each."""
 
 
 def mutations(reader: Reader) -> tuple[Mutation, ...]:

@@ -21,7 +21,7 @@ TESTS = {
         "test_weight_files.py",
     ),
     "nnx/optimizers.py": ("test_optimizer_options.py", "test_optimizers.py"),
-    "nnx/losses.py": ("test_losses.py", "test_sequence_outputs.py", "test_lengths.py"),
+    "nnx/losses.py": ("test_losses.py", "test_loss_decisions.py", "test_sequence_outputs.py", "test_lengths.py"),
     "nnx/schedules.py": ("test_schedules.py",),
 }
 """Files in `tests/`; they run on the NumPy backend alone, without those that compare with PyTorch."""

@@ -37,7 +37,7 @@ def file(tmp_path: Path) -> Iterator[Any]:
     assert threading.active_count() == before
 
 
-def in_memory_order(count: int, chunk: int, buffer: int, seed: int, epoch: int) -> np.ndarray:
+def in_memory_order(count: int, chunk: int, buffer: int, batch: int, seed: int, epoch: int) -> np.ndarray:
     """Return the documented order, made the long way round."""
     from nnx.random import permutation, stream_of
 
@@ -47,5 +47,9 @@ def in_memory_order(count: int, chunk: int, buffer: int, seed: int, epoch: int) 
     shuffled = []
     for number, start in enumerate(range(0, count, buffer)):
         rows = sequence[start : start + buffer]
-        shuffled.append(rows[permutation(len(rows), seed, stream_of("shuffle"), epoch + number * 2**64)])
-    return np.concatenate(shuffled)
+        places = permutation(len(rows), seed, stream_of("shuffle"), epoch + number * 2**64).tolist()
+        lanes = np.array_split(np.arange(len(rows)), min(batch, len(rows)))
+        drawn_of = [[place for place in places if place in lane] for lane in lanes]
+        while any(drawn_of):
+            shuffled.extend(rows[lane.pop(0)] for lane in drawn_of if lane)
+    return np.array(shuffled)

@@ -25,14 +25,17 @@ def fit(model: nnx.Sequential, x: Any, y: Any, **options: Any) -> dict[str, list
     return measured(model.fit(x, y, **settings))
 
 
-@pytest.mark.parametrize(("count", "chunk", "buffer"), [(203, 6, 40), (80, 7, 40), (81, 100, 40), (5, 1, 2)])
+@pytest.mark.parametrize(
+    ("count", "chunk", "buffer", "batch"),
+    [(203, 6, 40, 8), (80, 7, 40, 5), (81, 100, 40, 40), (5, 1, 2, 1), (25, 3, 24, 4)],
+)
 def test_every_row_comes_once_per_epoch_in_the_order_that_is_documented(
-    count: int, chunk: int, buffer: int
+    count: int, chunk: int, buffer: int, batch: int
 ) -> None:
-    plan = Plan(count, chunk, buffer)
+    plan = Plan(count, chunk, buffer, batch)
     for epoch in (0, 1, 7):
         came = np.concatenate([plan.rows(Shuffle(3, epoch), number) for number in range(plan.buffers)])
-        np.testing.assert_array_equal(came, in_memory_order(count, chunk, buffer, 3, epoch))
+        np.testing.assert_array_equal(came, in_memory_order(count, chunk, buffer, batch, 3, epoch))
         np.testing.assert_array_equal(np.sort(came), np.arange(count))
     whole = np.concatenate([plan.rows(None, number) for number in range(plan.buffers)])
     np.testing.assert_array_equal(whole, np.arange(count))
@@ -52,7 +55,7 @@ def test_the_batches_of_an_epoch_are_those_of_the_documented_order(backend: Any,
     streamed, held = full_network(backend, seed=4), full_network(backend, seed=4)
     fit(streamed, file["x"], file["y"], eager=eager)
     for epoch in (0, 1):
-        order = in_memory_order(ROWS, 3, 16, 4, epoch)
+        order = in_memory_order(ROWS, 3, 16, 8, 4, epoch)
         fit(held, X[order], Y[order], shuffle=False, epochs=1, sample_weight=WEIGHT[order])
     np.testing.assert_array_equal(weights_of(streamed), weights_of(held))
 

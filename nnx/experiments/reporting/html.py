@@ -1,110 +1,129 @@
-"""A report as one HTML page that needs nothing else: no network, no script, the pictures inside."""
+"""A report as one HTML page, made of what its JSON and its pictures hold."""
 
 from __future__ import annotations
 
-import base64
-from collections.abc import Iterable, Iterator, Sequence
+import re
+import struct
+from collections.abc import Iterator, Mapping
 from html import escape
+from typing import Any
 
-from nnx.experiments.experiment import Picture, Quantity
+from nnx.errors import FileFormatError
 from nnx.experiments.reporting.provenance import shown as provenance_shown
-from nnx.experiments.reporting.report import VERDICTS, Report, file_name, references
-from nnx.experiments.reporting.style import STYLE
-from nnx.experiments.summary import Cell, Line, parts
+from nnx.experiments.reporting.report import DOTS_PER_INCH, VERDICTS, Report
+from nnx.pages.page import document
+from nnx.pages.parts import bullets, pairs, paragraph, picture, scrolling
 
 _PIXELS_PER_INCH = 96
 """Of what a page calls a pixel."""
 
+_PNG = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR"
+"""How every PNG begins; width and height follow."""
+
+_SHOWN = re.compile(r"(.*?)(?: (\(.*?\)))?(?:, (\d+ of \d+ seeds))?")
+"""Median, range and number of seeds, as `nnx.experiments.summary.shown` writes them."""
+
+_LONGEST = 200  # characters of a cell
+
 
 def page(report: Report) -> str:
     """Return the page."""
-    title = escape(report.experiment.title)
-    head = (
-        '<meta charset="utf-8">\n<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f'<meta name="color-scheme" content="light dark">\n<title>{title}</title>\n<style>{STYLE}</style>'
-    )
-    body = "\n".join(_parts(report))
-    return f'<!doctype html>\n<html lang="en">\n<head>\n{head}\n</head>\n<body>\n{body}\n</body>\n</html>\n'
+    return document(report.experiment.title, "\n".join(parts(report.to_json(), report.images)))
 
 
-def _parts(report: Report) -> Iterator[str]:
-    experiment, made_by = report.experiment, report.provenance
-    yield f"<header>\n<p class='kind'>nnx experiment <b>{escape(experiment.name)}</b></p>"
-    yield f"<h1>{escape(experiment.title)}</h1>\n{_paragraph(experiment.question)}\n</header>"
-    yield f"<h2>What was published</h2>\n{_paragraph(experiment.source)}{_links(report)}"
-    yield f"<h2>What was measured</h2>\n{_results(report)}\n{_paragraph(report.legend, 'small')}"
-    if report.notes:
-        yield f"<h2>What it means</h2>\n<ul>{''.join(f'<li>{escape(note)}</li>' for note in report.notes)}</ul>"
-    yield from (_figure(picture, report.images[file_name(picture)]) for picture in report.pictures)
-    yield f"<h2>Settings</h2>\n{_pairs(experiment.settings.items())}"
-    yield f"<h2>How this report was made</h2>\n<pre><code>{escape(made_by['command'])}</code></pre>"
-    yield _pairs(provenance_shown(made_by))
+def parts(
+    values: Mapping[str, Any], images: Mapping[str, bytes], level: int = 1, prefix: str = ""
+) -> Iterator[str]:
+    """Yield the parts of a page, as HTML.
+
+    Args:
+        values: what `Report.to_json` gives.
+        images: PNG files by name; pictures that are not among them are left out.
+        level: of the title among headings, 1 to 5.
+        prefix: of the names of places within the page, which tells those of several reports apart.
+
+    Raises:
+        KeyError, TypeError, AttributeError, ValueError: `values` are something else.
+        FileFormatError: an image is no PNG.
+    """
+    made_by, name, below = values["provenance"], values["name"], f"h{level + 1}"
+    yield f"<header>\n<p class='kind'>nnx experiment <b>{escape(name)}</b></p>"
+    yield f"<h{level}>{escape(values['title'])}</h{level}>\n{paragraph(values['question'])}\n</header>"
+    yield f"<{below}>What was published</{below}>\n{paragraph(values['source'])}{_links(values)}"
+    yield f"<{below}>What was measured</{below}>\n{_results(values)}\n{paragraph(values['legend'], 'small')}"
+    if values["notes"]:
+        yield f"<{below}>What it means</{below}>\n{bullets(values['notes'])}"
+    for told in values["pictures"]:
+        if told["file"] in images:
+            about = f"about-{prefix}{told['file'].removesuffix('.png')}"
+            yield _figure(told["title"], told["caption"], images[told["file"]], about, below)
+    yield f"<{below}>Settings</{below}>\n{pairs(values['settings'].items())}"
+    yield f"<{below}>How this report was made</{below}>\n<pre><code>{escape(made_by['command'])}</code></pre>"
+    yield pairs(provenance_shown(made_by))
 
 
-def _links(report: Report) -> str:
+def _links(values: Mapping[str, Any]) -> str:
     """Return where to read more, each address spelled out for those who print the page."""
-    lines = [
-        f'<li>{escape(what)}: <a href="{escape(address)}">{escape(address)}</a></li>'
-        for what, address in references(report.experiment)
-    ]
+    lines = [f"<li>{escape(told['what'])}: {_link(told['address'])}</li>" for told in values.get("references", ())]
     return f"\n<ul>{''.join(lines)}</ul>" if lines else ""
 
 
-def _paragraph(text: str, kind: str = "") -> str:
-    mark = f' class="{kind}"' if kind else ""
-    return f"<p{mark}>{escape(text)}</p>"
+def _link(address: str) -> str:
+    """Return a link, if the address leads to a page: others might run code where they are followed."""
+    if not address.startswith(("https://", "http://")):
+        return escape(address)
+    return f'<a href="{escape(address)}">{escape(address)}</a>'
 
 
-def _results(report: Report) -> str:
-    quantities = report.experiment.quantities
-    heading = "".join(f'<th scope="col">{escape(quantity.name)}</th>' for quantity in quantities)
-    rows = "\n".join(_row(line, quantities) for line in report.lines)
-    return _scrolling(
+def _results(values: Mapping[str, Any]) -> str:
+    quantities = values["quantities"]
+    heading = "".join(f'<th scope="col">{escape(quantity)}</th>' for quantity in quantities)
+    rows = "\n".join(
+        f"{_row_name(row['name'])}{''.join(_cell(row['cells'].get(quantity)) for quantity in quantities)}</tr>"
+        for row in values["rows"]
+    )
+    return scrolling(
         f'<table class="results"><thead><tr><td></td>{heading}</tr></thead>\n<tbody>\n{rows}\n</tbody></table>',
         "Results",
     )
 
 
-def _row(line: Line, quantities: Sequence[Quantity]) -> str:
-    cells = "".join(_cell(line.cell(quantity)) for quantity in quantities)
-    name = " ".join(f"<span>{escape(word)}</span>" for word in line.name.split())  # broken between words only
-    return f'<tr><th scope="row">{name}</th>{cells}</tr>'
+def _row_name(name: str) -> str:
+    words = " ".join(f"<span>{escape(word)}</span>" for word in name.split())  # broken between words only
+    return f'<tr><th scope="row">{words}</th>'
 
 
-def _cell(cell: Cell | None) -> str:
+def _cell(cell: Mapping[str, Any] | None) -> str:
     if cell is None:
         return "<td></td>"
-    median, *more = parts(cell)
+    found = _SHOWN.fullmatch(cell["shown"][:_LONGEST])
+    median, *more = found.groups(default="") if found else (cell["shown"],)
     text = f"<b>{escape(median)}</b>" + "".join(f"<span>{escape(part)}</span>" for part in more if part)
-    if cell.published is not None:
-        text += f"<small>{_published(cell, cell.published)}</small>"
+    if cell["compared"]:
+        text += f"<small>{_compared(cell['compared'], cell['verdict'])}</small>"
     return f"<td>{text}</td>"
 
 
-def _published(cell: Cell, value: float) -> str:
-    published = f"published {escape(cell.quantity.show(value))}"
-    if not cell.verdict:
-        return published
-    kind, verdict = cell.verdict.replace(" ", "-"), VERDICTS[cell.verdict]
-    return f'{published}: <i class="{kind}">{verdict}</i>'
+def _compared(compared: str, verdict: str) -> str:
+    """Return what was published; the verdict is given its colour."""
+    words = {str(known): words for known, words in VERDICTS.items()}.get(verdict)
+    if words is None:
+        return escape(compared)
+    kind = verdict.replace(" ", "-")
+    return f'{escape(compared.removesuffix(words))}<i class="{kind}">{words}</i>'
 
 
-def _pairs(rows: Iterable[tuple[str, str]]) -> str:
-    body = "\n".join(f'<tr><th scope="row">{escape(name)}</th><td>{escape(text)}</td></tr>' for name, text in rows)
-    return f'<table class="pairs"><tbody>\n{body}\n</tbody></table>'
-
-
-def _scrolling(table: str, name: str) -> str:
-    """Return a table that scrolls sideways where it is wider than the screen, by keyboard too."""
-    return f'<div class="scrolling" role="region" aria-label="{name}" tabindex="0">{table}</div>'
-
-
-def _figure(picture: Picture, image: bytes) -> str:
-    inches = picture.figure.get_size_inches()
-    width, height = (round(_PIXELS_PER_INCH * float(side)) for side in inches)
-    source = f"data:image/png;base64,{base64.b64encode(image).decode('ascii')}"
-    title, caption, about = map(escape, (picture.title, picture.caption, f"about-{picture.name}"))
+def _figure(title: str, caption: str, image: bytes, about: str, heading: str) -> str:
+    marked = picture(image, "png", title, _size(image), f' aria-describedby="{escape(about)}"')
     return (
-        f'<figure>\n<h2>{title}</h2>\n<img src="{source}" width="{width}" height="{height}" alt="{title}" '
-        f'aria-describedby="{about}">\n<figcaption id="{about}">{caption}</figcaption>\n</figure>'
+        f"<figure>\n<{heading}>{escape(title)}</{heading}>\n{marked}\n"
+        f'<figcaption id="{escape(about)}">{escape(caption)}</figcaption>\n</figure>'
     )
+
+
+def _size(image: bytes) -> tuple[int, int]:
+    """Return the width and the height of a PNG in the pixels of a page."""
+    if not image.startswith(_PNG) or len(image) < len(_PNG) + 8:
+        raise FileFormatError("it is no PNG")
+    width, height = struct.unpack_from(">II", image, len(_PNG))
+    return width * _PIXELS_PER_INCH // DOTS_PER_INCH, height * _PIXELS_PER_INCH // DOTS_PER_INCH

@@ -1,4 +1,4 @@
-"""How a report looks: on screens wide and narrow, light and dark, and on paper."""
+"""How pages look: on screens wide and narrow, light and dark, and on paper."""
 
 from __future__ import annotations
 
@@ -22,6 +22,11 @@ body {
 }
 h1 { font-size: 1.9rem; line-height: 1.2; margin: 0 0 1rem; letter-spacing: -0.01em }
 h2 { font-size: 1.2rem; line-height: 1.3; margin: 2.6rem 0 0.7rem }
+h3, h4 { font-size: 1rem; line-height: 1.3; margin: 1.8rem 0 0.6rem }
+section { margin: 3.2rem 0 0; border-top: 2px solid var(--line) }
+section h2 { font-size: 1.5rem; margin: 1.4rem 0 0.5rem }
+section h3 { font-size: 1.15rem }
+a { color: var(--good) }
 p, li { max-width: 44rem; margin: 0.5rem 0 }
 ul { padding-left: 1.2rem }
 .kind, .small, figcaption { color: var(--faint); font-size: 0.9rem }
@@ -45,7 +50,21 @@ thead th, thead td { border-bottom: 2px solid var(--line); vertical-align: botto
 }
 .within, .better { color: var(--good) }
 .not-reached, .outside { color: var(--bad) }
+.pairs td { overflow-wrap: anywhere }
 .pairs th { font-weight: 400; color: var(--faint); white-space: nowrap }
+.numbers { white-space: nowrap }
+.numbers td.number, .numbers th.number { text-align: right; padding-left: 0.9rem }
+.layers td:first-child { overflow-wrap: anywhere; min-width: 14rem }
+.charts {
+  display: grid; gap: 1rem; margin: 0 0 1rem;
+  grid-template-columns: repeat(auto-fit, minmax(min(100%, 32rem), 1fr));
+}
+.charts .scrolling img { min-width: 30rem }
+.drawn img {
+  display: block; width: max(100%, 64rem); max-width: none; height: auto; background: #ffffff; border-radius: 6px;
+}
+.met { color: var(--good) }
+.missed, .left-out { color: var(--bad) }
 pre {
   background: var(--raised); border: 1px solid var(--line); border-radius: 6px;
   padding: 0.8rem 1rem; margin: 0.7rem 0 1.2rem;
@@ -53,7 +72,7 @@ pre {
 }
 code { font: 0.9rem/1.45 ui-monospace, SFMono-Regular, Menlo, Consolas, "DejaVu Sans Mono", monospace }
 figure { margin: 0 }
-figure img { display: block; max-width: 100%; height: auto; background: #ffffff; border-radius: 6px }
+figure img, .charts img { display: block; max-width: 100%; height: auto; background: #ffffff; border-radius: 6px }
 figcaption { max-width: 44rem; margin: 0.6rem 0 0 }
 @media print {
   @page { margin: 16mm 14mm }

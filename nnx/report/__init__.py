@@ -1,0 +1,1 @@
+"""Runs, experiments and benchmarks as one HTML page: `nnx report`."""
