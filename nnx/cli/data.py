@@ -12,7 +12,13 @@ from nnx.cli.output import print_json, print_table, say
 from nnx.cli.usage import Command
 from nnx.datasets import fetch, info, names, status
 
-data = typer.Typer(no_args_is_help=True, help="List data sets and download them.")
+data = typer.Typer(no_args_is_help=True, add_completion=False)
+
+
+@data.callback()
+@examples("nnx data list", "nnx data fetch mnist")
+def _data() -> None:
+    """List data sets and download them."""
 
 
 @data.command("list", cls=Command)

@@ -15,7 +15,14 @@ from nnx.cli.usage import Command, count
 from nnx.examples import EXAMPLES, Outcome, find
 from nnx.summary import HEADINGS, layer_rows
 
-example = typer.Typer(no_args_is_help=True, help="Run worked examples: images, series, text.")
+example = typer.Typer(no_args_is_help=True, add_completion=False)
+
+
+@example.callback()
+@examples("nnx example list", "nnx example run mnist-cnn --backend numba")
+def _example() -> None:
+    """Run worked examples: images, series, text."""
+
 
 MACHINE = "two cores of an AMD EPYC (Zen 5)"
 

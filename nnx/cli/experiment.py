@@ -40,7 +40,14 @@ from nnx.experiments.summary import shown
 from nnx.interface import Backend
 from nnx.plots.drawing import need_matplotlib
 
-experiment = typer.Typer(no_args_is_help=True, help="Reproduce published experiments, with reports and pictures.")
+experiment = typer.Typer(no_args_is_help=True, add_completion=False)
+
+
+@experiment.callback()
+@examples("nnx experiment list", "nnx experiment run cats-initialization --backend numba")
+def _experiment() -> None:
+    """Reproduce published experiments, with reports and pictures."""
+
 
 RUNS = "runs"
 """The folder of kept results, within that of the report."""

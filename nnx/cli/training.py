@@ -12,7 +12,6 @@ from nnx.cli.output import note
 from nnx.datasets import Dataset
 from nnx.distributed import launched_ranks
 from nnx.errors import OptionError
-from nnx.experiments.networks import dense_layers
 from nnx.history import History
 from nnx.inputs import Examples, split
 from nnx.interface import Backend
@@ -118,6 +117,8 @@ class Task:
         Raises:
             OptionError, UnknownNameError: an option is out of its range.
         """
+        from nnx.experiments.networks import dense_layers  # with all experiments, which only training waits for
+
         outputs = 1 if classes == 2 else classes
         layers = dense_layers(self.layers, outputs, self.activation, self.init, self.batch_norm, self.dropout)
         model = Sequential(list(layers), seed=self.seed, dtype=self.dtype, backend=backend)
