@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from functools import cache
 from importlib import import_module
 from typing import Any
 
@@ -31,9 +30,15 @@ PLACES = {
 class Places(Mapping[str, Any]):
     """The commands by name; its keys are there without any of them."""
 
+    def __init__(self) -> None:
+        """Load none of them."""
+        self._loaded: dict[str, Any] = {}
+
     def __getitem__(self, name: str) -> Any:
         """Return a command."""
-        return _loaded(name)
+        if name not in self._loaded:
+            self._loaded[name] = _load(name)
+        return self._loaded[name]
 
     def __iter__(self) -> Iterator[str]:
         """Yield the names."""
@@ -44,8 +49,7 @@ class Places(Mapping[str, Any]):
         return len(PLACES)
 
 
-@cache
-def _loaded(name: str) -> Any:
+def _load(name: str) -> Any:
     module, _, attribute = PLACES[name].partition(":")
     found = getattr(import_module(module), attribute)
     if not isinstance(found, typer.Typer):

@@ -33,7 +33,7 @@ def offer_only(ctx: Any) -> None:
     Reading them would load what typer reads them with, and call what options call, such as what prints the version.
     """
     if ctx.resilient_parsing:
-        for parameter in ctx.command.params:
+        for parameter in ctx.command.get_params(ctx):
             parameter.process_value = _as_typed
 
 
