@@ -7,6 +7,7 @@ are not nnx's own is compared with the code itself, on the same batch and from t
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
     from nnx.losses import Loss
     from nnx.optimizers import Optimizer
     from nnx.trainable import Trainable
+
+
+_log = logging.getLogger(__name__)
 
 
 class Parts(Protocol):
@@ -106,6 +110,8 @@ def make_runner(
     model: Trainable, step: Callable[[int], None], batches: AnyBatches, trace: Trace, eager: bool
 ) -> Runner:
     """Return what runs a step of a model: by its code if eager, else by replay, checked where need be."""
+    if eager:
+        _log.info("steps are run by their code, call by call, as asked for by eager=True")
     if eager or not foreign_parts(model):
         return Runner(model.ops, step, eager)
     return CheckedRunner(model, step, batches, trace)

@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from nnx.cli.group import Commands
+from nnx.cli.messages import LEVELS, show_messages
 from nnx.cli.options import examples
 
 __all__ = ["app", "main"]
@@ -34,14 +35,31 @@ def _print_version(wanted: bool) -> None:
 
 
 @app.callback()
-@examples("nnx demo", "nnx train mnist --optimizer adam --save mnist.h5", "nnx predict mnist.h5 picture.png")
+@examples(
+    "nnx demo",
+    "nnx train mnist --optimizer adam --save mnist.h5",
+    "nnx predict mnist.h5 picture.png",
+    "nnx --log-level debug train digits --backend numba",
+)
 def _nnx(
+    context: typer.Context,
+    log_level: Annotated[
+        str,
+        typer.Option(
+            "--log-level",
+            metavar="NAME",
+            help=f"From where on messages go to stderr: {', '.join(LEVELS.names)}.",
+            parser=LEVELS,
+            autocompletion=LEVELS.complete,
+        ),
+    ] = "warning",
     version: Annotated[
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Show the version and exit.")
     ] = False,
 ) -> None:
     """Write a neural network once; run it on NumPy, Numba or a CUDA GPU; see that all three agree."""
     del version
+    show_messages(context, log_level)
 
 
 def main() -> None:
