@@ -27,7 +27,10 @@ def examples_of(command):
 
 
 def called_by(words):
-    """Return the command that a line calls, and the words behind its name."""
+    """Return the command that a line calls, and the words behind its name; options in front of it are nnx's own."""
+    while words[1].startswith("--"):
+        (option,) = (param for param in COMMANDS[words[0],].params if words[1] in param.opts)
+        words = [words[0], *words[2 if option.is_flag else 3 :]]
     depth = max(count for count in (1, 2, 3) if tuple(words[:count]) in COMMANDS)
     return COMMANDS[tuple(words[:depth])], words[depth:]
 
