@@ -1,12 +1,12 @@
-"""The messages of nnx's loggers, as notes on stderr: `nnx --log-level info train mnist`."""
+"""The messages of nnx's loggers, on stderr: `nnx --log-level info train mnist`."""
 
 from __future__ import annotations
 
 import logging
+import sys
 
 import typer
 
-from nnx.cli.output import note
 from nnx.cli.values import OneOf, UsageError
 
 
@@ -24,11 +24,11 @@ LEVELS = Levels(("debug", "info", "warning", "error"))
 
 
 class Notes(logging.Handler):
-    """Prints messages as notes are, so that they do not end up within a progress bar, nor come from every rank."""
+    """Prints messages to what is stderr at that moment: a progress bar moves below them, ranks that keep silent do."""
 
     def emit(self, record: logging.LogRecord) -> None:
         """Print one."""
-        note(self.format(record))
+        print(self.format(record), file=sys.stderr)
 
 
 def show_messages(context: typer.Context, level: str) -> None:
