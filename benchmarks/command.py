@@ -50,13 +50,20 @@ class Plan:
             UnknownNameError: there is no such workload or kernel.
         """
         for name in self.only:
-            if name not in WORKLOADS and name not in CASES:
+            if not _named(name):
                 raise UnknownNameError("workload or kernel", name, [*WORKLOADS, *CASES])
 
     @property
     def tasks(self) -> list[str]:
         """The names of what contenders are compared on."""
-        return list(self.only) or [*WORKLOADS, *(case.name for case in (QUICK if self.quick else CONTEST))]
+        if self.only:
+            return [task for name in self.only for task in _named(name)]
+        return [*WORKLOADS, *(case.name for case in (QUICK if self.quick else CONTEST))]
+
+
+def _named(name: str) -> list[str]:
+    """Return the workload or the kernel of one size that has a name, or a kernel's sizes."""
+    return [task for task in (*WORKLOADS, *CASES) if name in (task, task.partition(" ")[0])]
 
 
 def run(plan: Plan, tell: Tell) -> dict[str, Any]:

@@ -29,6 +29,7 @@ __all__ = [
 ]
 
 _LONGEST = 300
+_MANY, _NEAREST = 50, 8
 
 
 def excerpt(text: str, most: int = _LONGEST) -> str:
@@ -87,7 +88,15 @@ class UnknownNameError(NnxError, ValueError):
         names = {word.lower(): word for word in words}
         nearest = [meant.lower()] if meant else difflib.get_close_matches(str(name)[:_LONGEST].lower(), names, n=1)
         hint = f" Did you mean {names[nearest[0]]!r}?" if nearest else ""
-        super().__init__(f"Unknown {kind} {shown(name)}.{hint} Known: {', '.join(map(repr, words))}.")
+        super().__init__(f"Unknown {kind} {shown(name)}.{hint} Known: {_listed(words, str(name))}.")
+
+
+def _listed(words: list[str], name: str) -> str:
+    """Return all words, or of very many those most like a name."""
+    if len(words) <= _MANY:
+        return ", ".join(map(repr, words))
+    nearest = difflib.get_close_matches(name[:_LONGEST], words, _NEAREST, cutoff=0.0)
+    return f"{', '.join(map(repr, nearest))} and {len(words) - _NEAREST} others"
 
 
 class BackendError(NnxError, RuntimeError):

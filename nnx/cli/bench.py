@@ -43,7 +43,8 @@ Only = Annotated[
     typer.Option(
         "--only",
         metavar="NAME",
-        help="Only this workload or kernel, such as W5; may be repeated. Needs --out or --check.",
+        help="Only this workload or kernel, such as W5, matmul or 'matmul 256x256x256'; may be repeated. "
+        "Needs --out or --check.",
     ),
 ]
 Out = Annotated[

@@ -10,7 +10,7 @@ from benchmarks.contest import Result
 from benchmarks.kernels.work import WORK, Work
 from benchmarks.limits import Limits, higher
 from benchmarks.targets import TARGETS, Target
-from nnx.errors import NnxError
+from nnx.errors import NnxError, UnknownNameError
 
 LIMITS = Limits(
     threads=1,
@@ -169,3 +169,12 @@ def test_nothing_to_compare_is_an_error_not_a_pass():
 def test_a_nan_ratio_does_not_pass_for_a_good_one():
     fallen, _ = check.regressions(_stored(math.nan), _stored(2.0), margin=0.2)
     assert len(fallen) == 1
+
+
+def test_a_kernels_name_means_all_of_its_sizes_and_an_unknown_one_is_refused() -> None:
+    tasks = command.Plan((), "cpu", (1,), True, False, only=("W2", "matmul")).tasks
+    assert tasks[0] == "W2"
+    assert len(tasks) > 2
+    assert all(task.startswith("matmul ") for task in tasks[1:])
+    with pytest.raises(UnknownNameError, match=r"Known: 'matmul .* others"):
+        command.Plan((), "cpu", (1,), True, False, only=("matmull",))
