@@ -24,7 +24,7 @@ LEVELS = Levels(("debug", "info", "warning", "error"))
 
 
 class Notes(logging.Handler):
-    """Prints messages to what is stderr at that moment: a progress bar moves below them, ranks that keep silent do."""
+    """Prints messages to what is stderr at that moment: a progress bar goes on below, silenced ranks are silent."""
 
     def emit(self, record: logging.LogRecord) -> None:
         """Print one."""
