@@ -10,6 +10,7 @@ where there are weights, with weights of one and of zero before the first step.
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
     from nnx.losses import Loss
     from nnx.optimizers import Optimizer
     from nnx.trainable import Trainable
+
+
+_log = logging.getLogger(__name__)
 
 
 class Parts(Protocol):
@@ -155,6 +159,8 @@ def make_runner(
         OptionError: examples have weights, and a loss of one's own does not look at them.
     """
     check_weights_count(model, batches)
+    if eager:
+        _log.info("steps are run by their code, call by call, as asked for by eager=True")
     if eager or not foreign_parts(model):
         return Runner(model.ops, step, eager)
     return CheckedRunner(model, step, batches, trace)

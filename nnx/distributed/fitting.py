@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import platform
 from collections.abc import Callable, Iterator
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from nnx.history import History
     from nnx.loop import Loop
     from nnx.resumption import KeptRun
+
+_log = logging.getLogger(__name__)
 
 _THREAD_SETTINGS = ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OMP_NUM_THREADS", "NUMBA_NUM_THREADS")
 
@@ -47,6 +50,8 @@ class RankTeam(Team):
         self._terms: dict[str, Any] = {}
         if chosen_num_threads() is None and not any(name in os.environ for name in _THREAD_SETTINGS):
             set_num_threads(threads_of_a_rank(group))
+        threads = chosen_num_threads() or "as many as the environment says"
+        _log.info("rank %d of %d, threads: %s", group.rank, group.size, threads)
 
     @contextmanager
     def together(self) -> Iterator[None]:
