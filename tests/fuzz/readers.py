@@ -26,7 +26,7 @@ from nnx.report import runs
 from nnx.serialization import read_run
 from tests.fuzz import hdf5_files, json_values, onnx_files, pictures, plain_files, report_pages, whole_files
 from tests.fuzz.damage import ANY, Mutation
-from tests.fuzz.whole_files import HEADER, KEY, LAYOUT, dense_model
+from tests.fuzz.whole_files import HEADER, KEY, LAYOUT, Shift, dense_model
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ class Reader:
 
 
 def _read_model(path: Path) -> object:
-    model = nnx.load(path, backend="numpy")
+    model = nnx.load(path, backend="numpy", own_classes=[Shift])
     arrays = [array.tobytes() for array in model.to_host().arrays]
     return json.dumps([to_config(model), model.metadata]), arrays
 

@@ -8,9 +8,11 @@ import json
 import struct
 import tempfile
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
@@ -20,6 +22,7 @@ from benchmarks import results
 from nnx.callbacks import Checkpoint, EarlyStopping
 from nnx.experiments import EXPERIMENTS, Curve, Result
 from nnx.experiments.execution.keeping import Done, Kept
+from nnx.layers import Chain
 
 KEY = {"experiment": "toy", "row": "first", "seed": 3, "backend": "numpy"}
 LAYOUT = {"images": (np.uint8, (40, 8, 8)), "numbers": (np.float32, (50,)), "labels": (np.int64, (40,))}
@@ -31,6 +34,26 @@ def _written(write: Callable[[Path], object]) -> bytes:
         path = Path(folder, "file")
         write(path)
         return path.read_bytes()
+
+
+@dataclass(eq=False, repr=False)
+class Shift(nnx.Layer):
+    """A layer of one's own that files name: x + b, after others."""
+
+    start: float = 0.5
+    shape: tuple[int, ...] = ()
+    before: tuple[nnx.Layer, ...] = ()
+
+    def setup(self, builder: Any, shape: tuple[int, ...]) -> tuple[int, ...]:
+        """Declare b."""
+        self._inner = Chain(self.before)
+        shape = self._inner.build(builder, shape)
+        self._b = builder.parameter("b", shape[-1:], self.start)
+        return shape
+
+    def forward(self, x: Any, context: nnx.Context) -> Any:
+        """Not called by any reader."""
+        return self._inner.forward(x, context)
 
 
 def dense_model() -> nnx.Sequential:
@@ -54,6 +77,9 @@ def models() -> list[bytes]:
         dense_model(),
         second.compile("sigmoid_cross_entropy", nnx.AdamW(schedule), l2=0.1),
         third,
+        nnx.Sequential(
+            [Shift(shape=(2, 3), before=(nnx.Dense(3), Shift(1.0)))], seed=4, input_shape=(2,), backend="numpy"
+        ),
     ]
     return [_written(lambda path, model=model: model.save(path, {"classes": ["a", "b", None]})) for model in models]
 
