@@ -61,7 +61,10 @@ def _reason(path: Path, error: Exception) -> str:
     reason, title = (isinstance(error, OSError) and error.strerror) or str(error), _title(path)
     for place in (path.resolve(), path):
         reason = reason.replace(str(place), title)
-    return reason.removeprefix(f"{title}: ").removeprefix(f"{path.name}: ")
+    for naming, rest in ((f"{title}: ", ""), (f"{path.name}: ", ""), (f"{title!r} ", "it ")):
+        if reason.startswith(naming):
+            return rest + reason[len(naming) :]
+    return reason
 
 
 def _title(path: Path) -> str:

@@ -256,8 +256,8 @@ def test_what_lies_damaged_in_a_folder_is_left_out_and_what_is_of_others_is_not_
     assert [title for title, _ in page.sections.values()] == [f"{folder.name}/whole.h5"]
     reasons = {path.name: reason for path, reason in page.left_out.items()}
     assert reasons.keys() == {"cut.json", "experiment.json", "former.json", "large.json"}
-    assert "is not JSON" in reasons["cut.json"]
-    assert "it is neither HDF5 nor JSON" in reasons["experiment.json"]
+    assert reasons["cut.json"].startswith("it is not JSON: ")
+    assert reasons["experiment.json"].startswith("it is neither HDF5 nor JSON. Give ")
     assert "of format 'nnx experiment report 2', but of 'nnx experiment report 1'" in reasons["former.json"]
     assert "expected at most 3.8 MiB, got 4.8 MiB" in reasons["large.json"]
     words = "".join(Reader(page.html()).text)
