@@ -46,6 +46,7 @@ from nnx.parameters import Store
 from nnx.registry import resolve
 from nnx.resumption import KeptRun, RunState
 from nnx.run_files import Host
+from nnx.same_model import check_same_model
 from nnx.version import __version__
 
 FORMAT, VERSION = "nnx model", 2
@@ -174,7 +175,7 @@ def read_run(path: str | Path, model: Sequential) -> KeptRun:
         config = _decode(file)
         if "run" not in config:
             raise file.error("it holds a model, but no run to go on with")
-        _check_same_model(source, config, to_config(model))
+        check_same_model(source, config, to_config(model))
         layout = _layout(model)
         held = _read_arrays(file, layout, model.store)
         try:
@@ -219,30 +220,6 @@ def read_record(path: str | Path, backend: str | Backend | None = None) -> Recor
             if isinstance(error, FileFormatError):
                 raise
             raise file.error(f"config does not describe a run: {error}") from error
-
-
-def _check_same_model(source: Path, config: Mapping[str, Any], ours: Mapping[str, Any]) -> None:
-    for name, value in ours.items():
-        before = config.get(name)
-        if name != "epoch" and before != value:
-            part, theirs, mine = _first_difference(name, before, value)
-            raise OptionError(
-                f"{str(source)!r} is a run of another model: its {part} is {theirs}, that of this one {mine}. Make "
-                "the model by the same code as before, or begin a new run with another file."
-            )
-
-
-def _first_difference(name: str, theirs: object, ours: object) -> tuple[str, object, object]:
-    """Return where two JSON values differ first, and what stands there."""
-    if isinstance(theirs, list) and isinstance(ours, list) and len(theirs) == len(ours):
-        index = next(index for index in range(len(ours)) if theirs[index] != ours[index])
-        return _first_difference(f"{name}[{index}]", theirs[index], ours[index])
-    if isinstance(theirs, dict) and isinstance(ours, dict) and theirs.keys() == ours.keys():
-        key = next(key for key in ours if theirs[key] != ours[key])
-        return _first_difference(f"{name}.{key}", theirs[key], ours[key])
-    if isinstance(theirs, list) and isinstance(ours, list):
-        return f"number of {name}", len(theirs), len(ours)
-    return name, shown(theirs), shown(ours)
 
 
 @contextmanager

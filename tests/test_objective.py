@@ -80,6 +80,10 @@ def test_a_vector_holds_the_parameters_in_the_order_of_get_weights_without_gaps(
     assert list(parts) == list(weights)
     for name, held in weights.items():
         np.testing.assert_array_equal(parts[name], held)
+    model.set_weights(objective.split(objective.values() + 1))
+    after = model.get_weights()
+    np.testing.assert_array_equal(objective.values(), np.concatenate([after[name].ravel() for name in parts]))
+    np.testing.assert_array_equal(after["1.running_var"], 1)
     _, gradient = objective(objective.values())
     objective.split(gradient)["0.weight"][...] = 0  # parts share the memory of the vector
     assert not gradient[:20].any()
