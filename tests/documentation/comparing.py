@@ -1,7 +1,7 @@
 """Whether a program's numbers are those on its page, as closely as they can be the same on every machine.
 
-Programs on pages are deterministic on one machine. Elsewhere the vectors of the processor and the kernels of its BLAS
-round otherwise, and training carries that on.
+Programs on pages are deterministic on one machine. Elsewhere the vectors of the processor and the kernels of its
+BLAS round otherwise, and training carries that on.
 """
 
 from __future__ import annotations
@@ -16,10 +16,12 @@ OF_SHARES = 0.03
 set change sides, 10 of 360 here. Where the number is small, RELATIVE is less, and counts."""
 
 RESIDUE = 1e-6
-"""What is smaller, in exponent notation, is mostly what rounding left of zero: its digits mean nothing, its size does.
-A mistake in a formula leaves more than MULTIPLE of it."""
+"""What is smaller, in exponent notation, is mostly what rounding left of zero: its digits mean nothing, its size
+does. A mistake in a formula leaves far more."""
 
 MULTIPLE = 100
+"""Residues grow with the length of sums and the number of steps, which machines order alike: to some times as much.
+Two digits are left for that; a float32 that slipped into float64 is eight digits off."""
 
 
 def differences(found: str, shown: str) -> list[tuple[str, str]]:
