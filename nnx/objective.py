@@ -180,8 +180,8 @@ class Objective:
         array = to_host(vector, argument, self.model.ops)
         if array.shape != (self.size,):
             raise ShapeError(
-                f"{argument} must have shape ({self.size},), one number per parameter, without running statistics, "
-                f"got {array.shape}; objective.values() is such a vector."
+                f"{argument} must have shape ({self.size},), one number per parameter and none for running "
+                f"statistics, as objective.values() gives them, got {array.shape}."
             )
         return array.astype(np.float64, copy=False)
 

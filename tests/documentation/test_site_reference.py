@@ -35,7 +35,7 @@ INNER = {
 }
 """What `Sequential` has for the rest of nnx; users have no business with it."""
 
-FORMULA = re.compile(r"^ *[a-z]\w*(?:\[[^\]]*\])? \+?= ", re.MULTILINE)
+FORMULA = re.compile(r"^ *[a-z]\w*'?(?:\[[^\]]*\])? \+?= ", re.MULTILINE)
 """A line of a docstring that begins with what it computes."""
 
 HEADING = re.compile(r'<h\d id="([\w.]+)" class="doc doc-heading"')
