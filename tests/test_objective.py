@@ -173,9 +173,7 @@ def test_far_away_the_loss_is_infinite_and_the_model_still_as_it_was() -> None:
 
 def test_a_vector_of_another_kind_is_refused() -> None:
     objective = make(dtype="float32").objective(X, LABELS)
-    with pytest.raises(
-        ShapeError, match=r"shape \(43,\), .* none for running statistics, .* got \(43, 1\)"
-    ):
+    with pytest.raises(ShapeError, match=r"shape \(43,\), .* none for running statistics, .* got \(43, 1\)"):
         objective(np.zeros((43, 1)))
     with pytest.raises(ShapeError, match=r"vector must have shape \(43,\)"):
         objective.split(np.zeros(42))
