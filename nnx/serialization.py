@@ -21,10 +21,8 @@ A file of a run that can be gone on with holds more, see `nnx.run_files`.
 from __future__ import annotations
 
 import io
-import json
 import platform
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -33,24 +31,21 @@ import numpy as np
 
 from nnx import machine, run_files
 from nnx.checks import check_json, to_json
-from nnx.configuration import from_config, to_config
-from nnx.errors import DivergenceError, FileFormatError, OptionError, VersionError, shown
-from nnx.files import check_model_target, check_path, check_readable, storing
-from nnx.hdf5 import CHECKSUM, StrictFile, checksum, open_hdf5
+from nnx.configuration import Classes, check_own_classes, from_config, to_config
+from nnx.errors import DivergenceError, FileFormatError, MissingClassError, OptionError
+from nnx.files import check_model_target, check_path, storing
+from nnx.hdf5 import CHECKSUM, StrictFile, checksum
 from nnx.history import History
 from nnx.interface import Backend
 from nnx.model import Sequential
+from nnx.model_files import CONFIG_LIMIT, FORMAT, VERSION, decoded, opened
 from nnx.movable import Weights
-from nnx.network import DTYPES
 from nnx.parameters import Store
 from nnx.registry import resolve
 from nnx.resumption import KeptRun, RunState
 from nnx.run_files import Host
+from nnx.same_model import check_same_model
 from nnx.version import __version__
-
-FORMAT, VERSION = "nnx model", 2
-CONFIG_LIMIT = 1 << 20
-"""Largest configuration that is read, in bytes."""
 
 _MODELS = "Give a file written by model.save() or nnx.callbacks.Checkpoint."
 _RUNS = "Give a file written by nnx.callbacks.Checkpoint."
@@ -72,10 +67,10 @@ def save(
 
     Raises:
         NotBuiltError: the model has no weights yet.
-        OptionError: the configuration cannot be written down (an initialiser that is a function, a layer, loss,
-            optimizer or schedule of a class of one's own), metadata would come back changed (tuples, keys that
-            are not text), or path is a folder, a pipe or the like, in no folder that exists, or of the ending of
-            another format.
+        OptionError: the configuration cannot be written down (an initialiser that is a function, something of a
+            class of one's own that cannot be made of its options, or has one that no file holds), metadata would
+            come back changed (tuples, keys that are not text), or path is a folder, a pipe or the like, in no
+            folder that exists, or of the ending of another format.
         DivergenceError: the model holds NaN or infinity, which `load` would refuse; nothing is written.
         BackendError: another thread trains or changes the model.
         StorageError: the file cannot be written, because the disk is full, for example.
@@ -142,20 +137,29 @@ def _named_arrays(model: Sequential) -> dict[str, Any]:
     return named | {f"moment.{name}": moment for name, moment in moments.items()}
 
 
-def load(path: str | Path, backend: str | Backend | None = None) -> Sequential:
+def load(
+    path: str | Path, backend: str | Backend | None = None, *, own_classes: Iterable[type[Any]] = ()
+) -> Sequential:
     """Read a model back, ready to predict or to train on; `model.metadata` holds what was kept with it.
+
+    No code comes out of the file. Of a layer, loss, optimizer or schedule that is not of nnx it holds the name of
+    the class, and the options that the class is called with. Only classes that you hand over are called; if files
+    may come from strangers, they should check their options, as those of nnx do.
 
     Args:
         path: a file written by `Sequential.save`, or by `nnx.callbacks.Checkpoint`.
         backend: a name or a `Backend`; by default the selected one. The file does not decide.
+        own_classes: the classes in the model that are not of nnx, such as [MyLayer, MyLoss], found by their names;
+            they may be more than the file needs.
 
     Raises:
-        OptionError: path is neither a text nor a path.
+        OptionError: path is neither a text nor a path, or own_classes is no list of such classes.
+        MissingClassError: the file needs classes that are not among own_classes; they are named.
         FileFormatError: the file is missing, truncated, foreign, of another version, or does not fit together.
     """
-    source, engine = check_path(path), resolve(backend)
-    with _open(source, _MODELS, _MODELS) as file:
-        return _read_model(file, _decode(file), engine)
+    source, engine, classes = check_path(path), resolve(backend), check_own_classes(own_classes)
+    with opened(source, _MODELS, _MODELS) as file:
+        return _read_model(file, decoded(file), engine, classes)
 
 
 def read_run(path: str | Path, model: Sequential) -> KeptRun:
@@ -170,11 +174,11 @@ def read_run(path: str | Path, model: Sequential) -> KeptRun:
         FileFormatError: as `load`, or the file holds no run.
     """
     source = check_path(path)
-    with _open(source, _RUNS, _ANEW) as file:
-        config = _decode(file)
+    with opened(source, _RUNS, _ANEW) as file:
+        config = decoded(file)
         if "run" not in config:
             raise file.error("it holds a model, but no run to go on with")
-        _check_same_model(source, config, to_config(model))
+        check_same_model(source, config, to_config(model))
         layout = _layout(model)
         held = _read_arrays(file, layout, model.store)
         try:
@@ -209,8 +213,8 @@ def read_record(path: str | Path, backend: str | Backend | None = None) -> Recor
         As `load`; damage to weights goes unnoticed.
     """
     source, engine = check_path(path), resolve(backend)
-    with _open(source, _MODELS, _MODELS) as file:
-        config = _decode(file)
+    with opened(source, _MODELS, _MODELS) as file:
+        config = decoded(file)
         model = _blank_model(file, config, engine)
         try:
             run = config.get("run")
@@ -221,62 +225,19 @@ def read_record(path: str | Path, backend: str | Backend | None = None) -> Recor
             raise file.error(f"config does not describe a run: {error}") from error
 
 
-def _check_same_model(source: Path, config: Mapping[str, Any], ours: Mapping[str, Any]) -> None:
-    for name, value in ours.items():
-        before = config.get(name)
-        if name != "epoch" and before != value:
-            part, theirs, mine = _first_difference(name, before, value)
-            raise OptionError(
-                f"{str(source)!r} is a run of another model: its {part} is {theirs}, that of this one {mine}. Make "
-                "the model by the same code as before, or begin a new run with another file."
-            )
-
-
-def _first_difference(name: str, theirs: object, ours: object) -> tuple[str, object, object]:
-    """Return where two JSON values differ first, and what stands there."""
-    if isinstance(theirs, list) and isinstance(ours, list) and len(theirs) == len(ours):
-        index = next(index for index in range(len(ours)) if theirs[index] != ours[index])
-        return _first_difference(f"{name}[{index}]", theirs[index], ours[index])
-    if isinstance(theirs, dict) and isinstance(ours, dict) and theirs.keys() == ours.keys():
-        key = next(key for key in ours if theirs[key] != ours[key])
-        return _first_difference(f"{name}.{key}", theirs[key], ours[key])
-    if isinstance(theirs, list) and isinstance(ours, list):
-        return f"number of {name}", len(theirs), len(ours)
-    return name, shown(theirs), shown(ours)
-
-
-@contextmanager
-def _open(source: Path, missing: str, damaged: str) -> Iterator[StrictFile]:
-    check_readable(source, missing)
-    with open_hdf5(source, damaged) as file:
-        found = file.attribute("format"), file.attribute("version")
-        if found[0] != FORMAT:
-            raise file.error(f"expected a file of format {FORMAT!r}, got {shown(found[0])}")
-        if found[1] != VERSION:
-            raise file.error(f"expected version {VERSION}, got {shown(found[1])}", VersionError)
-        yield file
-
-
-def _decode(file: StrictFile) -> dict[str, Any]:
-    text = file.read_text("config", CONFIG_LIMIT)
+def _blank_model(
+    file: StrictFile, config: dict[str, Any], backend: Backend, own_classes: Classes | None = None
+) -> Sequential:
     try:
-        config = json.loads(text)
-    except (ValueError, RecursionError) as error:  # ValueError: not JSON, or a number of thousands of digits
-        raise file.error(f"config is not JSON: {error}") from error
-    if not isinstance(config, dict) or config.get("dtype") not in DTYPES:
-        raise file.error("config does not describe a model")
-    return config
-
-
-def _blank_model(file: StrictFile, config: dict[str, Any], backend: Backend) -> Sequential:
-    try:
-        return from_config(config, backend, file.size // np.dtype(config["dtype"]).itemsize)
+        return from_config(config, backend, file.size // np.dtype(config["dtype"]).itemsize, own_classes)
+    except MissingClassError:
+        raise
     except _SENSELESS as error:
         raise file.error(f"config does not describe a model: {error}") from error
 
 
-def _read_model(file: StrictFile, config: dict[str, Any], backend: Backend) -> Sequential:
-    model = _blank_model(file, config, backend)
+def _read_model(file: StrictFile, config: dict[str, Any], backend: Backend, own_classes: Classes) -> Sequential:
+    model = _blank_model(file, config, backend, own_classes)
     model.from_host(Weights(tuple(_read_arrays(file, _layout(model), model.store).values()), model.epoch))
     return model
 

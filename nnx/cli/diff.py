@@ -9,24 +9,38 @@ from typing import Annotated, Any
 
 import typer
 
-from nnx import datasets
+from nnx import datasets, registry
+from nnx.cli.completion import names_from
 from nnx.cli.options import Json, examples
 from nnx.cli.output import check_writable, print_json, print_table, say
+from nnx.cli.predict import ModelPath
 from nnx.cli.usage import count, number
 from nnx.datasets.catalogue import images
-from nnx.difference import HEADINGS, NUMBERS, Difference, Part
+from nnx.difference import Difference, Part
 from nnx.difference import diff as compare
 from nnx.errors import OptionError
 from nnx.model import Sequential
+from nnx.plots.differences import HEADINGS, NUMBERS, rows
 from nnx.plots.drawing import check_picture
 from nnx.serialization import load
 
-ModelPath = Annotated[Path, typer.Argument(metavar="MODEL", help="A file written by nnx train --save or nnx demo.")]
-First = Annotated[str, typer.Argument(metavar="BACKEND", help="The first engine; see nnx backends.")]
-Second = Annotated[str, typer.Argument(metavar="BACKEND", help="The second engine.")]
+First = Annotated[
+    str,
+    typer.Argument(
+        metavar="BACKEND", help="The first engine; see nnx backends.", autocompletion=names_from(registry.names)
+    ),
+]
+Second = Annotated[
+    str, typer.Argument(metavar="BACKEND", help="The second engine.", autocompletion=names_from(registry.names))
+]
 DatasetName = Annotated[
     str | None,
-    typer.Option("--dataset", metavar="NAME", help="What to train on; by default what the model was trained on."),
+    typer.Option(
+        "--dataset",
+        metavar="NAME",
+        help="What to train on; by default what the model was trained on.",
+        autocompletion=names_from(lambda: datasets.names("images")),
+    ),
 ]
 Steps = Annotated[
     int, typer.Option("--steps", parser=count("--steps"), metavar="N", help="How many training steps.")
@@ -102,7 +116,7 @@ def _describe(found: Difference) -> dict[str, Any]:
 
 
 def _show(found: Difference, plot: Path | None) -> None:
-    print_table(HEADINGS, found.rows(), NUMBERS)
+    print_table(HEADINGS, rows(found), NUMBERS)
     say(f"\n{repr(found)[1:-1]}; kernels that agree exactly are left out.")
     if plot is not None:
         say(f"Picture: {plot}")
