@@ -254,4 +254,5 @@ class Sequential(Predictor):
 
     def __repr__(self) -> str:
         where = f" on {self.backend.name}, {self.store.count()} parameters" if self.built else ", not built"
-        return f"<Sequential of {len(self.chain.layers)} layers{where}>"
+        count = len(self.chain.layers)
+        return f"<Sequential of {count} layer{'' if count == 1 else 's'}{where}>"

@@ -35,7 +35,7 @@ from nnx import machine, run_files
 from nnx.checks import check_json, to_json
 from nnx.configuration import from_config, to_config
 from nnx.errors import DivergenceError, FileFormatError, OptionError, VersionError, shown
-from nnx.files import check_model_target, check_path, check_readable, storing
+from nnx.files import begins_with, check_model_target, check_path, check_readable, storing
 from nnx.hdf5 import CHECKSUM, StrictFile, checksum, open_hdf5
 from nnx.history import History
 from nnx.interface import Backend
@@ -55,6 +55,7 @@ CONFIG_LIMIT = 1 << 20
 _MODELS = "Give a file written by model.save() or nnx.callbacks.Checkpoint."
 _RUNS = "Give a file written by nnx.callbacks.Checkpoint."
 _ANEW = "Give a file written by nnx.callbacks.Checkpoint, or another path to begin anew."
+_ONNX = b"\x08"  # what ONNX files write first: the mark of the version of their format
 _SENSELESS = (KeyError, TypeError, AttributeError, ValueError, OverflowError, RecursionError)
 """What a configuration that nobody wrote down can lead to."""
 
@@ -248,6 +249,8 @@ def _first_difference(name: str, theirs: object, ours: object) -> tuple[str, obj
 @contextmanager
 def _open(source: Path, missing: str, damaged: str) -> Iterator[StrictFile]:
     check_readable(source, missing)
+    if begins_with(source, _ONNX):
+        damaged = "If it is an ONNX file, nnx.onnx.load reads it."
     with open_hdf5(source, damaged) as file:
         found = file.attribute("format"), file.attribute("version")
         if found[0] != FORMAT:
