@@ -11,7 +11,6 @@ import mmap
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
-import array_api_compat.numpy
 import numpy as np
 from numpy.typing import NDArray
 
@@ -53,10 +52,11 @@ class OutlineBackend(Backend):
         taken: bytes of all arrays so far.
     """
 
-    xp = array_api_compat.numpy
-
     def __init__(self, engine: Backend) -> None:
         """Stand in for this engine."""
+        from array_api_compat import numpy as namespace  # slow to import, and needed by few
+
+        self.xp = namespace
         self.engine, self.name, self.on_host, self.taken = engine, engine.name, engine.on_host, 0
 
     def empty(self, shape: tuple[int, ...], dtype: str) -> Array:
