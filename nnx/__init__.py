@@ -19,6 +19,8 @@ Modules: callbacks, datasets, errors, initializers, losses, onnx, optimizers, pl
 The command line is `nnx --help`.
 """
 
+import logging as _logging
+
 from nnx import callbacks, datasets, errors, initializers, losses, onnx, optimizers, plots, schedules
 from nnx.difference import Difference, diff
 from nnx.gradients import GradientReport, check_gradients
@@ -62,6 +64,8 @@ from nnx.sequences import pad_sequences
 from nnx.serialization import load
 from nnx.streaming import Stream
 from nnx.version import __version__
+
+_logging.getLogger("nnx").addHandler(_logging.NullHandler())  # programs decide what is shown of it
 
 __all__ = [
     "GRU",

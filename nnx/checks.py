@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import fields, is_dataclass
 from numbers import Integral, Real
 from typing import Any
 
@@ -89,6 +91,43 @@ def to_json(what: str, values: Mapping[str, Any]) -> str:
         return json.dumps(values, allow_nan=False)
     except (TypeError, ValueError, RecursionError) as error:
         raise OptionError(f"{what} is not JSON: {error}.") from error
+
+
+def dataclass_options(item: Any) -> dict[str, Any]:
+    """Return the options of an object, by field name.
+
+    Raises:
+        OptionError: its class is no dataclass.
+    """
+    if not is_dataclass(item):
+        raise OptionError(
+            f"the options of a {type(item).__name__} cannot be told, because it is no dataclass. Write "
+            "@dataclass(frozen=True) above the class, with its options as fields, or let it override config()."
+        )
+    return {option.name: getattr(item, option.name) for option in fields(item)}
+
+
+def own_options(item: Any, why: str) -> dict[str, Any]:
+    """Return the options of an object of a class of one's own, which its `config` gives.
+
+    Raises:
+        OptionError: they are not what its constructor takes, so that some may be unknown; `why` is part of the
+            sentence.
+    """
+    options: dict[str, Any] = item.config()
+    taken = set(inspect.signature(type(item)).parameters)
+    if taken != set(options):
+        raise OptionError(
+            f"the options of a {type(item).__name__} cannot be told{why}: its config() gives {listed(options)}, "
+            f"and its constructor takes {listed(taken)}. Make it a dataclass whose fields are its options, or let "
+            "config() return them all by name."
+        )
+    return options
+
+
+def listed(names: Iterable[str]) -> str:
+    """Return names as part of a sentence."""
+    return ", ".join(sorted(names)) or "nothing"
 
 
 def check_activation(activation: object) -> str:

@@ -178,6 +178,10 @@ class VersionError(FileFormatError):
     """A file is of a version of its format that this nnx does not read: take the nnx that wrote it."""
 
 
+class MissingClassError(FileFormatError):
+    """A file names a class that is not of nnx: hand it to `nnx.load` in own_classes."""
+
+
 class UnsupportedOperatorError(FileFormatError):
     """A file of another program holds a node that nnx has no layer for; it is named."""
 

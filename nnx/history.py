@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
 @dataclass(repr=False)
 class History(Mapping[str, list[float]]):
     """The measurements of each epoch, by name: loss, accuracy, val_loss, val_accuracy, learning_rate, seconds.
+
+    What callbacks put into the logs of an epoch stands there too; see `nnx.callbacks.Callback.on_epoch_end`.
 
     Attributes:
         measurements: one list per name, one entry per epoch.
@@ -39,6 +42,16 @@ class History(Mapping[str, list[float]]):
         """Add the measurements of one epoch."""
         for name, value in logs.items():
             self.measurements.setdefault(name, []).append(value)
+
+    def add(self, logs: Mapping[str, float]) -> None:
+        """Add further measurements to the last epoch, such as those of a callback."""
+        for name, value in logs.items():
+            self.measurements.setdefault(name, [math.nan] * (self.epochs - 1)).append(value)
+
+    def fill(self) -> None:
+        """Put NaN where the last epoch has no measurement of a name that epochs before it have one of."""
+        for values in self.measurements.values():
+            values.extend([math.nan] * (self.epochs - len(values)))
 
     @property
     def epochs(self) -> int:
@@ -64,14 +77,14 @@ class History(Mapping[str, list[float]]):
         return len(self.measurements)
 
     def plot(self, path: str | Path | None = None, *, title: str = "") -> Figure:
-        """Draw the loss and the accuracy over the epochs; see `nnx.plots.history`.
+        """Draw the loss, the accuracy and what callbacks measured over the epochs; see `nnx.plots.history`.
 
         Args:
             path: where to write the picture, a path that ends in .png, .svg or .pdf; None for nowhere.
             title: a heading.
 
         Raises:
-            DataError: there is no finite loss or accuracy.
+            DataError: there is no finite measurement.
             OptionError: the path cannot be written to.
             MissingLibraryError: matplotlib is not installed.
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from nnx.callbacks import check_added
 from nnx.divergence import Guard
 from nnx.errors import DataError, DtypeError, OptionError, ShapeError, StorageError
 from nnx.interrupts import Interrupts, put_off
@@ -126,7 +127,10 @@ class Loop:
         bar.show(logs)
         with self.asking():
             for callback in self.callbacks:
+                known = dict(logs)
                 callback.on_epoch_end(self.run, number, logs)
+                self.run.history.add(check_added(callback, known, logs))
+            self.run.history.fill()
         self.run.ending = self.run.stopped or number + 1 == self.options.epochs
         self._save(self._savers)
 

@@ -9,10 +9,10 @@ is the mean over all of them.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from nnx.checks import check_number
+from nnx.checks import check_number, dataclass_options
 from nnx.errors import OptionError, UnknownNameError
 from nnx.interface import Array
 from nnx.ops import Ops
@@ -92,8 +92,12 @@ class Loss:
         raise OptionError(f"classes exist for classification losses only; this model has {self.name!r}.")
 
     def config(self) -> dict[str, Any]:
-        """Return the options, by field name."""
-        return {item.name: getattr(self, item.name) for item in fields(self)}  # type: ignore[arg-type]
+        """Return the options, by field name.
+
+        Raises:
+            OptionError: the class is no dataclass, and does not override this.
+        """
+        return dataclass_options(self)
 
 
 @dataclass(frozen=True)

@@ -165,8 +165,8 @@ class Sequential(Predictor):
 
         Raises:
             NotBuiltError: the model has no weights yet.
-            OptionError: the configuration holds a function, or path is a folder, in none that exists, or ends as
-                other formats do, in .png, say.
+            OptionError: the configuration holds a function, or something of a class of one's own whose options no
+                file can hold, or path is a folder, in none that exists, or ends as other formats do, in .png, say.
             DivergenceError: the model holds NaN or infinity; an existing file stays as it is.
             BackendError: another thread trains or changes the model.
             StorageError: the file cannot be written, because the disk is full, for example.

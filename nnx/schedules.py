@@ -6,10 +6,10 @@ An epoch of S steps has the times 0, 1/S, 2/S, ...; a schedule thus means the sa
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any
 
-from nnx.checks import check_number
+from nnx.checks import check_number, dataclass_options
 
 __all__ = [
     "SCHEDULES",
@@ -30,8 +30,12 @@ class Schedule:
         raise NotImplementedError(f"{type(self).__name__} must supply __call__")
 
     def config(self) -> dict[str, Any]:
-        """Return the options, by field name; inner schedules stay objects."""
-        return {item.name: getattr(self, item.name) for item in fields(self)}  # type: ignore[arg-type]
+        """Return the options, by field name; inner schedules stay objects.
+
+        Raises:
+            OptionError: the class is no dataclass, and does not override this.
+        """
+        return dataclass_options(self)
 
     def _check(self, **bounds: tuple[float, bool]) -> None:
         """Check options by name against (lowest value, whether it is excluded), and keep them as Python's floats.

@@ -23,7 +23,7 @@ from __future__ import annotations
 import io
 import json
 import platform
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,8 +33,15 @@ import numpy as np
 
 from nnx import machine, run_files
 from nnx.checks import check_json, to_json
-from nnx.configuration import from_config, to_config
-from nnx.errors import DivergenceError, FileFormatError, OptionError, VersionError, shown
+from nnx.configuration import Classes, check_own_classes, from_config, to_config
+from nnx.errors import (
+    DivergenceError,
+    FileFormatError,
+    MissingClassError,
+    OptionError,
+    VersionError,
+    shown,
+)
 from nnx.files import check_model_target, check_path, check_readable, storing
 from nnx.hdf5 import CHECKSUM, StrictFile, checksum, open_hdf5
 from nnx.history import History
@@ -72,10 +79,10 @@ def save(
 
     Raises:
         NotBuiltError: the model has no weights yet.
-        OptionError: the configuration cannot be written down (an initialiser that is a function, a layer, loss,
-            optimizer or schedule of a class of one's own), metadata would come back changed (tuples, keys that
-            are not text), or path is a folder, a pipe or the like, in no folder that exists, or of the ending of
-            another format.
+        OptionError: the configuration cannot be written down (an initialiser that is a function, something of a
+            class of one's own that cannot be made of its options, or has one that no file holds), metadata would
+            come back changed (tuples, keys that are not text), or path is a folder, a pipe or the like, in no
+            folder that exists, or of the ending of another format.
         DivergenceError: the model holds NaN or infinity, which `load` would refuse; nothing is written.
         BackendError: another thread trains or changes the model.
         StorageError: the file cannot be written, because the disk is full, for example.
@@ -142,20 +149,29 @@ def _named_arrays(model: Sequential) -> dict[str, Any]:
     return named | {f"moment.{name}": moment for name, moment in moments.items()}
 
 
-def load(path: str | Path, backend: str | Backend | None = None) -> Sequential:
+def load(
+    path: str | Path, backend: str | Backend | None = None, *, own_classes: Iterable[type[Any]] = ()
+) -> Sequential:
     """Read a model back, ready to predict or to train on; `model.metadata` holds what was kept with it.
+
+    No code comes out of the file. Of a layer, loss, optimizer or schedule that is not of nnx it holds the name of
+    the class, and the options that the class is called with. Only classes that you hand over are called; if files
+    may come from strangers, they should check their options, as those of nnx do.
 
     Args:
         path: a file written by `Sequential.save`, or by `nnx.callbacks.Checkpoint`.
         backend: a name or a `Backend`; by default the selected one. The file does not decide.
+        own_classes: the classes in the model that are not of nnx, such as [MyLayer, MyLoss], found by their names;
+            they may be more than the file needs.
 
     Raises:
-        OptionError: path is neither a text nor a path.
+        OptionError: path is neither a text nor a path, or own_classes is no list of such classes.
+        MissingClassError: the file needs classes that are not among own_classes; they are named.
         FileFormatError: the file is missing, truncated, foreign, of another version, or does not fit together.
     """
-    source, engine = check_path(path), resolve(backend)
+    source, engine, classes = check_path(path), resolve(backend), check_own_classes(own_classes)
     with _open(source, _MODELS, _MODELS) as file:
-        return _read_model(file, _decode(file), engine)
+        return _read_model(file, _decode(file), engine, classes)
 
 
 def read_run(path: str | Path, model: Sequential) -> KeptRun:
@@ -254,7 +270,10 @@ def _open(source: Path, missing: str, damaged: str) -> Iterator[StrictFile]:
             raise file.error(f"expected a file of format {FORMAT!r}, got {shown(found[0])}")
         if found[1] != VERSION:
             raise file.error(f"expected version {VERSION}, got {shown(found[1])}", VersionError)
-        yield file
+        try:
+            yield file
+        except MissingClassError as error:
+            raise MissingClassError(f"{source}: {error}") from error
 
 
 def _decode(file: StrictFile) -> dict[str, Any]:
@@ -268,15 +287,19 @@ def _decode(file: StrictFile) -> dict[str, Any]:
     return config
 
 
-def _blank_model(file: StrictFile, config: dict[str, Any], backend: Backend) -> Sequential:
+def _blank_model(
+    file: StrictFile, config: dict[str, Any], backend: Backend, own_classes: Classes | None = None
+) -> Sequential:
     try:
-        return from_config(config, backend, file.size // np.dtype(config["dtype"]).itemsize)
+        return from_config(config, backend, file.size // np.dtype(config["dtype"]).itemsize, own_classes)
+    except MissingClassError:
+        raise
     except _SENSELESS as error:
         raise file.error(f"config does not describe a model: {error}") from error
 
 
-def _read_model(file: StrictFile, config: dict[str, Any], backend: Backend) -> Sequential:
-    model = _blank_model(file, config, backend)
+def _read_model(file: StrictFile, config: dict[str, Any], backend: Backend, own_classes: Classes) -> Sequential:
+    model = _blank_model(file, config, backend, own_classes)
     model.from_host(Weights(tuple(_read_arrays(file, _layout(model), model.store).values()), model.epoch))
     return model
 

@@ -6,6 +6,8 @@ rates of the epoch, the step counter, and the trace that receives each step's lo
 
 from __future__ import annotations
 
+import logging
+import time
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -21,6 +23,8 @@ from nnx.stored import AnyExamples, StoredBatches
 
 if TYPE_CHECKING:
     from nnx.trainable import Trainable
+
+_log = logging.getLogger(__name__)
 
 
 class Batches:
@@ -146,12 +150,27 @@ class Runner:
                 self.step(rows)
             return
         if rows not in self._programs and times:
-            with self.ops.recording() as tape:
-                self.step(rows)
-            self._programs[rows] = self.ops.backend.compile(tape)
+            self._programs[rows] = self._record(rows)
             times -= 1
         if times:
             self._programs[rows].run(times)
+
+    def _record(self, rows: int) -> Program:
+        """Run the step once, and return its recording."""
+        began = time.perf_counter()
+        with self.ops.recording() as tape:
+            self.step(rows)
+        recorded = time.perf_counter()
+        program = self.ops.backend.compile(tape)
+        _log.debug(
+            "a step of %d rows is recorded as %d calls in %.3f s, made a %s in %.3f s",
+            rows,
+            len(tape.calls),
+            recorded - began,
+            type(program).__name__,
+            time.perf_counter() - recorded,
+        )
+        return program
 
     def run_range(self, batches: AnyBatches, start: int, stop: int) -> None:
         """Run the step on the batches start to stop - 1, where `batches` stands at start."""

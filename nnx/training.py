@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import logging
+import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
+from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,6 +22,8 @@ from nnx.stored import AnyExamples, held
 if TYPE_CHECKING:
     from nnx.callbacks import Callback
     from nnx.model import Sequential
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -103,6 +108,7 @@ class Run:
 
         save(self.model, path, run=self.take_down())
         self.saved = Path(path)
+        _log.info("saved in %s: the run %s", path, self.where().rstrip(","))
 
     def check_savable(self) -> None:
         """Make sure, before any work is done, that the configuration and what callbacks remember can be saved.
@@ -154,6 +160,7 @@ def fit(loop: Loop, kept: KeptRun | None) -> History:
     """Train, from where a kept run stands if one is given; see `Sequential.fit`."""
     run = loop.run
     with (
+        _logged_ending(run),
         _told_where_memory_ended(run, kept),
         ExitStack() as endings,
     ):  # every callback is told of the end, whatever another one raises
@@ -164,9 +171,39 @@ def fit(loop: Loop, kept: KeptRun | None) -> History:
         with before_training(), begun, loop.asking():
             for callback in loop.callbacks:
                 callback.on_train_begin(run)
+        _log_beginning(loop, kept)
         loop.run_epochs()
         run.completed = True
     return run.history
+
+
+def _log_beginning(loop: Loop, kept: KeptRun | None) -> None:
+    if kept is not None:
+        _log.info("resumed from %s, %s", kept.path, loop.run.where().rstrip(","))
+    model, batches = loop.model, loop.batches
+    _log.info(
+        "training of %d parameters on %s begins: %d examples in batches of %d, %d epochs",
+        sum(prod(slot.shape) for slot in model.store.slots),
+        model.backend.name,
+        batches.count,
+        batches.size,
+        loop.run.epochs,
+    )
+
+
+@contextmanager
+def _logged_ending(run: Run) -> Iterator[None]:
+    """Log how training ended, and how long it took."""
+    began, reason = time.perf_counter(), ""
+    try:
+        yield
+        reason = f": {run.history.stopped}" if run.stopped else ""
+    except BaseException as error:
+        reason = f" with {type(error).__name__}"
+        raise
+    finally:
+        done, seconds = run.history.epochs, time.perf_counter() - began
+        _log.info("training ended after epoch %d of %d, %.3f s%s", done, run.epochs, seconds, reason)
 
 
 @contextmanager

@@ -1,18 +1,24 @@
-"""Whether replaying a recorded step does what the code of the step does: for layers and losses of one's own.
+"""Whether a step does what it should with layers and losses of one's own.
 
 A recording holds the operations of `nnx.ops` and nothing else. What a layer computes by other means is done once,
 while the step is recorded, and never again. So the first replay of a model with layers, a loss or an optimizer that
 are not nnx's own is compared with the code itself, on the same batch and from the same values.
+
+A loss is handed the weights of the rows, and nothing makes it look at them. So one that is not nnx's own is tried,
+where there are weights, with weights of one and of zero before the first step.
 """
 
 from __future__ import annotations
 
+import logging
+import math
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
-from nnx.errors import BackendError
+from nnx.errors import BackendError, OptionError
 from nnx.interface import Array
 from nnx.steps import AnyBatches, Runner, Trace
 
@@ -20,6 +26,9 @@ if TYPE_CHECKING:
     from nnx.losses import Loss
     from nnx.optimizers import Optimizer
     from nnx.trainable import Trainable
+
+
+_log = logging.getLogger(__name__)
 
 
 class Parts(Protocol):
@@ -102,10 +111,56 @@ def _same(first: Any, second: Any) -> bool:
     return first.tobytes() == second.tobytes() or bool(np.array_equal(first, second, equal_nan=floating))
 
 
+_TRIED = 4
+"""Rows that a loss is tried on."""
+
+
+def check_weights_count(model: Trainable, batches: AnyBatches) -> None:
+    """Make sure, where examples have weights, that a loss of one's own looks at them.
+
+    It is tried on made-up outputs and on targets of the data.
+
+    Raises:
+        OptionError: its value or its gradient is the same whether all weights are 1 or 0.
+    """
+    examples = batches.examples
+    if examples.weight is None or not is_foreign(model.loss):
+        return
+    targets, shape = examples.targets[:_TRIED, ...], tuple(examples.weight[:_TRIED, ...].shape)
+    outputs = made_up((*shape, model.output_shape[-1]))
+    found = [try_loss(model, outputs, targets, np.full(shape, weight)) for weight in (1.0, 0.0)]
+    for what, ones, zeros in zip(("value", "gradient"), *found, strict=True):
+        if ones is not None and ones.any() and np.isfinite(ones).all() and np.array_equal(ones, zeros):
+            raise OptionError(
+                f"The loss {model.loss!r} does not look at its argument weight: its {what} is the same for weights "
+                "of 1 and of 0. So sample_weight, class_weight and the padding of sequences would count for "
+                "nothing. Let its forward multiply what comes of row i by weight[i], or leave them out."
+            )
+
+
+def made_up(shape: tuple[int, ...]) -> NDArray[np.float64]:
+    """Return outputs of a network between 0.2 and 0.8, no two alike, which every usual loss takes."""
+    return 0.5 + 0.3 * np.cos(np.arange(math.prod(shape), dtype=np.float64)).reshape(shape)
+
+
+def try_loss(model: Trainable, outputs: Any, targets: Array, weight: Any) -> list[Any]:
+    """Return the value of the loss and its gradient, on the host; outputs and weight, or None, are there too."""
+    ops, given = model.ops, None if weight is None else model.ops.asarray(weight)
+    loss, slope = model.loss.forward(ops, ops.asarray(outputs), targets, given, gradient=True)
+    return [None if array is None else np.array(ops.backend.to_numpy(array)) for array in (loss, slope)]
+
+
 def make_runner(
     model: Trainable, step: Callable[[int], None], batches: AnyBatches, trace: Trace, eager: bool
 ) -> Runner:
-    """Return what runs a step of a model: by its code if eager, else by replay, checked where need be."""
+    """Return what runs a step of a model: by its code if eager, else by replay, checked where need be.
+
+    Raises:
+        OptionError: examples have weights, and a loss of one's own does not look at them.
+    """
+    check_weights_count(model, batches)
+    if eager:
+        _log.info("steps are run by their code, call by call, as asked for by eager=True")
     if eager or not foreign_parts(model):
         return Runner(model.ops, step, eager)
     return CheckedRunner(model, step, batches, trace)

@@ -152,61 +152,6 @@ def test_a_failed_save_leaves_the_former_file_and_nothing_else(saved):
     assert list(saved.parent.iterdir()) == [saved]
 
 
-class OwnSGD(nnx.SGD):
-    """A class of one's own under an inherited name."""
-
-
-class OwnError(nnx.losses.MeanSquaredError):
-    """A class of one's own under an inherited name."""
-
-
-class OwnLoss(nnx.losses.Loss):
-    """No dataclass, and without a name."""
-
-    targets = "values"
-
-
-class OwnDense(nnx.Dense):
-    """A layer of one's own."""
-
-
-class OwnSchedule(nnx.schedules.Schedule):
-    """No dataclass."""
-
-    def __call__(self, _epoch: float) -> float:
-        return 0.1
-
-
-@pytest.mark.parametrize(
-    ("make_layer", "loss", "optimizer", "name"),
-    [
-        (lambda: OwnDense(2), "huber", "sgd", "OwnDense"),
-        (lambda: nnx.Residual([OwnDense(4)]), "huber", "sgd", "OwnDense"),
-        (lambda: nnx.Dense(2), OwnError(), "sgd", "OwnError"),
-        (lambda: nnx.Dense(2), OwnLoss(), "sgd", "OwnLoss"),
-        (lambda: nnx.Dense(2), "huber", OwnSGD(), "OwnSGD"),
-        (lambda: nnx.Dense(2), "huber", nnx.SGD(OwnSchedule()), "OwnSchedule"),
-        (lambda: nnx.Dense(2), "huber", nnx.SGD(nnx.schedules.WarmUp(OwnSchedule(), 1)), "OwnSchedule"),
-    ],
-    ids=["layer", "inner layer", "loss", "loss without name", "optimizer", "schedule", "inner schedule"],
-)
-def test_what_could_not_be_read_back_as_it_was_is_not_saved(saved, make_layer, loss, optimizer, name):
-    before = saved.read_bytes()
-    model = nnx.Sequential([make_layer()], input_shape=(4,), backend="numpy").compile(loss, optimizer)
-    with pytest.raises(OptionError) as caught:
-        model.save(saved)
-    start, _, rest = str(caught.value).partition(" are read back: ")
-    listed, _, advice = rest.partition(". ")
-    assert start == f"a model with a {name} cannot be saved, because only the classes of nnx itself"
-    for known in listed.split(", "):
-        assert any(hasattr(place, known) for place in (nnx, nnx.losses, nnx.schedules))
-    assert advice == (
-        "Save the weights alone by model.save_weights(path), and load_weights in a model made by the same code."
-    )
-    assert saved.read_bytes() == before
-    assert list(saved.parent.iterdir()) == [saved]
-
-
 @pytest.mark.parametrize(
     ("metadata", "says"),
     [

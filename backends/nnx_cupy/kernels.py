@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import threading
+import time
 from collections.abc import Callable, Iterable
 from functools import cache
 from importlib.resources import files
@@ -36,6 +38,8 @@ C_TYPES = {
         "uint64": "unsigned long long",
     }.items()
 }
+
+_log = logging.getLogger("nnx.backends.cupy")
 
 Kernel = Callable[..., None]
 """A compiled kernel: called with the grid, the block and the arguments."""
@@ -110,8 +114,11 @@ class Kernels:
         group, _, types = instance
         with self._lock:
             if instance not in self._kernels:
+                began = time.perf_counter()
                 expressions = group.expressions(types)
                 module = self._load(code=source_text(group.source), options=OPTIONS, name_expressions=expressions)
                 for kernel, expression in zip(group.kernels, expressions, strict=True):
                     self._kernels[Instance(group, kernel, types)] = module.get_function(expression)
+                seconds = time.perf_counter() - began
+                _log.debug("kernels of %s for <%s> are ready after %.3f s", group.source, types, seconds)
             return self._kernels[instance]

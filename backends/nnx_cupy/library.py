@@ -27,7 +27,7 @@ _SMALL = 1 << 23
 launches cost that the library needs for split sums, bias and activation."""
 
 _MEBIBYTE = 1 << 20
-_log = logging.getLogger("nnx_cupy")
+_log = logging.getLogger("nnx.backends.cupy")
 
 
 class LibraryProducts:

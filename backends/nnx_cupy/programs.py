@@ -12,7 +12,7 @@ STEPS_PER_GRAPH = 16
 """Steps in the longer of a program's two graphs. A launch costs the host some microseconds, as much as a whole step
 of a small network takes on the device; from about ten steps on it no longer shows."""
 
-_log = logging.getLogger("nnx_cupy")
+_log = logging.getLogger("nnx.backends.cupy")
 
 
 class GraphProgram:

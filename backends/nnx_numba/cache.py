@@ -8,6 +8,7 @@ renamed into place, and opened by a stamp of all sources of this package and a d
 from __future__ import annotations
 
 import hashlib
+import logging
 import os
 import tempfile
 from functools import cache
@@ -19,6 +20,8 @@ import numpy
 import platformdirs
 
 from nnx_numba.internals import processor, register_bytes
+
+_log = logging.getLogger("nnx.backends.numba")
 
 _PACKAGE = Path(__file__).resolve().parent
 _NAME = 100  # letters of a file name: a kernel of many arguments has a name longer than file systems allow
@@ -47,7 +50,9 @@ def cache_folder() -> Path | None:
             tempfile.TemporaryFile(dir=root / name).close()
         except OSError:
             continue
+        _log.info("compiled kernels are kept in %s", root / name)
         return root / name
+    _log.warning("No folder can be written to: kernels are compiled anew in every process; set NUMBA_CACHE_DIR.")
     return None
 
 

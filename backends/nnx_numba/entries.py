@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import inspect
+import logging
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -15,6 +17,8 @@ from nnx_numba.internals import lock, lower, types
 from nnx_numba.jit import FLAGS
 from nnx_numba.lanes import WORD
 from nnx_numba.modules import Module, load
+
+_log = logging.getLogger("nnx.backends.numba")
 
 _ENTRY = ir.FunctionType(ir.VoidType(), [WORD.as_pointer(), WORD, WORD, WORD])
 
@@ -33,6 +37,7 @@ class Entry:
         The name is the function's alone within this package.
         """
         name = f"{name}-{'-'.join(map(str, kinds))}"
+        began = time.perf_counter()
         symbol = f"nnx_{hashlib.sha256(name.encode()).hexdigest()}"
         with lock:
             code = cache.read(name)
@@ -41,6 +46,8 @@ class Entry:
                 code = _compiled(symbol, function, kinds)
                 cache.write(name, code)
             self.address = load(code, symbol)
+        whence = "found on disk" if self.cached else "compiled"
+        _log.debug("kernel %s %s in %.3f s", name, whence, time.perf_counter() - began)
 
 
 def _compiled(symbol: str, function: Callable[..., None], kinds: tuple[Any, ...]) -> bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from typing import Any
 
@@ -10,6 +11,8 @@ import numpy as np
 from nnx.interface import Program, Scratch, Tape, placed
 from nnx_numba import team
 from nnx_numba.launches import Launch, record, scratch_of
+
+_log = logging.getLogger("nnx.backends.numba")
 
 
 class NativeProgram:
@@ -53,6 +56,9 @@ def compile_tape(tape: Tape, is_native: Callable[[Any], bool]) -> Program:
             parts.append(next(found))
     if len(parts) == 1 and isinstance(parts[0], list):
         return NativeProgram(parts[0])
+    _log.info(
+        "%d of %d calls of a step have no native form and pass through Python", native.count(False), len(calls)
+    )
     return MixedProgram([_once(part) if isinstance(part, list) else part for part in parts])
 
 

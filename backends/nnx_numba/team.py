@@ -28,7 +28,7 @@ from nnx_numba.launches import Launch, working_memory
 
 _SPINS = 4096  # looks at the barrier before a thread lets others run: about fifty microseconds
 _ALIGNED = 64  # shares of so many units or more begin at multiples of this, where vectors and cache lines do
-_log = logging.getLogger("nnx_numba")
+_log = logging.getLogger("nnx.backends.numba")
 
 _ABANDONED = 1 << 62  # what the count of arrivals is set to when nobody will come
 

@@ -42,7 +42,8 @@ class ReduceLROnPlateau(Callback):
     """Multiply the learning rate by a factor when a measurement has not become better for a while.
 
     Args:
-        monitor: the measurement, such as "val_loss".
+        monitor: the measurement, such as "val_loss", or one that a callback before this one puts into the logs.
+        mode: "max" if larger values are better, "min" if smaller ones are; "auto" for accuracies and losses.
         factor: what the rate is multiplied by, in (0, 1).
         patience: how many epochs in a row without an improvement are borne, >= 1.
         min_delta: by how much it must be better to count, >= 0.
@@ -53,13 +54,14 @@ class ReduceLROnPlateau(Callback):
         self,
         monitor: str = "val_loss",
         *,
+        mode: str = "auto",
         factor: float = 0.1,
         patience: int = 10,
         min_delta: float = 0.0,
         min_factor: float = 0.0,
     ) -> None:
         """Check the options."""
-        self.monitor, self.patience = Monitor(monitor, min_delta), check_count("patience", patience)
+        self.monitor, self.patience = Monitor(monitor, min_delta, mode), check_count("patience", patience)
         self.factor = check_number("factor", factor, 0, 1, open_low=True)
         self.min_factor = check_number("min_factor", min_factor, 0, 1)
 

@@ -15,12 +15,13 @@ if TYPE_CHECKING:
 class EarlyStopping(Callback):
     """End training when a measurement has not become better for a while.
 
-    Accuracies are better when larger, everything else when smaller. The best weights are put back when
-    training ends, whether it was stopped or reached its last epoch.
+    The best weights are put back when training ends, whether it was stopped or reached its last epoch.
 
     Args:
-        monitor: the measurement, such as "val_loss" or "val_accuracy".
+        monitor: the measurement, such as "val_loss" or "val_accuracy", or one that a callback before this one puts
+            into the logs.
         min_delta: by how much it must be better to count, >= 0.
+        mode: "max" if larger values are better, "min" if smaller ones are; "auto" for accuracies and losses.
         patience: how many looks in a row without an improvement are borne, >= 1.
         every: look after every so many training steps; None for after every epoch.
         restore_best_weights: whether to put the best weights back.
@@ -32,12 +33,13 @@ class EarlyStopping(Callback):
         monitor: str = "val_loss",
         *,
         min_delta: float = 0.0,
+        mode: str = "auto",
         patience: int = 10,
         every: int | None = None,
         restore_best_weights: bool = True,
     ) -> None:
         """Check the options."""
-        self.monitor, self.patience = Monitor(monitor, min_delta), check_count("patience", patience)
+        self.monitor, self.patience = Monitor(monitor, min_delta, mode), check_count("patience", patience)
         self.every = None if every is None else check_count("every", every)
         self.restore_best_weights = check_flag("restore_best_weights", restore_best_weights)
 

@@ -10,6 +10,7 @@ import typer
 
 from nnx import registry
 from nnx.checkout import load_benchmarks
+from nnx.cli.completion import names_from
 from nnx.cli.options import Json, examples
 from nnx.cli.output import check_writable, note, print_json, print_table, say, write_text
 from nnx.cli.usage import count, number
@@ -21,7 +22,10 @@ Quick = Annotated[bool, typer.Option("--quick", help="Few sizes and repetitions;
 Backends = Annotated[
     list[str] | None,
     typer.Option(
-        "--backend", metavar="NAME", help="A backend to measure; may be repeated. By default all on the CPU."
+        "--backend",
+        metavar="NAME",
+        help="A backend to measure; may be repeated. By default all on the CPU.",
+        autocompletion=names_from(registry.names),
     ),
 ]
 Peers = Annotated[bool, typer.Option("--peers", help="Also measure the other libraries that are installed.")]

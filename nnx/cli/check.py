@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from nnx import registry
+from nnx.cli.completion import names_from
 from nnx.cli.options import Json, examples
 from nnx.cli.output import print_json, print_table, say
 
@@ -17,9 +18,27 @@ if TYPE_CHECKING:
     from nnx.conformance import Report
     from nnx.conformance.suite import Progress
 
-Name = Annotated[str, typer.Argument(metavar="BACKEND", help="A backend; see nnx backends.")]
+
+def _subjects() -> Iterable[str]:
+    from nnx.conformance.suite import checks
+
+    return dict.fromkeys(check.subject for check in checks())
+
+
+Name = Annotated[
+    str,
+    typer.Argument(
+        metavar="BACKEND", help="A backend; see nnx backends.", autocompletion=names_from(registry.names)
+    ),
+]
 Kernel = Annotated[
-    list[str] | None, typer.Option("--kernel", metavar="K", help="Check this kernel only; may be repeated.")
+    list[str] | None,
+    typer.Option(
+        "--kernel",
+        metavar="K",
+        help="Check this kernel only; may be repeated.",
+        autocompletion=names_from(_subjects),
+    ),
 ]
 
 

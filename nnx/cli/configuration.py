@@ -1,18 +1,34 @@
-"""Options from a TOML file: `nnx train --config FILE`."""
+"""Options from a TOML file: `nnx train --config FILE`, and what such a file may hold: `nnx train --schema`."""
 
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Callable, Mapping
+from inspect import unwrap
 from pathlib import Path
 from typing import Any
 
 import typer
 
+from nnx.cli.output import print_json
+from nnx.cli.schema import Option, options_of, schema_of
 from nnx.cli.training import DEFAULT_EPOCHS
 from nnx.errors import OptionError, UnknownNameError, excerpt, shown
 
 _LIMIT = 1 << 14
 """Largest file that is read, in bytes: far more than all options take; the parser needs at most seconds for it."""
+
+
+_RULES = {
+    "not": {"required": ["epochs", "iterations"]},
+    "dependencies": {
+        "patience": {
+            "required": ["validation-split"],
+            "properties": {"validation-split": {"exclusiveMinimum": 0}},
+        }
+    },
+}
+"""What holds of several options together, for a file that is to do without any typed ones."""
 
 
 def read_configuration(context: typer.Context, path: Path | None) -> Path | None:
@@ -23,14 +39,23 @@ def read_configuration(context: typer.Context, path: Path | None) -> Path | None
         UnknownNameError: a key is not the name of an option.
     """
     if path is not None:
-        flags = {option.name: getattr(option, "is_flag", False) for option in _options(context)}
-        context.default_map = dict(_understand(path, key, value, flags) for key, value in _read(path).items())
+        options = {option.name: option for option in options_of(_function(context))}
+        context.default_map = dict(_understand(path, key, value, options) for key, value in _read(path).items())
     return path
 
 
-def _options(context: typer.Context) -> list[Any]:
-    options = [item for item in context.command.params if item.param_type_name == "option"]
-    return [option for option in options if option.name not in ("config", "help")]
+def print_schema(context: typer.Context, wanted: bool) -> None:
+    """Print what such a file may hold, as JSON Schema, and end; a callback of the option --schema."""
+    if wanted:
+        print_json(schema_of(_function(context), f"Options of {context.command_path}, from a file", _RULES))
+        raise typer.Exit
+
+
+def _function(context: typer.Context) -> Callable[..., Any]:
+    """Return the function of the command, which typer wraps."""
+    wrapped: Any = context.command.callback
+    function: Callable[..., Any] = unwrap(wrapped)
+    return function
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -45,21 +70,14 @@ def _read(path: Path) -> dict[str, Any]:
         raise OptionError(f"--config: {str(path)!r} is not a readable TOML file: {reason}.") from error
 
 
-def _understand(path: Path, key: str, value: Any, flags: dict[str, bool]) -> tuple[str, Any]:
-    """Return the name of the option and its value as one would type it; flags stay true or false."""
-    name = key.replace("-", "_")
-    if name not in flags:
-        raise UnknownNameError(f"option in {str(path)!r}:", key, flags)
-    if flags[name] != isinstance(value, bool):
-        expected = "true or false" if flags[name] else "a text or a number"
-        raise OptionError(f"{key} in {str(path)!r} must be {expected}, got {shown(value)}.")
-    if isinstance(value, list):
-        return name, ",".join(map(str, value))
-    if not isinstance(value, str | int | float):
-        raise OptionError(
-            f"{key} in {str(path)!r} must be a text, a number or a list of numbers, got {shown(value)}."
-        )
-    return name, value if flags[name] else str(value)
+def _understand(path: Path, key: str, value: Any, options: Mapping[str, Option]) -> tuple[str, Any]:
+    """Return the command's own name of an option, and its value as one would type it; flags stay true or false."""
+    if key not in options:
+        raise UnknownNameError(f"option in {str(path)!r}:", key, options)
+    option = options[key]
+    if not option.value.takes(value):
+        raise OptionError(f"{key} in {str(path)!r} must be {option.value.wanted}, got {shown(value)}.")
+    return option.parameter, option.value.as_typed(value)
 
 
 def resolve_length(context: typer.Context, epochs: int | None, iterations: int | None) -> dict[str, int | None]:

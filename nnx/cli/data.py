@@ -6,12 +6,19 @@ from typing import Annotated, Any
 
 import typer
 
+from nnx.cli.completion import names_from
 from nnx.cli.options import Json, examples
 from nnx.cli.output import print_json, print_table, say
 from nnx.cli.usage import Command
 from nnx.datasets import fetch, info, names, status
 
-data = typer.Typer(no_args_is_help=True, help="List data sets and download them.")
+data = typer.Typer(no_args_is_help=True, add_completion=False)
+
+
+@data.callback()
+@examples("nnx data list", "nnx data fetch mnist")
+def _data() -> None:
+    """List data sets and download them."""
 
 
 @data.command("list", cls=Command)
@@ -33,7 +40,11 @@ def list_data(json: Json = False) -> None:
     "nnx data fetch mnist",
 )
 def fetch_data(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="A data set; see nnx data list.")], json: Json = False
+    name: Annotated[
+        str,
+        typer.Argument(metavar="NAME", help="A data set; see nnx data list.", autocompletion=names_from(names)),
+    ],
+    json: Json = False,
 ) -> None:
     """Make sure that a data set is here, downloading it if need be, and show its files."""
     known = name.replace("-", "_")

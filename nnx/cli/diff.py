@@ -9,9 +9,11 @@ from typing import Annotated, Any
 
 import typer
 
-from nnx import datasets
+from nnx import datasets, registry
+from nnx.cli.completion import names_from
 from nnx.cli.options import Json, examples
 from nnx.cli.output import check_writable, print_json, print_table, say
+from nnx.cli.predict import ModelPath
 from nnx.cli.usage import count, number
 from nnx.datasets.catalogue import images
 from nnx.difference import HEADINGS, NUMBERS, Difference, Part
@@ -21,12 +23,23 @@ from nnx.model import Sequential
 from nnx.plots.drawing import check_picture
 from nnx.serialization import load
 
-ModelPath = Annotated[Path, typer.Argument(metavar="MODEL", help="A file written by nnx train --save or nnx demo.")]
-First = Annotated[str, typer.Argument(metavar="BACKEND", help="The first engine; see nnx backends.")]
-Second = Annotated[str, typer.Argument(metavar="BACKEND", help="The second engine.")]
+First = Annotated[
+    str,
+    typer.Argument(
+        metavar="BACKEND", help="The first engine; see nnx backends.", autocompletion=names_from(registry.names)
+    ),
+]
+Second = Annotated[
+    str, typer.Argument(metavar="BACKEND", help="The second engine.", autocompletion=names_from(registry.names))
+]
 DatasetName = Annotated[
     str | None,
-    typer.Option("--dataset", metavar="NAME", help="What to train on; by default what the model was trained on."),
+    typer.Option(
+        "--dataset",
+        metavar="NAME",
+        help="What to train on; by default what the model was trained on.",
+        autocompletion=names_from(lambda: datasets.names("images")),
+    ),
 ]
 Steps = Annotated[
     int, typer.Option("--steps", parser=count("--steps"), metavar="N", help="How many training steps.")

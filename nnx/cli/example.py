@@ -8,17 +8,30 @@ from typing import Annotated, Any
 import typer
 
 from nnx import datasets
+from nnx.cli.completion import names_from
 from nnx.cli.options import BackendName, Json, Seed, examples, find_backend
 from nnx.cli.output import check_models, check_writable, paragraph, print_json, print_table, say
 from nnx.cli.usage import Command, count
 from nnx.examples import EXAMPLES, Outcome, find
 from nnx.summary import HEADINGS, layer_rows
 
-example = typer.Typer(no_args_is_help=True, help="Run worked examples: images, series, text.")
+example = typer.Typer(no_args_is_help=True, add_completion=False)
+
+
+@example.callback()
+@examples("nnx example list", "nnx example run mnist-cnn --backend numba")
+def _example() -> None:
+    """Run worked examples: images, series, text."""
+
 
 MACHINE = "two cores of an AMD EPYC (Zen 5)"
 
-Name = Annotated[str, typer.Argument(metavar="NAME", help=f"One of {', '.join(EXAMPLES)}.")]
+Name = Annotated[
+    str,
+    typer.Argument(
+        metavar="NAME", help=f"One of {', '.join(EXAMPLES)}.", autocompletion=names_from(lambda: EXAMPLES)
+    ),
+]
 Epochs = Annotated[
     int | None,
     typer.Option(

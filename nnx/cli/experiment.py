@@ -12,6 +12,7 @@ from typing import Annotated, Any
 import typer
 
 from nnx import datasets
+from nnx.cli.completion import names_from
 from nnx.cli.options import BackendName, Json, examples, find_backend
 from nnx.cli.output import make_folder, note, paragraph, print_json, print_table, say
 from nnx.cli.progress import show_progress
@@ -39,7 +40,14 @@ from nnx.experiments.summary import shown
 from nnx.interface import Backend
 from nnx.plots.drawing import need_matplotlib
 
-experiment = typer.Typer(no_args_is_help=True, help="Reproduce published experiments, with reports and pictures.")
+experiment = typer.Typer(no_args_is_help=True, add_completion=False)
+
+
+@experiment.callback()
+@examples("nnx experiment list", "nnx experiment run cats-initialization --backend numba")
+def _experiment() -> None:
+    """Reproduce published experiments, with reports and pictures."""
+
 
 RUNS = "runs"
 """The folder of kept results, within that of the report."""
@@ -47,7 +55,14 @@ RUNS = "runs"
 _MOST = 1000  # seeds, or processes: more is a slip of the finger
 _TOLD = 3  # failed runs that are named one by one
 
-Name = Annotated[str, typer.Argument(metavar="NAME", help="An experiment; nnx experiment list shows them.")]
+Name = Annotated[
+    str,
+    typer.Argument(
+        metavar="NAME",
+        help="An experiment; nnx experiment list shows them.",
+        autocompletion=names_from(lambda: EXPERIMENTS),
+    ),
+]
 Seeds = Annotated[
     int | None,
     typer.Option(

@@ -1,4 +1,4 @@
-"""From exceptions to exit codes, in one place for all commands."""
+"""All commands: loaded when asked for, and their exceptions turned into exit codes."""
 
 from __future__ import annotations
 
@@ -9,15 +9,31 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
+from nnx.cli.loading import Places
 from nnx.cli.output import note
-from nnx.cli.usage import UsageError
+from nnx.cli.usage import UsageError, offer_only
 from nnx.errors import NnxError, OptionError, UnknownNameError
 
 FAILED, USAGE, INTERRUPTED = 1, 2, 130
 
 
 class Commands(TyperGroup):
-    """A group of commands whose mistakes read as one line on stderr, without a traceback."""
+    """All commands of nnx; their mistakes read as one line on stderr, without a traceback."""
+
+    def __init__(self, **options: Any) -> None:
+        """Take the options of typer, which knows of no commands."""
+        super().__init__(**options)
+        self.commands: Any = Places()
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """Return the names of all commands."""
+        del ctx
+        return list(self.commands)
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """See `offer_only`."""
+        offer_only(ctx)
+        return super().parse_args(ctx, args)
 
     def main(self, *args: Any, **extra: Any) -> Any:
         """Parse the command line, run the command and exit with its code."""

@@ -9,6 +9,7 @@ from typing import Annotated, Any, TypeVar
 import typer
 
 from nnx import registry
+from nnx.cli.completion import names_from
 from nnx.cli.usage import count
 from nnx.interface import Backend
 
@@ -17,7 +18,10 @@ Json = Annotated[bool, typer.Option("--json", help="Print one JSON value to stdo
 BackendName = Annotated[
     str | None,
     typer.Option(
-        "--backend", metavar="NAME", help="The engine; see nnx backends. By default $NNX_BACKEND, else numpy."
+        "--backend",
+        metavar="NAME",
+        help="The engine; see nnx backends. By default $NNX_BACKEND, else numpy.",
+        autocompletion=names_from(registry.names),
     ),
 ]
 

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import numpy as np
 import typer
 
+from nnx.cli.completion import files_ending
 from nnx.cli.images import read_image
 from nnx.cli.options import BackendName, Json, examples, find_backend
 from nnx.cli.output import note, print_json, print_table
@@ -15,7 +16,12 @@ from nnx.errors import FileFormatError
 from nnx.model import Sequential
 from nnx.serialization import load
 
-ModelPath = Annotated[Path, typer.Argument(metavar="MODEL", help="A file written by --save or by nnx demo.")]
+ModelPath = Annotated[
+    Path,
+    typer.Argument(
+        metavar="MODEL", help="A file written by --save or by nnx demo.", autocompletion=files_ending(".h5")
+    ),
+]
 ImagePaths = Annotated[list[Path], typer.Argument(metavar="IMAGE...", help="Pictures.")]
 Invert = Annotated[bool, typer.Option("--invert", help="Exchange dark and bright first.")]
 

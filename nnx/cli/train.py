@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -13,11 +13,13 @@ import typer
 from nnx import datasets
 from nnx.checks import ACTIVATIONS
 from nnx.cli.company import joins_others
-from nnx.cli.configuration import read_configuration, resolve_length
+from nnx.cli.completion import files_ending, names_from
+from nnx.cli.configuration import print_schema, read_configuration, resolve_length
 from nnx.cli.options import BackendName, Json, Seed, examples, find_backend
 from nnx.cli.output import check_models, check_targets, note, print_json, print_table, say, write_text
 from nnx.cli.training import DEFAULT_EPOCHS, Result, Task, parse_batch_size, parse_layers
 from nnx.cli.usage import count, number
+from nnx.cli.values import Ending, OneOf, Size, Units
 from nnx.datasets.catalogue import images
 from nnx.errors import OptionError
 from nnx.history import History
@@ -32,23 +34,34 @@ def _option(name: str, panel: str, text: str, metavar: str | None = None, **limi
     return typer.Option(f"--{name}", rich_help_panel=panel, help=text, metavar=metavar, **limits)
 
 
-def _one_of(names: Any) -> str:
-    return f"One of {', '.join(names)}."
+def _choice(name: str, panel: str, text: str, names: Iterable[str]) -> Any:
+    value = OneOf(names)
+    listed = f"{text}One of {', '.join(value.names)}."
+    return _option(name, panel, listed, "NAME", parser=value, autocompletion=value.complete)
 
 
 NAMES = ", ".join(datasets.names("images"))
 RATES = ", ".join(f"{name} {kind().learning_rate:g}" for name, kind in OPTIMIZERS.items())
 
-Name = Annotated[str, typer.Argument(metavar="DATASET", help=f"One of {NAMES}.")]
+Name = Annotated[
+    str,
+    typer.Argument(
+        metavar="DATASET", help=f"One of {NAMES}.", autocompletion=names_from(lambda: datasets.names("images"))
+    ),
+]
 
 Layers = Annotated[
     str,
     _option(
-        "layers", "Network", "Units of the hidden layers; an empty text for none. The output is added.", "N,N,..."
+        "layers",
+        "Network",
+        "Units of the hidden layers; an empty text for none. The output is added.",
+        "N,N,...",
+        parser=Units(),
     ),
 ]
-ActivationName = Annotated[str, _option("activation", "Network", _one_of(ACTIVATIONS), "NAME")]
-Init = Annotated[str, _option("init", "Network", "Initial weights. " + _one_of(INITIALIZERS), "NAME")]
+ActivationName = Annotated[str, _choice("activation", "Network", "", ACTIVATIONS)]
+Init = Annotated[str, _choice("init", "Network", "Initial weights. ", INITIALIZERS)]
 BatchNormFlag = Annotated[bool, _option("batch-norm", "Network", "Batch normalisation before each activation.")]
 DropoutRate = Annotated[
     float,
@@ -57,7 +70,7 @@ DropoutRate = Annotated[
     ),
 ]
 
-OptimizerName = Annotated[str, _option("optimizer", "Training", _one_of(OPTIMIZERS), "NAME")]
+OptimizerName = Annotated[str, _choice("optimizer", "Training", "", OPTIMIZERS)]
 Rate = Annotated[
     float | None,
     _option(
@@ -72,7 +85,10 @@ L2 = Annotated[
     float,
     _option("l2", "Training", "Lambda of the penalty lambda / (2 m) sum W^2.", "LAMBDA", parser=number("--l2", 0)),
 ]
-BatchSize = Annotated[str, _option("batch-size", "Training", "Examples per step, or full for all at once.", "N")]
+BatchSize = Annotated[
+    str,
+    _option("batch-size", "Training", "Examples per step, or full for all at once.", "N", parser=Size()),
+]
 Epochs = Annotated[
     int | None,
     _option(
@@ -113,7 +129,7 @@ Patience = Annotated[
         parser=count("--patience"),
     ),
 ]
-Dtype = Annotated[str, _option("dtype", "Training", _one_of(DTYPES), "NAME")]
+Dtype = Annotated[str, _choice("dtype", "Training", "", DTYPES)]
 
 Save = Annotated[Path | None, _option("save", "Output", "Write the model to this HDF5 file.", "PATH")]
 Csv = Annotated[Path | None, _option("csv", "Output", "Write a row of measurements per epoch.", "PATH")]
@@ -124,9 +140,13 @@ KeptRun = Annotated[
         "Output",
         "Keep the run in this file; if it is there already, go on from it, with the same options.",
         "PATH",
+        autocompletion=files_ending(".h5"),
     ),
 ]
-CurvePath = Annotated[Path | None, _option("curve", "Output", "Write the learning curve as SVG.", "PATH.svg")]
+CurvePath = Annotated[
+    Path | None,
+    _option("curve", "Output", "Write the learning curve as SVG.", "PATH.svg", parser=Ending(".svg")),
+]
 Config = Annotated[
     Path | None,
     typer.Option(
@@ -135,6 +155,16 @@ Config = Annotated[
         callback=read_configuration,
         is_eager=True,
         help="Take options from a TOML file, named as here; those typed win.",
+        autocompletion=files_ending(".toml"),
+    ),
+]
+Schema = Annotated[
+    bool,
+    typer.Option(
+        "--schema",
+        callback=print_schema,
+        is_eager=True,
+        help="Print what such a file may hold, as JSON Schema, for editors.",
     ),
 ]
 
@@ -146,6 +176,7 @@ Config = Annotated[
     "nnx train mnist --epochs 200 --checkpoint run.h5  # Ctrl-C, and the same again goes on",
     "mpiexec -n 4 nnx train mnist --batch-size 512  # four processes share every batch",
     "nnx train fashion-mnist --config fashion.toml --backend numba --json",
+    "nnx train --schema > schema.json  # '#:schema schema.json' in fashion.toml shows it to the editor",
 )
 def train(
     context: typer.Context,
@@ -171,6 +202,7 @@ def train(
     seed: Seed = 1,
     backend: BackendName = None,
     config: Config = None,
+    schema: Schema = False,
     json: Json = False,
 ) -> None:
     """Train a fully connected network and measure it on the test part.
@@ -179,7 +211,7 @@ def train(
     cross-entropies on the training part, without the L2 penalty. Several processes that mpiexec starts share every
     batch; only the first of them prints and writes files.
     """
-    del config  # read before all other options, which it gives their defaults
+    del config, schema  # read before all other options, which it gives their defaults
     leads = joins_others()
     if curve is not None and curve.suffix != ".svg":
         raise OptionError(f"--curve draws SVG; name a file that ends in .svg, got {str(curve)!r}.")

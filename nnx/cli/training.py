@@ -12,7 +12,6 @@ from nnx.cli.output import note
 from nnx.datasets import Dataset
 from nnx.distributed import launched_ranks
 from nnx.errors import OptionError
-from nnx.experiments.networks import dense_layers
 from nnx.history import History
 from nnx.inputs import Examples, split
 from nnx.interface import Backend
@@ -44,11 +43,12 @@ def parse_batch_size(text: str) -> int | str:
     Raises:
         OptionError: it is neither.
     """
-    if text == "full":
-        return text
-    if not (text.isascii() and text.isdigit() and int(text) > 0):
+    size = text.strip()
+    if size == "full":
+        return size
+    if not (size.isascii() and size.isdigit() and int(size) > 0):
         raise OptionError(f"--batch-size must be a whole number of at least 1, or full, got {text!r}.")
-    return int(text)
+    return int(size)
 
 
 class _Beginning(Callback):
@@ -117,6 +117,8 @@ class Task:
         Raises:
             OptionError, UnknownNameError: an option is out of its range.
         """
+        from nnx.experiments.networks import dense_layers  # with all experiments, which only training waits for
+
         outputs = 1 if classes == 2 else classes
         layers = dense_layers(self.layers, outputs, self.activation, self.init, self.batch_norm, self.dropout)
         model = Sequential(list(layers), seed=self.seed, dtype=self.dtype, backend=backend)

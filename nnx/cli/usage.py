@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
-from math import inf, isfinite, nan
+from math import inf
 from typing import Any
 
-import typer
 from typer.core import TyperCommand
 
-# What a wrong command line raises. Its module depends on the version of typer, which carries click or imports it.
-UsageError: type[Exception] = next(kind for kind in typer.BadParameter.mro() if kind.__name__ == "UsageError")
+from nnx.cli.values import Count, Number, UsageError
+
+__all__ = ["Command", "UsageError", "count", "number", "offer_only"]
 
 
 class Command(TyperCommand):
@@ -22,43 +21,32 @@ class Command(TyperCommand):
         pieces = (re.sub(r"[{}]", "", piece) for piece in super().collect_usage_pieces(ctx))
         return [re.sub(r"(\.{3})+", "...", piece) for piece in pieces]  # some versions add their own dots
 
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """See `offer_only`."""
+        offer_only(ctx)
+        return super().parse_args(ctx, args)
 
-def count(option: str, least: int = 1, most: int | None = None) -> Callable[[Any], int]:
-    """Return what reads a whole number from `least` to `most`, or of at least `least`.
 
-    Raises:
-        UsageError: what was typed is something else.
+def offer_only(ctx: Any) -> None:
+    """Leave values as they are typed where a shell only asks how a line may go on.
+
+    Reading them would load what typer reads them with, and call what options call, such as what prints the version.
     """
-    wanted = f"of at least {least}" if most is None else f"from {least} to {most}"
-
-    def whole(typed: Any) -> int:
-        try:
-            value = int(typed)
-        except ValueError:
-            value = least - 1
-        if value < least or (most is not None and value > most):
-            raise UsageError(f"{option} must be a whole number {wanted}, got {typed!r}.")
-        return value
-
-    return whole
+    if ctx.resilient_parsing:
+        for parameter in ctx.command.get_params(ctx):
+            parameter.process_value = _as_typed
 
 
-def number(option: str, low: float, high: float = inf, closed: bool = False) -> Callable[[Any], float]:
-    """Return what reads a finite number from low to high, high itself included only if `closed`.
+def _as_typed(ctx: Any, value: Any) -> Any:
+    del ctx
+    return value
 
-    Raises:
-        UsageError: what was typed is something else.
-    """
-    within = f"in [{low:g}, {high:g}{']' if closed else ')'}"
-    wanted = within if isfinite(high) else f"of at least {low:g}"
 
-    def real(typed: Any) -> float:
-        try:
-            value = float(typed)
-        except ValueError:
-            value = nan  # which lies in no range
-        if not (low <= value < high or (closed and value == high)):
-            raise UsageError(f"{option} must be a number {wanted}, got {typed!r}.")
-        return value
+def count(option: str, least: int = 1, most: int | None = None) -> Count:
+    """Return what reads a whole number from `least` to `most`, or of at least `least`."""
+    return Count(option, least, most)
 
-    return real
+
+def number(option: str, low: float, high: float = inf, closed: bool = False) -> Number:
+    """Return what reads a finite number from low to high, high itself included only if `closed`."""
+    return Number(option, low, high, closed)

@@ -6,29 +6,15 @@ import hashlib
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from nnx.checks import own_options
 from nnx.distributed.group import Group
 from nnx.errors import BackendError, OptionError
 from nnx.resumption import digest
-from nnx.verification import foreign_parts
+from nnx.verification import is_foreign
 
 if TYPE_CHECKING:
     from nnx.model import Sequential
     from nnx.training import Task
-
-
-def check_parts(model: Sequential) -> None:
-    """Refuse what might mix the examples of a batch in a way that only one process can.
-
-    Raises:
-        OptionError: a layer, the loss or the optimizer is not one of nnx's own.
-    """
-    parts = foreign_parts(model)
-    if parts:
-        raise OptionError(
-            f"distributed=True takes the layers, losses and optimizers of nnx, got {parts[0]}: one that mixes the "
-            "examples of a batch would learn something else from the shares of it that each process has. Train in "
-            "one process."
-        )
 
 
 def state_digest(model: Sequential) -> str:
@@ -40,12 +26,21 @@ def state_digest(model: Sequential) -> str:
 
 
 def terms(task: Task) -> dict[str, Any]:
-    """Return what all ranks must have alike, by the names that people know it by."""
+    """Return what all ranks must have alike, by the names that people know it by.
+
+    Raises:
+        OptionError: the options of something of a class of one's own cannot be told.
+    """
     model, options, validation = task.model, task.options, task.validation
-    parts = [repr(layer) for layer in model.chain.layers]
+    parts = [layer for _, layer in model.places] + [model.loss, model.optimizer]
+    own = [part for part in parts if is_foreign(part)]
     callbacks = [[type(item).__name__, item.every, item.saves, item.watches_steps] for item in task.callbacks]
     return {
-        "the layers": parts,
+        "the layers": [repr(layer) for layer in model.chain.layers],
+        "the options of classes of one's own": [
+            [type(part).__qualname__, repr(own_options(part, ", so that ranks cannot compare them"))]
+            for part in own
+        ],
         "the seed": model.seed,
         "the dtype": model.dtype,
         "the backend": model.backend.name,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import platform
 from collections.abc import Callable, Iterator
@@ -9,9 +10,10 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from nnx.distributed.agreement import check_alike, check_parts, terms
+from nnx.distributed.agreement import check_alike, terms
 from nnx.distributed.group import Group, open_group
 from nnx.distributed.loop import Absent, RankLoop
+from nnx.distributed.mixing import check_rows_apart
 from nnx.errors import BackendError, OptionError, UnknownNameError
 from nnx.memory import check_training
 from nnx.registry import chosen_num_threads, set_num_threads
@@ -22,6 +24,8 @@ if TYPE_CHECKING:
     from nnx.history import History
     from nnx.loop import Loop
     from nnx.resumption import KeptRun
+
+_log = logging.getLogger(__name__)
 
 _THREAD_SETTINGS = ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OMP_NUM_THREADS", "NUMBA_NUM_THREADS")
 
@@ -46,6 +50,8 @@ class RankTeam(Team):
         self._terms: dict[str, Any] = {}
         if chosen_num_threads() is None and not any(name in os.environ for name in _THREAD_SETTINGS):
             set_num_threads(threads_of_a_rank(group))
+        threads = chosen_num_threads() or "as many as the environment says"
+        _log.info("rank %d of %d, threads: %s", group.rank, group.size, threads)
 
     @contextmanager
     def together(self) -> Iterator[None]:
@@ -78,13 +84,14 @@ class RankTeam(Team):
         """See `Team.loop`.
 
         Raises:
-            OptionError: the model has a layer that may mix examples.
+            OptionError: the model has a layer or loss of one's own that mixes examples, or whose options cannot be
+                told.
             MemoryLimitError: there is no memory for the data and for this rank's share of a batch.
         """
-        check_parts(task.model)
         ranks = self._group.size
         measured = None if task.validation is None else held(task.validation, task.measured_batch, ranks)
         check_training(task.model, held(task.examples, task.batch, ranks), measured, -(-task.batch // ranks))
+        check_rows_apart(task.model, task.examples)
         self._terms = terms(task)
         if not self._group.leads:
             quiet = replace(task.options, progress=False)

@@ -18,6 +18,7 @@ from nnx.interrupts import Interrupts
 from nnx.loop import Loop, Parts
 from nnx.progress import Bar
 from nnx.steps import Runner, Trace, TrainingStep
+from nnx.verification import make_runner
 
 if TYPE_CHECKING:
     from nnx.model import Sequential
@@ -103,8 +104,8 @@ class RankLoop(Loop):
     def _make_runner(
         self, model: Sequential, step: TrainingStep, batches: AnyRankBatches, trace: Trace, eager: bool
     ) -> RankRunner:
-        del batches
-        return RankRunner(self.group, model.ops, step, trace, eager, lambda: self._signals.agree())
+        runner = make_runner(model, step, batches, trace, eager)
+        return RankRunner(self.group, runner, trace, lambda: self._signals.agree())
 
     def pieces(self, bar: Bar, start: int, stop: int) -> Iterator[tuple[int, int]]:
         """See `Loop.pieces`; by the clock of rank 0."""

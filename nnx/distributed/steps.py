@@ -17,6 +17,7 @@ from nnx.measurement import Measurement
 from nnx.ops import Ops
 from nnx.steps import AnyBatches, EvaluationStep, Runner, Trace, TrainingStep, count_correct
 from nnx.stored import AnyExamples
+from nnx.verification import make_runner
 
 if TYPE_CHECKING:
     from nnx.model import Sequential
@@ -99,15 +100,17 @@ class RankRunner(Runner):
     def __init__(
         self,
         group: Group,
-        ops: Ops,
-        step: Callable[[int], None],
+        runner: Runner,
         trace: Trace,
-        eager: bool,
         then: Callable[[], None],
     ) -> None:
-        """Take the step, and what to do after every range of steps."""
-        super().__init__(ops, step, eager)
-        self._group, self._trace, self._then = group, trace, then
+        """Take what runs the step, and what to do after every range of steps."""
+        super().__init__(runner.ops, runner.step, runner.eager)
+        self._runner, self._group, self._trace, self._then = runner, group, trace, then
+
+    def run(self, rows: int, times: int) -> None:
+        """See `Runner.run`."""
+        self._runner.run(rows, times)
 
     def run_range(self, batches: AnyBatches, start: int, stop: int) -> None:
         """See `Runner.run_range`."""
@@ -135,4 +138,5 @@ class RankMeasurement(Measurement):
         self.model = model
         self.batches = make_rank_batches(group, model.ops, examples, batch_size, repeated=False)
         self._step = RankEvaluation(model, self.batches)
-        self._runner = RankRunner(group, model.ops, self._step, self._step.trace, eager, lambda: None)
+        runner = make_runner(model, self._step, self.batches, self._step.trace, eager)
+        self._runner = RankRunner(group, runner, self._step.trace, lambda: None)

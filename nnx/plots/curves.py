@@ -25,18 +25,20 @@ MOST_BANDS = 3
 
 
 def history(history: History | Mapping[str, Any], path: str | Path | None = None, *, title: str = "") -> Figure:
-    """Draw the loss, and the accuracy where it was measured, over the epochs; of validation data dashed.
+    """Draw the loss, the accuracy where it was measured, and what callbacks measured, over the epochs.
 
-    Values that are not finite are left out. The loss has a logarithmic axis where `learning_curves` chooses one.
+    What was measured on validation data, of a name that begins with "val_", is dashed. Values that are not finite
+    are left out. The loss has a logarithmic axis where `learning_curves` chooses one.
 
     Args:
         history: what `fit` returned, or lists of one number per epoch by the same names: "loss", "accuracy",
-            "val_loss", "val_accuracy".
+            "val_loss", "val_accuracy", and any others.
         path: where to write the picture; None for nowhere.
         title: a heading.
 
     Returns:
-        The figure, one panel for each of the two quantities.
+        The figure, one panel for each quantity: first loss and accuracy, then the others as they come, without the
+        learning rate and the seconds; three to a row.
 
     Raises:
         DataError: there is no measurement in it that is finite.
@@ -49,12 +51,13 @@ def history(history: History | Mapping[str, Any], path: str | Path | None = None
         ['loss']
     """
     given = filled(history, "history", "names to one number per epoch")
-    drawn = {name: found for name in ("loss", "accuracy") if (found := _measured(given, name))}
+    drawn = {name: found for name in _quantities(given) if (found := _measured(given, name))}
     if not drawn:
-        raise DataError("history must hold a loss or an accuracy that is finite, got none; train for an epoch.")
-    with page(4.4 * len(drawn) + 1.2 * (len(drawn) == 1), 3.4, path, title) as figure:
+        raise DataError("history must hold a measurement that is finite, got none; train for an epoch.")
+    across, down = min(len(drawn), _MOST_ACROSS), -(-len(drawn) // _MOST_ACROSS)
+    with page(4.4 * across + 1.2 * (across == 1), 3.4 * down, path, title) as figure:
         for place, (name, found) in enumerate(drawn.items(), start=1):
-            axes = figure.add_subplot(1, len(drawn), place)
+            axes = figure.add_subplot(down, across, place)
             for index, band in found.items():
                 draw_band(axes, band, index)
             values = extent_of(found.values())
@@ -65,6 +68,14 @@ def history(history: History | Mapping[str, Any], path: str | Path | None = None
 
 
 _PARTS = (("training", ""), ("validation", "val_"))
+_MOST_ACROSS = 3
+"""Panels in a row."""
+
+
+def _quantities(given: Mapping[str, Any]) -> list[str]:
+    """Return what is measured: loss and accuracy, and what callbacks have added, each name once."""
+    names = (name.removeprefix("val_") for name in given if name not in ("learning_rate", "seconds"))
+    return list(dict.fromkeys(["loss", "accuracy", *names]))
 
 
 def _measured(given: Mapping[str, Any], name: str) -> dict[int, Band]:

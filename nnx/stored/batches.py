@@ -59,6 +59,11 @@ class StoredBatches:
         self._ahead: tuple[Wanted, Ahead[Rows]] | None = None
 
     @property
+    def examples(self) -> DeviceExamples:
+        """Both buffers, on the device."""
+        return self._buffers.examples
+
+    @property
     def counters(self) -> tuple[Array, ...]:
         """What a step counts up, 0-d on the device."""
         return self.number, self.place

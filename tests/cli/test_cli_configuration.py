@@ -5,7 +5,7 @@ import pytest
 
 def test_file_gives_the_defaults_and_typed_options_win(run_nnx, tmp_path):
     (tmp_path / "run.toml").write_text(
-        'layers = [8, 4]\nbatch-size = "full"\nbatch_norm = true\nepochs = 3\n'
+        'layers = [8, 4]\nbatch-size = "full"\nbatch-norm = true\nepochs = 3\n'
         'backend = "generic:numpy"\njson = true\n'
     )
     assert json.loads(run_nnx("train", "digits", "--config", "run.toml").stdout)["epochs"] == 3
@@ -13,7 +13,7 @@ def test_file_gives_the_defaults_and_typed_options_win(run_nnx, tmp_path):
 
 
 def test_typed_iterations_win_over_epochs_in_the_file(run_nnx, tmp_path):
-    (tmp_path / "run.toml").write_text('layers = ""\nepochs = 3\nbatch_size = "full"\nbackend = "generic:numpy"\n')
+    (tmp_path / "run.toml").write_text('layers = ""\nepochs = 3\nbatch-size = "full"\nbackend = "generic:numpy"\n')
     report = json.loads(run_nnx("train", "digits", "--config", "run.toml", "--iterations", 2, "--json").stdout)
     assert report["iterations"] == 2
 
@@ -29,13 +29,21 @@ def test_file_means_the_same_as_typing(run_nnx, tmp_path):
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("learnin_rate = 0.1", "Did you mean 'learning_rate'?"),
+        ("learnin-rate = 0.1", "Did you mean 'learning-rate'?"),
+        ("batch_norm = true", "Did you mean 'batch-norm'?"),
         ("config = 'other.toml'", "Unknown option"),
-        ("batch_norm = 1", "batch_norm in 'run.toml' must be true or false, got 1"),
-        ("epochs = true", "epochs in 'run.toml' must be a text or a number, got True"),
-        ("layers = {first = 20}", "must be a text, a number or a list of numbers"),
-        ("layers = [20, 'x']", "--layers must be whole numbers"),
-        ("epochs = 'many'", "--epochs"),
+        ("batch-norm = 1", "batch-norm in 'run.toml' must be true or false, got 1"),
+        ("epochs = true", "epochs in 'run.toml' must be a whole number of at least 1, got True"),
+        ("epochs = '3'", "epochs in 'run.toml' must be a whole number of at least 1, got '3'"),
+        ("epochs = 0", "--epochs must be a whole number of at least 1, got 0"),
+        ("epochs = 2.5", "epochs in 'run.toml' must be a whole number of at least 1, got 2.5"),
+        ("l2 = '0.1'", "l2 in 'run.toml' must be a number of at least 0, got '0.1'"),
+        (f"l2 = 1{'0' * 400}", "--l2 must be a number of at least 0, got 1000"),
+        ("save = 5", "save in 'run.toml' must be a text, got 5"),
+        ("layers = {first = 20}", "layers in 'run.toml' must be an array of whole numbers"),
+        ("layers = [20, 'x']", "layers in 'run.toml' must be an array of whole numbers"),
+        ("layers = [[20]]", "layers in 'run.toml' must be an array of whole numbers"),
+        ("layers = '20,x'", "--layers must be whole numbers"),
         ("epochs = 1\niterations = 1", "exclude each other"),
         ("epochs = ", "not a readable TOML file"),
     ],

@@ -23,6 +23,78 @@ Found = dict[str, np.ndarray]
 ROWS = 37  # no multiple of a batch, nor a batch of the number of ranks
 
 
+@dataclass(eq=False, repr=False)
+class Scaled(nnx.Layer):
+    """A layer of one's own: x * g, or, which no rank can do by itself, (x - its mean over the batch) * g."""
+
+    centred: bool = False
+    follows: bool = False
+    start: float = 1.5
+
+    def setup(self, builder, shape):
+        self.g = builder.parameter("g", shape, self.start)
+        self.size = builder.state("size", shape, 0.0)
+        return shape
+
+    def forward(self, x, context):
+        ops, xp, g = self.ops, self.ops.backend.xp, self.g
+
+        def scale(x, g, y):
+            y[...] = (x - xp.mean(x, axis=0) if self.centred else x) * g
+
+        def scale_backward(x, g, dy, dx, dg):
+            dx[...] = dy * g
+            dg[...] = xp.sum(dy * x, axis=0)
+
+        def follow(y, size):
+            size[...] = 0.9 * size + 0.1 * xp.mean(xp.abs(y), axis=0)
+
+        y = ops.like(x)
+        ops.call(scale, x, g.value, y)
+        if context.train and self.follows:
+            ops.call(follow, y, self.size.value)
+
+        def backward(dy):
+            dx = ops.like(x)
+            ops.call(scale_backward, x, g.value, dy, dx, g.grad)
+            return dx
+
+        return y, backward
+
+
+@dataclass(frozen=True)
+class OwnEntropy(nnx.losses.SoftmaxCrossEntropy):
+    """A loss of one's own: the mean over the rows, or their sum."""
+
+    summed: bool = False
+
+    def forward(self, ops, outputs, targets, weight, gradient):
+        loss, slope = super().forward(ops, outputs, targets, weight, gradient)
+
+        def times(array, count):
+            array[...] = array * count
+
+        for array in (loss, slope):
+            if self.summed and array is not None:
+                ops.call(times, array, outputs.shape[0])
+        return loss, slope
+
+
+@dataclass(frozen=True)
+class OwnSGD(nnx.SGD):
+    """An optimizer of one's own."""
+
+
+def mine(backend: str, **options: float) -> nnx.Sequential:
+    """Return a model with parts of one's own, one of them among layers of nnx that know of shares."""
+    names = ("summed",)
+    layer = Scaled(**{name: value for name, value in options.items() if name not in names})
+    inner = nnx.Residual([layer, nnx.BatchNorm(), nnx.Dropout(0.2)])
+    loss = OwnEntropy(**{name: value for name, value in options.items() if name in names})
+    layers = [nnx.Dense(9, activation="tanh"), inner, Scaled(), nnx.Dense(2)]
+    return nnx.Sequential(layers, seed=3, dtype="float64", backend=backend).compile(loss, OwnSGD(0.2))
+
+
 def data(rows: int = ROWS, features: int = 6) -> tuple[np.ndarray, np.ndarray]:
     random = np.random.default_rng(5)
     x = random.standard_normal((rows, features)).astype("float32")
@@ -92,6 +164,13 @@ def short(backend: str, distributed: bool) -> Found:
     return trained(dense(backend, "float32"), distributed=distributed)
 
 
+def own(backend: str, distributed: bool) -> Found:
+    """Layers, a loss and an optimizer of one's own."""
+    weight = np.linspace(0.5, 2, ROWS)
+    options = {"validation_data": data(20), "sample_weight": weight}
+    return trained(mine(backend), distributed=distributed, **options)
+
+
 def stopped(backend: str, distributed: bool) -> Found:
     """A callback of rank 0 ends the run and puts the best weights back."""
     watch = nnx.callbacks.EarlyStopping("loss", patience=2, min_delta=0.02), nnx.callbacks.ReduceLROnPlateau("loss")
@@ -156,7 +235,16 @@ def gone_on(backend: str, distributed: bool) -> Found:
         return fitted(dense(backend), x, y, distributed=distributed, **options)
 
 
-CASES = {case.__name__: case for case in (plain, wide, single, full, short, stopped, streamed, sparse, gone_on)}
+def mine_streamed(backend: str, distributed: bool) -> Found:
+    """Parts of one's own, on data in a file."""
+    with in_a_file(*data()) as (x, y):
+        return fitted(mine(backend), x, y, distributed=distributed)
+
+
+CASES = {
+    case.__name__: case
+    for case in (plain, wide, single, full, short, own, stopped, streamed, sparse, gone_on, mine_streamed)
+}
 
 
 def run(name: str, distributed: bool) -> Found:
@@ -217,15 +305,6 @@ def resumed(path: Path, epochs: int, distributed: bool) -> Found:
         return fitted(dense("numpy"), x, y, distributed=distributed, **options)
 
 
-@dataclass(eq=False, repr=False)
-class Centred(nnx.Layer):
-    """A layer of one's own."""
-
-    def forward(self, x, context):
-        del context
-        return x, lambda dy: dy
-
-
 def refused(fault: str) -> str:
     """Return what is said of models or data that do not go together."""
     second, model, (x, y) = loop_rank() == 1, dense("numpy"), data()
@@ -235,8 +314,10 @@ def refused(fault: str) -> str:
         model.seed = 4
     if fault == "refused-on-rank-1" and second:
         x[3, 1] = np.nan
-    if fault == "foreign-layer":
-        model = nnx.Sequential([nnx.Dense(9), Centred(), nnx.Dense(2)]).compile("softmax_cross_entropy")
+    if fault == "mixing-layer":
+        model = mine("numpy", centred=True)
+    if fault == "other-option":
+        model = mine("numpy", start=2.5 if second else 1.5)
     if fault == "diverges":
         layers = [nnx.Dense(9, activation="relu"), nnx.Dense(2)]
         model = nnx.Sequential(layers, seed=3).compile("softmax_cross_entropy", nnx.SGD(1e30))

@@ -33,6 +33,8 @@ CASES = tuple(
         ("single", "numba"),
         ("full", "numba"),
         ("short", "numba"),
+        ("own", "numba"),
+        ("mine_streamed", "numpy"),
         ("stopped", "numba"),
         ("streamed", "numpy"),
         ("streamed", "numba"),
@@ -141,7 +143,8 @@ FAULTS = {
     "other-data": "ranks 0 and 1 differ in the examples.",
     "other-seed": "ranks 0 and 1 differ in the seed: 3 and 4.",
     "refused-on-rank-1": "x holds NaN",
-    "foreign-layer": "distributed=True takes the layers, losses and optimizers of nnx, got layer 1",
+    "mixing-layer": "but layer 1.0, Scaled(centred=True), has another output for a row when other rows",
+    "other-option": "ranks 0 and 1 differ in the layers: ",
     "diverges": "is the first with such an output",
     "stored-nan": "DataError: x holds NaN or infinity as float32, first in row 30;",
 }

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import dataclass
 
 import numpy as np
 import pytest
 
 import nnx
 from nnx.distributed import launched_ranks
+from nnx.distributed.mixing import check_rows_apart
 from nnx.distributed.reduction import Sum
 from nnx.distributed.shares import RankShare
 from tests.distributed import program
@@ -80,3 +82,83 @@ def test_launchers_are_known_by_what_they_leave_in_the_environment(monkeypatch):
     assert launched_ranks() == 1
     monkeypatch.setenv("OMPI_COMM_WORLD_SIZE", "12")
     assert launched_ranks() == 12
+
+
+def built(backend, layers=None, loss=None, **options):
+    model = program.mine(backend, **options)
+    if layers is not None:
+        model = nnx.Sequential(layers, seed=1, backend=backend)
+    model.compile(loss or model.loss, "sgd") if loss or layers else None
+    x, y = program.data()
+    model.build(x.shape[1:])
+    return model, model.take(x, y, np.linspace(0.5, 2, len(x)))
+
+
+def test_parts_of_ones_own_that_take_each_row_by_itself_may_be_shared_and_the_model_is_left_alone(backend):
+    model, examples = built(backend)
+    before = model.get_weights()
+    check_rows_apart(model, examples)
+    for name, values in model.get_weights().items():
+        np.testing.assert_array_equal(values, before[name], err_msg=name)
+    assert not any("forward" in vars(layer) for _, layer in model.places)
+
+
+class Forgetful(program.Scaled):
+    """The mean over the rows where their sum belongs."""
+
+    def forward(self, x, context):
+        y, backward = super().forward(x, context)
+
+        def averaged(dy):
+            dx = backward(dy)
+            self.g.grad[...] = self.g.grad / x.shape[0]
+            return dx
+
+        return y, averaged
+
+
+class Blended(program.Scaled):
+    """Passes the mean of the gradients on."""
+
+    def forward(self, x, context):
+        y, backward = super().forward(x, context)
+        xp = self.ops.backend.xp
+        return y, lambda dy: backward(dy) + xp.mean(dy, axis=0)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"centred": True}, r"layer 1\.0, Scaled\(centred=True\), has another output for a row"),
+        ({"follows": True}, r"layer 1\.0, Scaled\(follows=True\), changes a state in training"),
+        ({"layers": [nnx.Dense(4), Forgetful(), nnx.Dense(2)]}, r"layer 1, .* another gradient by its parameters"),
+        ({"layers": [nnx.Dense(4), Blended(), nnx.Dense(2)]}, r"layer 1, .* another gradient by its input"),
+        ({"summed": True}, r"the loss OwnEntropy\(.*summed=True\) has another gradient for a row than a mean"),
+    ],
+)
+def test_what_would_learn_something_else_from_a_share_is_refused(options, message):
+    if "layers" in options:
+        options = {"layers": [type(layer)(**layer.config()) for layer in options["layers"]]}
+        options["loss"] = "softmax_cross_entropy"
+    model, examples = built("numpy", **options)
+    before = model.get_weights()
+    with pytest.raises(nnx.errors.OptionError, match=message):
+        check_rows_apart(model, examples)
+    for name, values in model.get_weights().items():
+        np.testing.assert_array_equal(values, before[name], err_msg=name)
+
+
+def test_padded_sequences_are_tried_with_their_lengths():
+    @dataclass(eq=False, repr=False)
+    class Same(nnx.Layer):
+        steps = "kept"
+
+        def forward(self, x, context):
+            assert context.lengths.shape[0] == x.shape[0]
+            return x, lambda dy: dy
+
+    model = nnx.Sequential([Same(), nnx.GRU(3, return_sequences=True), Same()], backend="numpy")
+    model.compile(nnx.losses.MeanSquaredError(), "sgd").build((5, 2))
+    random = np.random.default_rng(1)
+    x, y = random.normal(size=(7, 5, 2)), random.normal(size=(7, 5, 3))
+    check_rows_apart(model, model.take(x, y, lengths=[1, 2, 3, 4, 5, 5, 5]))

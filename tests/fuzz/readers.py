@@ -29,6 +29,7 @@ from nnx.errors import DataError, DtypeError, FileFormatError, OptionError, Shap
 from nnx.experiments import EXPERIMENTS, Curve, Result
 from nnx.experiments.execution.keeping import Done, Kept
 from nnx.hdf5 import read_hdf5
+from nnx.layers import Chain
 from nnx.report import results as pages
 from nnx.report import runs
 from nnx.serialization import read_run
@@ -68,6 +69,26 @@ def _written(write: Callable[[Path], object]) -> bytes:
         return path.read_bytes()
 
 
+@dataclass(eq=False, repr=False)
+class Shift(nnx.Layer):
+    """A layer of one's own that files name: x + b, after others."""
+
+    start: float = 0.5
+    shape: tuple[int, ...] = ()
+    before: tuple[nnx.Layer, ...] = ()
+
+    def setup(self, builder: Any, shape: tuple[int, ...]) -> tuple[int, ...]:
+        """Declare b."""
+        self._inner = Chain(self.before)
+        shape = self._inner.build(builder, shape)
+        self._b = builder.parameter("b", shape[-1:], self.start)
+        return shape
+
+    def forward(self, x: Any, context: nnx.Context) -> Any:
+        """Not called by any reader."""
+        return self._inner.forward(x, context)
+
+
 def dense_model() -> nnx.Sequential:
     """Return the model that the run is of."""
     layers = [nnx.Dense(4, activation="relu"), nnx.BatchNorm(), nnx.Dense(3)]
@@ -88,6 +109,9 @@ def _models() -> list[bytes]:
         dense_model(),
         second.compile("sigmoid_cross_entropy", nnx.AdamW(schedule), l2=0.1),
         third,
+        nnx.Sequential(
+            [Shift(shape=(2, 3), before=(nnx.Dense(3), Shift(1.0)))], seed=4, input_shape=(2,), backend="numpy"
+        ),
     ]
     return [_written(lambda path, model=model: model.save(path, {"classes": ["a", "b", None]})) for model in models]
 
@@ -182,7 +206,7 @@ def _benchmarks() -> list[bytes]:
 
 
 def _read_model(path: Path) -> object:
-    model = nnx.load(path, backend="numpy")
+    model = nnx.load(path, backend="numpy", own_classes=[Shift])
     arrays = [array.tobytes() for array in model.to_host().arrays]
     return json.dumps([to_config(model), model.metadata]), arrays
 

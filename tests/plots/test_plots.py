@@ -211,7 +211,7 @@ REFUSED: list[tuple[Callable[[], Figure], type[NnxError], str]] = [
     (
         lambda: plots.history({"loss": [np.nan]}),
         DataError,
-        "history must hold a loss or an accuracy that is finite",
+        "history must hold a measurement that is finite",
     ),
     (
         lambda: plots.history({"loss": [[1.0]]}),

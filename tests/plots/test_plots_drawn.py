@@ -45,6 +45,17 @@ def test_a_history_shows_loss_and_accuracy_with_validation_dashed() -> None:
     assert figure.get_suptitle() == "A run"
 
 
+def test_a_history_shows_what_callbacks_measured_three_panels_to_a_row() -> None:
+    nan = float("nan")
+    own = {"val_f1": [nan, 0.5], "f1": [0.4, 0.6], "val_gap": [0.1, 0.1], "none": [nan, nan]}
+    figure = plots.history({"val_f1": own.pop("val_f1"), "loss": [0.7, 0.5], "learning_rate": [0.1, 0.1], **own})
+    assert [axes.get_ylabel() for axes in figure.axes] == ["loss", "f1", "gap"]
+    assert [len(axes.get_lines()) for axes in figure.axes] == [1, 2, 1]
+    assert figure.axes[0].get_position().y0 == figure.axes[2].get_position().y0
+    four = plots.history({name: [0.1, 0.2] for name in ("loss", "f1", "gap", "kappa")})
+    assert four.axes[3].get_position().y1 < four.axes[0].get_position().y0
+
+
 def test_epochs_without_a_finite_value_are_left_out_and_the_others_keep_their_number() -> None:
     (line,) = plots.history({"loss": [0.7, np.nan, np.inf, 0.1]}).axes[0].get_lines()
     assert (list(line.get_xdata()), list(line.get_ydata())) == ([1, 4], [0.7, 0.1])
