@@ -55,7 +55,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.stored", description=__doc__)
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument("--ways", action="store_true", help="measure ways to read for several processes instead")
-    parser.add_argument("--rows", type=int, default=60_000, help="examples of 784 features")
+    parser.add_argument("--rows", type=int, default=40_000, help="examples of 784 features")
     parser.add_argument("--turns", type=int, default=3, help="how often each of both trains")
     parser.add_argument("--backend", action="append", help="by default numba and numpy")
     parser.add_argument("--storage", action="append", choices=list(STORAGE), help="by default all")
