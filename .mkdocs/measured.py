@@ -106,10 +106,8 @@ def ratios(found: Mapping[str, Any]) -> str:
     for number, ours in enumerate(backends):
         shift, name = 0.2 * (number - (len(backends) - 1) / 2), ours.partition(":")[2]
         mine = [row for row in rows if row["ours"] == ours]
-        places, middle = [tasks.index(row["task"]) + shift for row in mine], [row["ratio"] for row in mine]
-        reach = [[row["ratio"] - row["low"] for row in mine], [row["high"] - row["ratio"] for row in mine]]
         shade = figures.colour(name, [one.partition(":")[2] for one in backends])
-        axes.errorbar(middle, places, xerr=reach, fmt="o", ms=4, lw=1.2, color=shade, label=name)
+        _draw_ratios(axes, mine, [tasks.index(row["task"]) + shift for row in mine], color=shade, label=name)
     axes.axvline(1, color="black", lw=0.8)
     axes.set(xscale="log", ylim=(len(tasks) - 0.5, -0.5), xlabel="times as fast as the best peer")
     axes.set_yticks(range(len(tasks)), tasks, fontsize=8)
@@ -117,6 +115,13 @@ def ratios(found: Mapping[str, Any]) -> str:
     axes.grid(axis="x", lw=0.4, color="#dddddd")
     axes.legend(loc="lower right")
     return figures.svg(figure, "ratios")
+
+
+def _draw_ratios(axes: Any, rows: Sequence[Mapping[str, Any]], places: Sequence[float], **style: str) -> None:
+    """Draw the ratios of one backend, with their quartiles as bars."""
+    middle = [row["ratio"] for row in rows]
+    reach = [[row["ratio"] - row["low"] for row in rows], [row["high"] - row["ratio"] for row in rows]]
+    axes.errorbar(middle, places, xerr=reach, fmt="o", ms=4, lw=1.2, **style)
 
 
 def pictures(found: Mapping[str, Any]) -> dict[str, str]:

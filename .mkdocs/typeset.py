@@ -137,9 +137,9 @@ class _Reader:
     def _primary(self) -> str:
         token = self._take()
         if token == "(":
-            written = group(self._list(", "))
+            inside = group(self._list(", "))
             self._take(")")
-            return written
+            return inside
         if token == "|":
             self._absolute = True
             written = rf"\left|{self._sum()}\right|"

@@ -15,6 +15,7 @@ from nnx.pages.page import document
 from nnx.pages.parts import paragraph, picture, scrolling, table
 
 _NUMBERS = ("time", "its time", "times as fast", "quartiles", "of limit")
+_COLUMNS = ("task", "backend", "time", "best peer", *_NUMBERS[1:], "target")
 _VIEW = re.compile(r'viewBox="([^"]+)"')
 _POINTS_PER_PIXEL = 72 / 96
 
@@ -93,32 +94,23 @@ def _drawn(svg: str, words: str) -> str:
 
 
 def _ratios(verdicts: Sequence[Mapping[str, Any]]) -> str:
-    heading = (
-        "task",
-        "backend",
-        "time",
-        "best peer",
-        "its time",
-        "times as fast",
-        "quartiles",
-        "of limit",
-        "target",
+    rows = [_cells(row) for row in verdicts]
+    return table(_COLUMNS, rows, "Against the best peer", _NUMBERS, ("met", "missed"))
+
+
+def _cells(row: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return what stands below each of the columns."""
+    return (
+        row["task"],
+        row["ours"].partition(":")[2],
+        seconds(row["seconds"]),
+        row["against"],
+        seconds(row["against_seconds"]),
+        f"{row['ratio']:.2f}",
+        f"{row['low']:.2f} to {row['high']:.2f}",
+        "" if row["share"] is None else f"{row['share']:.0%}",
+        _target(row),
     )
-    rows = [
-        (
-            row["task"],
-            row["ours"].partition(":")[2],
-            seconds(row["seconds"]),
-            row["against"],
-            seconds(row["against_seconds"]),
-            f"{row['ratio']:.2f}",
-            f"{row['low']:.2f} to {row['high']:.2f}",
-            "" if row["share"] is None else f"{row['share']:.0%}",
-            _target(row),
-        )
-        for row in verdicts
-    ]
-    return table(heading, rows, "Against the best peer", _NUMBERS, ("met", "missed"))
 
 
 def _target(row: Mapping[str, Any]) -> str:

@@ -34,10 +34,6 @@ if TYPE_CHECKING:
 
 Host = NDArray[Any]
 
-HEADINGS = "place", "kernel", "step", "worst array", "ulps"
-NUMBERS = "step", "ulps"
-"""Of the table that shows a difference, and which of its columns are numbers."""
-
 
 @dataclass(frozen=True)
 class Part:
@@ -96,14 +92,6 @@ class Difference:
                 found[key] = part
         return tuple(found.values())
 
-    def rows(self) -> list[tuple[str, ...]]:
-        """Return the cells of a table of `worst`, below `HEADINGS`, without what agrees exactly."""
-        return [
-            (part.place, part.kernel, str(part.step), part.what, f"{part.ulps:.3g}")
-            for part in self.worst()
-            if part.ulps > 0
-        ]
-
     def plot(self, path: str | Path | None = None, *, title: str = "") -> Figure:
         """Draw the differences over the kernel calls; see `nnx.plots.difference`."""
         from nnx.plots import difference
@@ -122,18 +110,16 @@ class Difference:
         )
 
     def _repr_html_(self) -> str:
-        """Return what notebooks show: the finding, and the table of `rows`."""
-        from nnx.pages import notebooks
+        """Return what notebooks show: the finding, and a table of `worst`."""
+        from nnx.plots import differences
 
-        rows, found = self.rows(), repr(self)[1:-1]
-        return notebooks.table(HEADINGS, rows, NUMBERS, found) if rows else notebooks.text(found)
+        return differences.markup(self)
 
     def __str__(self) -> str:
         """Return the finding, and a table of the array of each kernel that differs most, if it does."""
-        rows = [HEADINGS, *self.rows()]
-        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-        lines = ("  ".join(map(str.ljust, row, widths)).rstrip() for row in rows if len(rows) > 1)
-        return "\n".join([repr(self)[1:-1], *lines])
+        from nnx.plots import differences
+
+        return differences.text(self)
 
 
 @dataclass

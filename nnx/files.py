@@ -49,27 +49,27 @@ def storing(target: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def told_in_a_sentence(target: Path) -> Iterator[None]:
-    """Say what goes wrong on the disk while the block writes to a file.
+def told_in_a_sentence(target: Path, option: str = "path") -> Iterator[None]:
+    """Say what goes wrong on the disk while the block writes to a file, or into a folder.
 
     Raises:
-        StorageError: the file cannot be written, because the disk is full, for example.
+        StorageError: it cannot be written, because the disk is full, for example.
     """
     try:
         yield
     except OSError as error:
         reason = error.strerror or error  # the text of an OSError would name the temporary file
-        raise StorageError(f"path {str(target)!r} cannot be written: {reason}.") from error
+        raise StorageError(f"{option} {str(target)!r} cannot be written: {reason}.") from error
 
 
-def check_path(path: object) -> Path:
-    """Return a path that was given as a text or a path.
+def check_path(path: object, option: str = "path") -> Path:
+    """Return a path that was given as a text or a path; errors call it by the name of its option.
 
     Raises:
         OptionError: it is neither.
     """
     if not isinstance(path, str | os.PathLike):
-        raise OptionError(f"path must be a text or a pathlib.Path, got {path!r}.")
+        raise OptionError(f"{option} must be a text or a pathlib.Path, got {path!r}.")
     return Path(path)
 
 
@@ -102,7 +102,7 @@ def check_target(path: object, option: str = "path") -> Path:
     Raises:
         OptionError: it is no path, it is a folder, a pipe or a device, or its folder does not exist.
     """
-    target = check_path(path)
+    target = check_path(path, option)
     real = _real_file(target, option)
     if not real.parent.is_dir():
         raise OptionError(

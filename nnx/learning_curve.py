@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from html import escape
@@ -19,6 +20,14 @@ LEFT, RIGHT, TOP, BOTTOM = 80, 620, 56, 390
 _MOST_POINTS = 1000
 _LOGARITHMIC_FROM = 20.0
 """Largest over smallest value from which the vertical axis is logarithmic."""
+
+_LEAST_ROOM = 1e-300
+"""Of an axis above and below its values: smaller numbers soon have no digits left to tell one from another."""
+
+_LARGEST = sys.float_info.max
+_LARGEST_POWER = sys.float_info.max_10_exp
+_MOST_DECADES = 8
+"""Beside a logarithmic axis; one that spans more of them shows every second, third and so on."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +66,7 @@ class Axis:
 
     def place(self, value: float) -> float:
         """Return the pixel of a value."""
-        scale: Callable[[float], float] = math.log10 if self.logarithmic else float
+        scale: Callable[[float], float] = math.log10 if self.logarithmic else _half
         share = (scale(value) - scale(self.low)) / (scale(self.high) - scale(self.low))
         return self.start + share * (self.end - self.start)
 
@@ -103,15 +112,26 @@ def _epoch_axis(epochs: int) -> Axis:
 def _value_axis(values: Sequence[float]) -> Axis:
     """Return an axis that leaves a little room above and below the values."""
     low, high = min(values), max(values)
-    if low > 0 and high / low >= _LOGARITHMIC_FROM:
-        return Axis(low / 1.1, high * 1.1, BOTTOM, TOP, logarithmic=True)
-    room = 0.05 * (high - low) or 0.05 * abs(high) or 1.0
-    return Axis(0.0 if 0 <= low < high / 2 else low - room, high + room, BOTTOM, TOP)
+    if 0 < low <= high / _LOGARITHMIC_FROM:
+        return Axis(low / 1.1, min(high * 1.1, _LARGEST), BOTTOM, TOP, logarithmic=True)
+    rooms = 0.1 * _half_span(low, high), 0.05 * abs(high), 1.0
+    room = next(room for room in rooms if room > _LEAST_ROOM)
+    below = 0.0 if 0 <= low < high / 2 else max(low - room, -_LARGEST)
+    return Axis(below, min(high + room, _LARGEST), BOTTOM, TOP)
+
+
+def _half(value: float) -> float:
+    return value / 2
+
+
+def _half_span(low: float, high: float) -> float:
+    """Return half of what lies between two numbers: the whole may be more than a float can hold."""
+    return _half(high) - _half(low)
 
 
 def _steps(low: float, high: float) -> list[float]:
     """Return multiples of 1, 2 or 5 times a power of ten, about six of them."""
-    rough = (high - low) / 6
+    rough = _half_span(low, high) / 3
     power = 10.0 ** math.floor(math.log10(rough))
     step = next(factor * power for factor in (1, 2, 5, 10) if factor * power >= rough * 0.999)
     first = math.ceil(low / step)
@@ -122,7 +142,9 @@ def _decades(low: float, high: float) -> list[float]:
     """Return powers of ten, and 2 and 5 times these where the axis spans few of them."""
     first, last = math.floor(math.log10(low)), math.ceil(math.log10(high))
     factors = (1, 2, 5) if last - first <= 4 else (1,)
-    return [factor * 10.0**power for power in range(first, last + 1) for factor in factors]
+    stride = -(-(last - first) // _MOST_DECADES)
+    powers = range(first - first % stride, min(last, _LARGEST_POWER) + 1, stride)
+    return [factor * 10.0**power for power in powers for factor in factors]
 
 
 def _frame(across: Axis, up: Axis, quantity: str) -> list[str]:
@@ -141,7 +163,7 @@ def _frame(across: Axis, up: Axis, quantity: str) -> list[str]:
     parts.append(_text((LEFT + RIGHT) / 2, BOTTOM + 48, "epoch"))
     name = f"{quantity} (logarithmic)" if up.logarithmic else quantity
     middle = (TOP + BOTTOM) / 2
-    parts.append(f'<g transform="rotate(-90 24 {middle})">{_text(24, middle, name)}</g>')
+    parts.append(f'<g transform="rotate(-90 12 {middle})">{_text(12, middle, name)}</g>')
     return parts
 
 

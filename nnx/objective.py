@@ -42,9 +42,10 @@ class Objective:
     the step that the model is at. These are held still, and an optimizer will fit the network to them; where that
     is not wanted, leave dropout out.
 
-    A vector holds the parameters one behind the other in the order of `Sequential.get_weights`, each row by row;
-    `split` takes it apart. It is of float64, as optimizers want it, while the model computes in its own dtype: the
-    loss of a float32 model has about seven digits, which bounds how far an optimizer gets.
+    A vector holds the parameters, without running statistics, one behind the other, each row by row. They come in
+    the order of `Sequential.get_weights`, which has running statistics besides; `split` takes a vector apart by the
+    same names. It is of float64, as optimizers want it, while the model computes in its own dtype: the loss of a
+    float32 model has about seven digits, which bounds how far an optimizer gets.
 
     The step is recorded at the first call and replayed from then on; layers of one's own are run by their code. The
     model stays as it is until `assign`.
@@ -64,6 +65,16 @@ class Objective:
         >>> objective.assign(found.x)
         >>> model.predict([[3.0]]).round(3)
         array([[7.]])
+
+        From a vector to the weights of `get_weights` and `set_weights`, and back, which leaves running statistics:
+
+        >>> weights = objective.split(found.x)
+        >>> list(weights)
+        ['0.weight', '0.bias']
+        >>> kept = model.get_weights()
+        >>> vector = np.concatenate([kept[name].ravel() for name in weights])
+        >>> bool((vector == objective.values()).all())
+        True
     """
 
     def __init__(self, model: Trainable, examples: Examples) -> None:
@@ -169,8 +180,8 @@ class Objective:
         array = to_host(vector, argument, self.model.ops)
         if array.shape != (self.size,):
             raise ShapeError(
-                f"{argument} must have shape ({self.size},), one number per parameter in the order of get_weights, "
-                f"got {array.shape}."
+                f"{argument} must have shape ({self.size},), one number per parameter and none for running "
+                f"statistics, as objective.values() gives them, got {array.shape}."
             )
         return array.astype(np.float64, copy=False)
 

@@ -69,20 +69,6 @@ def read(stored: Mapping[str, Any], layout: Mapping[str, tuple[str, tuple[int, .
         KeyError, TypeError, ValueError: `stored` is not what `facts` gives.
         FileFormatError: a dataset is not what it should be.
     """
-
-    def weights(number: int, epoch: int | None) -> Weights | None:
-        if epoch is None:
-            return None
-        held = tuple(fetch(f"callback.{number}.{name}", *wanted) for name, wanted in layout.items())
-        if not all(np.isfinite(values).all() for values in held):
-            raise ValueError(f"the weights that callback {number} keeps hold NaN or infinity")
-        return Weights(held, check_count("epoch", epoch, 0))
-
-    def rates(kind: str) -> tuple[float, float | None]:
-        factor, override = (f"{kind}_{part}" for part in ("factor", "override"))
-        rate = stored[override]
-        return check_number(factor, stored[factor], 0), None if rate is None else check_number(override, rate, 0)
-
     step = check_count("step", stored["step"], 0)
     losses, correct = fetch("losses", "float64", (step,)), fetch("correct", "int64", (step,))
     if not (np.isfinite(losses).all() and (correct >= 0).all()):
@@ -90,13 +76,30 @@ def read(stored: Mapping[str, Any], layout: Mapping[str, tuple[str, tuple[int, .
     return RunState(
         dict(stored["options"]),
         read_history(stored, fetch),
-        Position(step, check_count("steps_before", stored["steps_before"], 0), *rates("epoch")),
-        *rates("rate"),
+        Position(step, check_count("steps_before", stored["steps_before"], 0), *_rates(stored, "epoch")),
+        *_rates(stored, "rate"),
         [dict(state) for state in stored["callbacks"]],
-        [weights(number, epoch) for number, epoch in enumerate(stored["kept"])],
+        [
+            None if epoch is None else _weights(number, check_count("epoch", epoch, 0), layout, fetch)
+            for number, epoch in enumerate(stored["kept"])
+        ],
         losses,
         correct,
     )
+
+
+def _rates(stored: Mapping[str, Any], kind: str) -> tuple[float, float | None]:
+    """Return what the learning rate is multiplied and replaced by."""
+    factor, override = f"{kind}_factor", f"{kind}_override"
+    rate = stored[override]
+    return check_number(factor, stored[factor], 0), None if rate is None else check_number(override, rate, 0)
+
+
+def _weights(number: int, epoch: int, layout: Mapping[str, tuple[str, tuple[int, ...]]], fetch: Read) -> Weights:
+    held = tuple(fetch(f"callback.{number}.{name}", *wanted) for name, wanted in layout.items())
+    if not all(np.isfinite(values).all() for values in held):
+        raise ValueError(f"the weights that callback {number} keeps hold NaN or infinity")
+    return Weights(held, epoch)
 
 
 def read_history(stored: Mapping[str, Any], fetch: Read) -> History:

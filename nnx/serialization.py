@@ -21,10 +21,8 @@ A file of a run that can be gone on with holds more, see `nnx.run_files`.
 from __future__ import annotations
 
 import io
-import json
 import platform
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -34,35 +32,24 @@ import numpy as np
 from nnx import machine, run_files
 from nnx.checks import check_json, to_json
 from nnx.configuration import Classes, check_own_classes, from_config, to_config
-from nnx.errors import (
-    DivergenceError,
-    FileFormatError,
-    MissingClassError,
-    OptionError,
-    VersionError,
-    shown,
-)
-from nnx.files import begins_with, check_model_target, check_path, check_readable, storing
-from nnx.hdf5 import CHECKSUM, StrictFile, checksum, open_hdf5
+from nnx.errors import DivergenceError, FileFormatError, MissingClassError, OptionError
+from nnx.files import check_model_target, check_path, storing
+from nnx.hdf5 import CHECKSUM, StrictFile, checksum
 from nnx.history import History
 from nnx.interface import Backend
 from nnx.model import Sequential
+from nnx.model_files import CONFIG_LIMIT, FORMAT, VERSION, decoded, opened
 from nnx.movable import Weights
-from nnx.network import DTYPES
 from nnx.parameters import Store
 from nnx.registry import resolve
 from nnx.resumption import KeptRun, RunState
 from nnx.run_files import Host
+from nnx.same_model import check_same_model
 from nnx.version import __version__
-
-FORMAT, VERSION = "nnx model", 2
-CONFIG_LIMIT = 1 << 20
-"""Largest configuration that is read, in bytes."""
 
 _MODELS = "Give a file written by model.save() or nnx.callbacks.Checkpoint."
 _RUNS = "Give a file written by nnx.callbacks.Checkpoint."
 _ANEW = "Give a file written by nnx.callbacks.Checkpoint, or another path to begin anew."
-_ONNX = b"\x08"  # what ONNX files write first: the mark of the version of their format
 _SENSELESS = (KeyError, TypeError, AttributeError, ValueError, OverflowError, RecursionError)
 """What a configuration that nobody wrote down can lead to."""
 
@@ -171,8 +158,8 @@ def load(
         FileFormatError: the file is missing, truncated, foreign, of another version, or does not fit together.
     """
     source, engine, classes = check_path(path), resolve(backend), check_own_classes(own_classes)
-    with _open(source, _MODELS, _MODELS) as file:
-        return _read_model(file, _decode(file), engine, classes)
+    with opened(source, _MODELS, _MODELS) as file:
+        return _read_model(file, decoded(file), engine, classes)
 
 
 def read_run(path: str | Path, model: Sequential) -> KeptRun:
@@ -187,11 +174,11 @@ def read_run(path: str | Path, model: Sequential) -> KeptRun:
         FileFormatError: as `load`, or the file holds no run.
     """
     source = check_path(path)
-    with _open(source, _RUNS, _ANEW) as file:
-        config = _decode(file)
+    with opened(source, _RUNS, _ANEW) as file:
+        config = decoded(file)
         if "run" not in config:
             raise file.error("it holds a model, but no run to go on with")
-        _check_same_model(source, config, to_config(model))
+        check_same_model(source, config, to_config(model))
         layout = _layout(model)
         held = _read_arrays(file, layout, model.store)
         try:
@@ -226,8 +213,8 @@ def read_record(path: str | Path, backend: str | Backend | None = None) -> Recor
         As `load`; damage to weights goes unnoticed.
     """
     source, engine = check_path(path), resolve(backend)
-    with _open(source, _MODELS, _MODELS) as file:
-        config = _decode(file)
+    with opened(source, _MODELS, _MODELS) as file:
+        config = decoded(file)
         model = _blank_model(file, config, engine)
         try:
             run = config.get("run")
@@ -236,58 +223,6 @@ def read_record(path: str | Path, backend: str | Backend | None = None) -> Recor
             if isinstance(error, FileFormatError):
                 raise
             raise file.error(f"config does not describe a run: {error}") from error
-
-
-def _check_same_model(source: Path, config: Mapping[str, Any], ours: Mapping[str, Any]) -> None:
-    for name, value in ours.items():
-        before = config.get(name)
-        if name != "epoch" and before != value:
-            part, theirs, mine = _first_difference(name, before, value)
-            raise OptionError(
-                f"{str(source)!r} is a run of another model: its {part} is {theirs}, that of this one {mine}. Make "
-                "the model by the same code as before, or begin a new run with another file."
-            )
-
-
-def _first_difference(name: str, theirs: object, ours: object) -> tuple[str, object, object]:
-    """Return where two JSON values differ first, and what stands there."""
-    if isinstance(theirs, list) and isinstance(ours, list) and len(theirs) == len(ours):
-        index = next(index for index in range(len(ours)) if theirs[index] != ours[index])
-        return _first_difference(f"{name}[{index}]", theirs[index], ours[index])
-    if isinstance(theirs, dict) and isinstance(ours, dict) and theirs.keys() == ours.keys():
-        key = next(key for key in ours if theirs[key] != ours[key])
-        return _first_difference(f"{name}.{key}", theirs[key], ours[key])
-    if isinstance(theirs, list) and isinstance(ours, list):
-        return f"number of {name}", len(theirs), len(ours)
-    return name, shown(theirs), shown(ours)
-
-
-@contextmanager
-def _open(source: Path, missing: str, damaged: str) -> Iterator[StrictFile]:
-    check_readable(source, missing)
-    if begins_with(source, _ONNX):
-        damaged = "If it is an ONNX file, nnx.onnx.load reads it."
-    with open_hdf5(source, damaged) as file:
-        found = file.attribute("format"), file.attribute("version")
-        if found[0] != FORMAT:
-            raise file.error(f"expected a file of format {FORMAT!r}, got {shown(found[0])}")
-        if found[1] != VERSION:
-            raise file.error(f"expected version {VERSION}, got {shown(found[1])}", VersionError)
-        try:
-            yield file
-        except MissingClassError as error:
-            raise MissingClassError(f"{source}: {error}") from error
-
-
-def _decode(file: StrictFile) -> dict[str, Any]:
-    text = file.read_text("config", CONFIG_LIMIT)
-    try:
-        config = json.loads(text)
-    except (ValueError, RecursionError) as error:  # ValueError: not JSON, or a number of thousands of digits
-        raise file.error(f"config is not JSON: {error}") from error
-    if not isinstance(config, dict) or config.get("dtype") not in DTYPES:
-        raise file.error("config does not describe a model")
-    return config
 
 
 def _blank_model(

@@ -26,7 +26,8 @@ from nnx.cli.images import SCAN_LIMIT, read_image
 from nnx.datasets.series import read_monthly
 from nnx.errors import ChecksumError, FileFormatError, OptionError, VersionError
 from tests.fuzz.hdf5_files import seal
-from tests.fuzz.readers import READERS, SLOW, dense_model
+from tests.fuzz.readers import READERS, SLOW
+from tests.fuzz.whole_files import dense_model
 
 pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning")
 linux = pytest.mark.skipif(sys.platform != "linux", reason="the limits of the child process are those of Linux")

@@ -49,10 +49,15 @@ BAD_Y = [
     pytest.param(1, ShapeError, "y must have one row per example of x (6), got shape ().", id="a number"),
     pytest.param(np.eye(4)[Y], ShapeError, "y must be labels (N,) or distributions (N, 3), got", id="four columns"),
     pytest.param(
-        Y + 1, DataError, "labels y must be 0 to 2 for a model with 3 outputs, got 1 to 3.", id="from one"
+        Y + 1,
+        DataError,
+        "labels y must be 0 to 2 for a model with 3 outputs, got 1 to 3, the first wrong one in row 2.",
+        id="from one",
     ),
-    pytest.param(Y - 1, DataError, "got -1 to 1. Number the classes from 0 on.", id="negative"),
-    pytest.param(Y + 0.5, DataError, "labels y must be whole numbers, got 0.5.", id="halves"),
+    pytest.param(
+        Y - 1, DataError, "got -1 to 1, the first wrong one in row 0. Number the classes from 0 on.", id="negative"
+    ),
+    pytest.param(Y + 0.5, DataError, "labels y must be whole numbers, got 0.5 in row 0.", id="halves"),
     pytest.param(Y * 1e300, DataError, "labels y must be 0 to 2", id="huge"),
     pytest.param(np.full(6, 2**63, np.uint64), DataError, "labels y must be 0 to 2", id="beyond int64"),
     pytest.param(np.where(Y, Y, np.nan), DataError, "y holds NaN or infinity as float64, first in row 0", id="NaN"),

@@ -4,6 +4,7 @@ import xml.etree.ElementTree as ElementTree
 import pytest
 
 from nnx.errors import DataError
+from nnx.history import History
 from nnx.learning_curve import BOTTOM, LEFT, RIGHT, TOP, Axis, Curve, draw_learning_curves
 
 NAMESPACE = "{http://www.w3.org/2000/svg}"
@@ -63,8 +64,36 @@ def test_epochs_without_a_finite_loss_are_left_out():
         _draw(Curve("training", [math.inf]))
 
 
-@pytest.mark.parametrize(("low", "high"), [(0.0, 1.0), (0.31, 0.33), (-5.0, 120.0), (1.0, 2.0), (1.0, 100_000.0)])
-def test_numbers_beside_an_axis_are_few_round_and_within_it(low, high):
-    ticks = Axis(low, high, 0, 100).ticks()
+@pytest.mark.parametrize("logarithmic", [False, True])
+@pytest.mark.parametrize(
+    ("low", "high"),
+    [(0.01, 1.0), (0.31, 3.3), (5.0, 120.0), (1.0, 20.0), (1.0, 1e5), (1e-9, 1e4), (5e-324, 1.7e308)],
+)
+def test_numbers_beside_an_axis_are_few_round_and_within_it(low, high, logarithmic):
+    ticks = Axis(low, high, 0, 100, logarithmic).ticks()
     assert 3 <= len(ticks) <= 8
     assert all(low <= tick <= high for tick in ticks)
+
+
+EXTREMES = [
+    [1e308, -1e308],
+    [1.7e308, -1.7e308, 0.0],
+    [1.7e308, 1.7e308],
+    [-1.7e308],
+    [5e-324, 1e308],
+    [5e-324, 1e-323],
+    [5e-324],
+    [0.0, 1e-320],
+    [0.0, 1e-302],
+    [1e16, 1e16 + 2],
+    [1e-308, 1e-300],
+]
+
+
+@pytest.mark.parametrize("values", EXTREMES, ids=str)
+def test_whatever_finite_numbers_a_run_measured_there_is_a_picture_of_them(values):
+    picture = _draw(Curve("training", values), Curve("validation", [*values, math.inf]))
+    for line in picture.iter(f"{NAMESPACE}polyline"):
+        assert all(LEFT <= x <= RIGHT and TOP <= y <= BOTTOM for x, y in _points(line))
+    assert "nan" not in ElementTree.tostring(picture, "unicode")
+    assert History({"loss": values})._repr_html_().count("<img") == 1

@@ -80,6 +80,10 @@ def test_a_vector_holds_the_parameters_in_the_order_of_get_weights_without_gaps(
     assert list(parts) == list(weights)
     for name, held in weights.items():
         np.testing.assert_array_equal(parts[name], held)
+    model.set_weights(objective.split(objective.values() + 1))
+    after = model.get_weights()
+    np.testing.assert_array_equal(objective.values(), np.concatenate([after[name].ravel() for name in parts]))
+    np.testing.assert_array_equal(after["1.running_var"], 1)
     _, gradient = objective(objective.values())
     objective.split(gradient)["0.weight"][...] = 0  # parts share the memory of the vector
     assert not gradient[:20].any()
@@ -169,7 +173,7 @@ def test_far_away_the_loss_is_infinite_and_the_model_still_as_it_was() -> None:
 
 def test_a_vector_of_another_kind_is_refused() -> None:
     objective = make(dtype="float32").objective(X, LABELS)
-    with pytest.raises(ShapeError, match=r"values must have shape \(43,\), .* get_weights, got \(43, 1\)"):
+    with pytest.raises(ShapeError, match=r"shape \(43,\), .* none for running statistics, .* got \(43, 1\)"):
         objective(np.zeros((43, 1)))
     with pytest.raises(ShapeError, match=r"vector must have shape \(43,\)"):
         objective.split(np.zeros(42))

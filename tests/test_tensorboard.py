@@ -124,10 +124,25 @@ def test_a_full_disk_is_told_in_a_sentence_and_leaves_the_model_trained(tmp_path
 
     model, callback = make_model(), TensorBoard(tmp_path)
     monkeypatch.setattr(tensorboardX.RecordWriter, "write", refuse)
-    with pytest.raises(StorageError, match="cannot be written: No space left on device"):
+    with pytest.raises(StorageError, match=r"folder '.*' cannot be written: No space left on device"):
         fit(model, callback)
     monkeypatch.undo()
     assert len(fit(model, callback)["loss"]) == 3
+
+
+def test_a_disk_that_is_full_at_the_end_is_told_in_a_sentence_too(tmp_path, monkeypatch):
+    import tensorboardX
+
+    def refuse(writer):
+        writer._writer.close()
+        raise OSError(28, "No space left on device")
+
+    callback = TensorBoard(tmp_path)
+    monkeypatch.setattr(tensorboardX.RecordWriter, "close", refuse)
+    with pytest.raises(StorageError, match=r"folder '.*' cannot be written: No space left on device"):
+        fit(make_model(), callback)
+    monkeypatch.undo()
+    assert len(fit(make_model(), callback)["loss"]) == 3
 
 
 def test_a_folder_that_is_a_file_is_refused_before_any_work(tmp_path):
@@ -135,6 +150,8 @@ def test_a_folder_that_is_a_file_is_refused_before_any_work(tmp_path):
     path.write_text("")
     with pytest.raises(OptionError, match=r"folder must be one, or not exist yet, got the file"):
         TensorBoard(path)
+    with pytest.raises(OptionError, match=r"folder must be a text or a pathlib.Path, got 3"):
+        TensorBoard(3)
     with pytest.raises(OptionError, match=r"every must be a whole number of at least 1"):
         TensorBoard(tmp_path, every=0)
 

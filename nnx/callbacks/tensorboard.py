@@ -45,12 +45,12 @@ class TensorBoard(Callback):
 
     def __init__(self, folder: str | Path, *, every: int | None = None, histograms: bool = False) -> None:
         """Check the options, before any work is done."""
-        self.folder = check_path(folder)
+        self.folder = check_path(folder, "folder")
         if self.folder.exists() and not self.folder.is_dir():
             raise OptionError(f"folder must be one, or not exist yet, got the file {str(self.folder)!r}.")
         self.every = None if every is None else check_count("every", every)
         self.histograms = check_flag("histograms", histograms)
-        self._library = _library()
+        _library()  # now rather than after the first epoch; a callback that held it could not be copied
         self._file: Any = None
 
     def config(self) -> None:
@@ -63,10 +63,10 @@ class TensorBoard(Callback):
             StorageError: the folder or the file cannot be made.
         """
         step = _step(run)
-        with told_in_a_sentence(self.folder):
+        with told_in_a_sentence(self.folder, "folder"):
             self.folder.mkdir(parents=True, exist_ok=True)
-            self._file = self._library.RecordWriter(str(self._new_path()))
-        events = self._library.proto.event_pb2
+            self._file = _library().RecordWriter(str(self._new_path()))
+        events = _library().proto.event_pb2
         begun = events.SessionLog(status=events.SessionLog.START)
         void_from = step + 1 if step else 0  # before the first step, everything that stands there is of another run
         self._write(0, file_version="brain.Event:2")
@@ -100,27 +100,32 @@ class TensorBoard(Callback):
         self._write_scalars("epoch", step, logs)
         if self.histograms:
             for name, values in run.model.get_weights().items():
-                self._write(step, summary=self._library.summary.histogram(f"weights/{name}", values, _BINS))
+                self._write(step, summary=_library().summary.histogram(f"weights/{name}", values, _BINS))
         self._flush()
 
     def on_train_end(self, run: Run) -> None:
-        """See `Callback`."""
+        """See `Callback`.
+
+        Raises:
+            StorageError: as `on_steps`.
+        """
         del run
-        if self._file is not None:
-            self._file.close()
-            self._file = None
+        file, self._file = self._file, None
+        if file is not None:
+            with told_in_a_sentence(self.folder, "folder"):
+                file.close()
 
     def _write_scalars(self, group: str, step: int, logs: Logs) -> None:
         for name, value in logs.items():
-            self._write(step, summary=self._library.summary.scalar(f"{group}/{name}", float(value)))
+            self._write(step, summary=_library().summary.scalar(f"{group}/{name}", float(value)))
 
     def _write(self, step: int, **contents: Any) -> None:
-        event = self._library.proto.event_pb2.Event(wall_time=time.time(), step=step, **contents)
-        with told_in_a_sentence(self.folder):
+        event = _library().proto.event_pb2.Event(wall_time=time.time(), step=step, **contents)
+        with told_in_a_sentence(self.folder, "folder"):
             self._file.write(event.SerializeToString())
 
     def _flush(self) -> None:
-        with told_in_a_sentence(self.folder):
+        with told_in_a_sentence(self.folder, "folder"):
             self._file.flush()
 
 

@@ -16,10 +16,11 @@ from nnx.cli.output import check_writable, print_json, print_table, say
 from nnx.cli.predict import ModelPath
 from nnx.cli.usage import count, number
 from nnx.datasets.catalogue import images
-from nnx.difference import HEADINGS, NUMBERS, Difference, Part
+from nnx.difference import Difference, Part
 from nnx.difference import diff as compare
 from nnx.errors import OptionError
 from nnx.model import Sequential
+from nnx.plots.differences import HEADINGS, NUMBERS, rows
 from nnx.plots.drawing import check_picture
 from nnx.serialization import load
 
@@ -115,7 +116,7 @@ def _describe(found: Difference) -> dict[str, Any]:
 
 
 def _show(found: Difference, plot: Path | None) -> None:
-    print_table(HEADINGS, found.rows(), NUMBERS)
+    print_table(HEADINGS, rows(found), NUMBERS)
     say(f"\n{repr(found)[1:-1]}; kernels that agree exactly are left out.")
     if plot is not None:
         say(f"Picture: {plot}")

@@ -18,7 +18,9 @@ class Pooling(Arrays):
     def max_pool(self, x: Array, y: Array, index: Array, window: Window) -> None:
         """Find the largest of every window: y = x at the tap `index`.
 
-        index = k L + l of the first of equals, in the order of the taps, and of the first NaN where there is one.
+            index = k L + l    the tap (k, l) of the largest
+
+        Of equals it is the first, in the order of the taps; where there is a NaN, it is the first NaN.
         Shapes: x (N, H, W, C); y, index (N, P, Q, C), index int32.
         """
         reference.max_pool(self.xp, x, y, index, window)

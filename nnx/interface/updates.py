@@ -38,7 +38,9 @@ class Updates(Arrays):
     def sgd(self, p: Array, g: Array, lr: Array) -> None:
         """Gradient descent.
 
-        p = p - lr g
+            p = p - lr g
+
+        Shapes: p, g (P,), lr (). Source: Robbins & Monro 1951, for gradients of batches.
         """
         reference.sgd(self.xp, p, g, lr)
 

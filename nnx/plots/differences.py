@@ -1,4 +1,4 @@
-"""Where two engines part, over the kernel calls of a training step."""
+"""Where two engines part, over the kernel calls of a training step: as a picture and as a table."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nnx.errors import DataError
+from nnx.pages import notebooks
 from nnx.plots.drawing import DARK, MARKERS, colour, legend_below, page
 
 if TYPE_CHECKING:
@@ -16,9 +17,36 @@ if TYPE_CHECKING:
 
     from nnx.difference import Difference, Part
 
+HEADINGS = "place", "kernel", "step", "worst array", "ulps"
+NUMBERS = "step", "ulps"
+"""Of the table that shows a difference, and which of its columns are numbers."""
+
 _PHASES = ("batch", "forward", "loss", "backward", "update")
 _ROOM = 0.4
 """How far beyond the last place of a number, as a power of ten, what agrees exactly is drawn."""
+
+
+def rows(found: Difference) -> list[tuple[str, ...]]:
+    """Return the cells of a table of `Difference.worst`, below `HEADINGS`, without what agrees exactly."""
+    return [
+        (part.place, part.kernel, str(part.step), part.what, f"{part.ulps:.3g}")
+        for part in found.worst()
+        if part.ulps > 0
+    ]
+
+
+def text(found: Difference) -> str:
+    """Return the finding and the table as lines for a terminal."""
+    table = [HEADINGS, *rows(found)]
+    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
+    lines = ("  ".join(map(str.ljust, row, widths)).rstrip() for row in table if len(table) > 1)
+    return "\n".join([repr(found)[1:-1], *lines])
+
+
+def markup(found: Difference) -> str:
+    """Return the finding and the table as HTML for a notebook."""
+    cells, finding = rows(found), repr(found)[1:-1]
+    return notebooks.table(HEADINGS, cells, NUMBERS, finding) if cells else notebooks.text(finding)
 
 
 def difference(found: Difference, path: str | Path | None = None, *, title: str = "") -> Figure:

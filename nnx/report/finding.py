@@ -28,7 +28,7 @@ USUAL = Path("runs")
 
 _ENDINGS = (".h5", ".hdf5", ".json")
 _HDF5 = b"\x89HDF\r\n\x1a\n"
-_BEGINNING = re.compile(rb'\s*\{\s*"format":\s*(1,|"nnx experiment report )')
+_BEGINNING = re.compile(rb'\s*\{\s*"format":\s*(1(?=,)|"nnx experiment report )')
 """Of the JSON files that are meant, as nnx writes them."""
 
 _WANTED = (
@@ -39,7 +39,7 @@ _WANTED = (
 
 @dataclass(frozen=True)
 class Source:
-    """A file of a report, and what it is."""
+    """A file of a report, and what it is, or begins like if it is damaged."""
 
     kind: Kind
     path: Path
@@ -47,6 +47,8 @@ class Source:
 
 def find(paths: Sequence[Path]) -> list[Source]:
     """Return what lies at these paths, in order; folders are looked through for what is of nnx.
+
+    What was found in a folder may be damaged: whoever reads it says so.
 
     Raises:
         OptionError: there is nothing at a path, or more than `MOST` files at all of them.
@@ -62,9 +64,9 @@ def find(paths: Sequence[Path]) -> list[Source]:
 
 
 def usual() -> list[Path]:
-    """Return what is reported on if nothing is named: the folder of runs, and the stored results of benchmarks."""
-    stored = sorted((ROOT / "benchmarks" / "results").glob("*.json")) if has_benchmarks() else []
-    return [*([USUAL] if USUAL.is_dir() else []), *(path for path in stored if "quick" not in path.stem)]
+    """Return the folders that are looked through if nothing is named: of runs, and of the stored benchmarks."""
+    folders = [USUAL, *([ROOT / "benchmarks" / "results"] if has_benchmarks() else [])]
+    return [folder for folder in folders if folder.is_dir()]
 
 
 def _below(folder: Path) -> Iterator[Source]:
@@ -75,18 +77,31 @@ def _below(folder: Path) -> Iterator[Source]:
         )
         for name in sorted(files):
             path = Path(place) / name
-            if path.suffix in _ENDINGS and not name.startswith(".") and path.is_file() and _of_nnx(path):
-                yield Source(_kind(path), path)
+            if path.suffix in _ENDINGS and not name.startswith(".") and (kind := _kind_of_found(path)):
+                yield Source(kind, path)
 
 
-def _of_nnx(path: Path) -> bool:
-    """Whether a file that nobody named begins like one that is meant."""
+def _kind_of_found(path: Path) -> Kind | None:
+    """Return what a file that nobody named is, by its beginning if it is damaged; None if it is not of nnx."""
     beginning = _beginning(path)
-    return beginning.startswith(_HDF5) or _BEGINNING.match(beginning) is not None
+    if beginning.startswith(_HDF5):
+        return "run"
+    meant = _BEGINNING.match(beginning)
+    if meant is None:
+        return None
+    if meant[1] != b"1":
+        return "experiment"
+    try:
+        return "benchmark" if "rounds" in read_json(path) else None
+    except (FileFormatError, OSError):
+        return "benchmark"
 
 
 def _beginning(path: Path) -> bytes:
+    """Return the first bytes of a file; none of a pipe, which would be waited for, or of what may not be read."""
     try:
+        if not path.is_file():
+            return b""
         with path.open("rb") as file:
             return file.read(200)
     except OSError:
@@ -114,15 +129,24 @@ def _kind(path: Path) -> Kind:
     raise FileFormatError(f"{path}: it is no file that nnx reports on. {_WANTED}")
 
 
+def check_size(path: Path) -> None:
+    """Refuse a file that takes long to read.
+
+    Raises:
+        FileFormatError: it is larger than those that nnx writes.
+    """
+    size = path.stat().st_size
+    if size > LARGEST:
+        raise FileFormatError(f"{path}: expected at most {in_units(LARGEST)}, got {in_units(size)}. {_WANTED}")
+
+
 def read_json(path: Path) -> dict[str, Any]:
     """Return the JSON object in a file.
 
     Raises:
         FileFormatError: there is none, or a larger one than nnx writes.
     """
-    size = path.stat().st_size
-    if size > LARGEST:
-        raise FileFormatError(f"{path}: expected at most {in_units(LARGEST)}, got {in_units(size)}. {_WANTED}")
+    check_size(path)
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
     except (ValueError, RecursionError) as error:

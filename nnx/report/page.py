@@ -33,7 +33,7 @@ class Page:
 
     Attributes:
         sections: what it says of each file, see `Named`.
-        left_out: why other files are not in it, in sentences, by their paths.
+        left_out: why other files are not in it, in sentences that do not name their paths, by these.
     """
 
     sections: Named
@@ -52,8 +52,19 @@ def make(sources: Sequence[Source]) -> Page:
         try:
             sections[f"part-{number}"] = _title(source.path), _MADE_BY[source.kind](source.path)
         except (NnxError, OSError) as error:
-            left_out[source.path] = excerpt(str(error), _LONGEST)
+            left_out[source.path] = excerpt(_reason(source.path, error), _LONGEST)
     return Page(sections, left_out)
+
+
+def _reason(path: Path, error: Exception) -> str:
+    """Return what is wrong with a file, not where it lies: whoever shows this names the file in their way."""
+    reason, title = (isinstance(error, OSError) and error.strerror) or str(error), _title(path)
+    for place in (path.resolve(), path):
+        reason = reason.replace(str(place), title)
+    for naming, rest in ((f"{title}: ", ""), (f"{path.name}: ", ""), (f"{title!r} ", "it ")):
+        if reason.startswith(naming):
+            return rest + reason[len(naming) :]
+    return reason
 
 
 def _title(path: Path) -> str:
@@ -74,7 +85,8 @@ def _parts(page: Page) -> Iterator[str]:
     if not page.sections:
         yield paragraph("There is nothing to report on yet: train with nnx.callbacks.Checkpoint, for example.")
     if page.left_out:
-        yield f'<h2 class="left-out">Left out</h2>\n{bullets(page.left_out.values())}'
+        reasons = [f"{_title(path)}: {reason}" for path, reason in page.left_out.items()]
+        yield f'<h2 class="left-out">Left out</h2>\n{bullets(reasons)}'
     for anchor, (title, section) in page.sections.items():
         heading = f"<p class='kind'>{escape(section.kind)}</p>\n<h2>{escape(title)}</h2>"
         yield f'<section id="{anchor}">\n{heading}\n{section.body}\n</section>'

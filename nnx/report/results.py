@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from nnx.checkout import load_benchmarks
-from nnx.errors import FileFormatError, excerpt
+from nnx.errors import FileFormatError, excerpt, shown
 from nnx.experiments.reporting.html import parts
-from nnx.report.finding import read_json
+from nnx.experiments.reporting.report import FORMAT
+from nnx.report.finding import check_size, read_json
 from nnx.report.section import Section
 
 _LARGEST_PICTURE = 1 << 23
@@ -32,6 +33,9 @@ def experiment(path: Path) -> Section:
         FileFormatError: it is damaged or foreign, or a picture is.
     """
     values = read_json(path)
+    if values.get("format") != FORMAT:
+        other = shown(values.get("format"))
+        raise FileFormatError(f"{path}: it is no report of an experiment of format {FORMAT!r}, but of {other}.")
     try:
         names = [told["file"] for told in values["pictures"]][:_MOST_PICTURES]
         images = {name: _picture(path.parent, name) for name in names}
@@ -62,6 +66,7 @@ def benchmark(path: Path) -> Section:
         NnxError: this nnx was not imported from a source checkout, or matplotlib is not installed.
         FileFormatError: it is damaged or foreign.
     """
+    check_size(path)
     told = path.stat()
     return _benchmark(path.resolve(), told.st_mtime_ns, told.st_size)
 

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections.abc import Callable
+from http import HTTPStatus
+from http.client import HTTP_PORT
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
 
-from nnx.errors import OptionError
-from nnx.pages.page import POLICY
+from nnx.errors import NnxError, OptionError
+from nnx.pages.page import POLICY, document
+from nnx.pages.parts import paragraph
 
 HOST = "127.0.0.1"
 
@@ -35,12 +40,18 @@ class Server(ThreadingHTTPServer):
             ) from error
         self._make, self._one_at_a_time = make, threading.Lock()
         self.address = f"http://{HOST}:{self.server_port}/"
-        self.hosts = {f"{name}:{self.server_port}" for name in (HOST, "localhost")}
+        ports = [f":{self.server_port}", *([""] if self.server_port == HTTP_PORT else [])]  # clients leave it out
+        self.hosts = {f"{name}{port}" for name in (HOST, "localhost") for port in ports}
 
     def page(self) -> bytes:
         """Make the page; matplotlib draws for one thread at a time."""
         with self._one_at_a_time:
             return self._make().encode()
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Say nothing of a browser that goes away before it has its answer."""
+        if not isinstance(sys.exc_info()[1], BrokenPipeError | ConnectionResetError):
+            super().handle_error(request, client_address)
 
     def run(self) -> None:
         """Answer until a Ctrl-C, which ends it in order."""
@@ -57,15 +68,23 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         # A page of another site may have its own name lead here, and would then read what this one says.
-        if self.headers.get("Host") not in self.server.hosts:
+        if self.headers.get("Host", "").lower() not in self.server.hosts:
             self.send_error(403)
         elif self.path != "/":
             self.send_error(404)
         else:
-            self._answer(self.server.page())
+            self._answer(*self._page())
 
-    def _answer(self, page: bytes) -> None:
-        self.send_response(200)
+    def _page(self) -> tuple[HTTPStatus, bytes]:
+        """Return the page, or one that says why there is none: files come and go while it is served."""
+        try:
+            return HTTPStatus.OK, self.server.page()
+        except (NnxError, OSError) as error:
+            page = document("nnx report", f"<h1>nnx report</h1>\n{paragraph(str(error))}")
+            return HTTPStatus.INTERNAL_SERVER_ERROR, page.encode()
+
+    def _answer(self, status: HTTPStatus, page: bytes) -> None:
+        self.send_response(status)
         headers = {
             "Content-Type": "text/html; charset=utf-8",
             "Content-Length": str(len(page)),

@@ -23,7 +23,8 @@ grow: after some tens of iterations two runs part. What differs, and why:
   filter by module="sklearn" lets them through.
 - epsilon of Adam stands where the paper has it, beside the corrected second moment. It tells only where gradients
   are hardly larger.
-- A network that becomes NaN or infinite raises `nnx.errors.DivergenceError`, which names epoch, step and layer.
+- A network that becomes NaN or infinite raises `nnx.errors.DivergenceError`, which names epoch, step and layer;
+  with solver="lbfgs", which has no epochs, it names the iterations done.
 - Ctrl-C raises KeyboardInterrupt; scikit-learn warns and returns the unfinished network.
 """
 

@@ -28,8 +28,8 @@ def minimise(objective: Objective, settings: Settings) -> OptimizeResult:
     found = minimize(objective, start, jac=True, method="L-BFGS-B", callback=told, options=options)
     if not math.isfinite(found.fun):
         raise DivergenceError(
-            f"The loss became NaN or infinite after {found.nit} iterations of L-BFGS. The model is left as it was "
-            "before training. Scale the inputs, and the targets of a regression."
+            f"The loss became NaN or infinite after {_counted(found.nit, 'iteration')} of L-BFGS. The model is "
+            "left as it was before training. Scale the inputs, and the targets of a regression."
         )
     objective.assign(found.x)
     return found
@@ -39,12 +39,17 @@ def unfinished(found: OptimizeResult, settings: Settings) -> str:
     """Return why L-BFGS ended too early, and what to do; an empty text if it did not."""
     if found.success:
         return ""
-    where = f"L-BFGS ended after {found.nit} iterations and {found.nfev} evaluations of the loss,"
+    done = f"{_counted(found.nit, 'iteration')} and {_counted(found.nfev, 'evaluation')}"
+    where = f"L-BFGS ended after {done} of the loss,"
     if found.nit >= settings.max_iter:
         return f"{where} at max_iter={settings.max_iter}, before it converged; allow more, or scale the inputs."
     if found.nfev >= settings.max_fun:
         return f"{where} at max_fun={settings.max_fun}, before it converged; allow more, or scale the inputs."
     return f"{where} since it found no lower loss along its direction ({found.message}); scale the inputs."
+
+
+def _counted(number: int, name: str) -> str:
+    return f"{number} {name}{'' if number == 1 else 's'}"
 
 
 class _Told:

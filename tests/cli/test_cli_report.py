@@ -5,8 +5,11 @@ from __future__ import annotations
 import json
 
 import pytest
+from support import experiment_reports
 from support.saved_models import save_trained
 
+from nnx.checkout import ROOT, load_benchmarks
+from nnx.experiments.reporting.writing import write
 from nnx.report import finding
 
 
@@ -20,8 +23,8 @@ def no_checkout(monkeypatch, tmp_path):
 def test_report_writes_what_is_named_into_one_page(run_nnx, tmp_path):
     save_trained(tmp_path / "model.h5")
     result = run_nnx("report", "model.h5")
-    assert (result.exit_code, result.stdout) == (0, "Report of 1 file: report.html\n")
-    assert "BatchNorm" in (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert (result.exit_code, result.stdout) == (0, "Report of 1 file: nnx-report.html\n")
+    assert "BatchNorm" in (tmp_path / "nnx-report.html").read_text(encoding="utf-8")
     told = json.loads(run_nnx("report", "model.h5", "--out", "m.html", "--json").stdout)
     assert told == {"file": "m.html", "parts": 1, "left_out": []}
     assert (tmp_path / "m.html").exists()
@@ -33,14 +36,33 @@ def test_report_looks_through_runs_if_nothing_is_named_and_says_what_it_leaves_o
     whole = save_trained(tmp_path / "runs" / "a.h5").read_bytes()
     (tmp_path / "runs" / "b.h5").write_bytes(whole[:-100])
     result = run_nnx("report")
-    assert (result.exit_code, result.stdout) == (0, "Report of 1 file: report.html\n")
+    assert (result.exit_code, result.stdout) == (0, "Report of 1 file: nnx-report.html\n")
     assert "left out: runs/b.h5: it is no HDF5 file, or damaged" in result.stderr
 
 
-def test_the_stored_results_of_benchmarks_are_usual_where_they_are_at_hand(monkeypatch, tmp_path):
-    monkeypatch.chdir(tmp_path)
-    assert "cpu.json" in [path.name for path in finding.usual()]
-    assert not any("quick" in path.name for path in finding.usual())
+def test_report_without_names_in_a_source_checkout_shows_the_stored_benchmarks_and_nothing_else(
+    run_nnx, tmp_path, monkeypatch
+):
+    drawing = load_benchmarks("report")["report"]
+    monkeypatch.setattr(drawing, "parts", lambda _, level: [f"<h{level}>Speed</h{level}>"])  # it takes ten seconds
+    result = run_nnx("report", "--json")
+    told = json.loads(result.stdout)
+    assert (result.exit_code, result.stderr, told["left_out"]) == (0, "", [])
+    markup = (tmp_path / "nnx-report.html").read_text(encoding="utf-8")
+    stored = (ROOT / "benchmarks" / "results").glob("*.json")
+    shown = {path.name for path in stored if f">results/{path.name}</a>" in markup}
+    assert "cpu.json" in shown
+    assert "footprint.json" not in shown  # no round of benchmarks
+    assert len(shown) == told["parts"]
+
+
+@pytest.mark.usefixtures("no_checkout")
+def test_the_report_of_an_experiment_is_not_overwritten_by_the_one_that_shows_it(run_nnx, tmp_path):
+    write(experiment_reports.sample(), tmp_path)
+    kept = (tmp_path / "report.html").read_bytes()
+    for _ in range(2):
+        assert run_nnx("report", ".").exit_code == 0
+    assert (tmp_path / "report.html").read_bytes() == kept
 
 
 @pytest.mark.usefixtures("no_checkout")

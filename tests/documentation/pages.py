@@ -59,9 +59,9 @@ def pictures_of(text: str) -> list[str]:
     return _PICTURE.findall(text)
 
 
-def numbers_of(text: str) -> list[float]:
-    """Return the numbers in a text."""
-    return [float(number) for number in _NUMBER.findall(text)]
+def numbers_of(text: str) -> list[str]:
+    """Return the numbers in a text, as they stand there."""
+    return _NUMBER.findall(text)
 
 
 def words_of(text: str) -> str:

@@ -35,6 +35,9 @@ INNER = {
 }
 """What `Sequential` has for the rest of nnx; users have no business with it."""
 
+FORMULA = re.compile(r"^ *[a-z]\w*'?(?:\[[^\]]*\])? \+?= ", re.MULTILINE)
+"""A line of a docstring that begins with what it computes."""
+
 HEADING = re.compile(r'<h\d id="([\w.]+)" class="doc doc-heading"')
 
 
@@ -85,6 +88,17 @@ def test_every_method_that_users_call_on_a_model_is_shown_with_it(listed: set[st
 def test_every_kernel_has_its_entry(listed: set[str]) -> None:
     kernels = [name for name, value in inspect.getmembers(Backend, inspect.isroutine) if not name.startswith("_")]
     assert [name for name in kernels if f"nnx.Backend.{name}" not in listed] == []
+
+
+def test_the_formulas_of_every_kernel_are_set_as_formulas(site: Path) -> None:
+    page = (site / "reference/kernels/index.html").read_text(encoding="utf-8")
+    names = [(found[1].rpartition(".")[2], found.end()) for found in HEADING.finditer(page)]
+    ends = [end for _, end in names[1:]] + [len(page)]
+    entries = {name: page[start:end] for (name, start), end in zip(names, ends, strict=True)}
+    kernels = [name for name, value in inspect.getmembers(Backend, inspect.isroutine) if not name.startswith("_")]
+    with_formula = [name for name in kernels if FORMULA.search(getattr(Backend, name).__doc__ or "")]
+    assert len(with_formula) > 20
+    assert [name for name in with_formula if "<math" not in entries[name]] == []
 
 
 def test_the_table_of_activations_is_a_table(site: Path) -> None:

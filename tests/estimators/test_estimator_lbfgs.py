@@ -138,6 +138,8 @@ def test_early_stopping_and_batch_size_mean_nothing_to_it_as_in_scikit_learn() -
 def test_a_run_that_is_cut_off_says_by_what_and_one_that_ends_says_nothing() -> None:
     with pytest.warns(ConvergenceWarning, match=r"after 3 iterations and \d+ evaluations .* max_iter=3, before"):
         MLPRegressor(**SHORT | {"max_iter": 3}).fit(X, TARGETS["one value"])
+    with pytest.warns(ConvergenceWarning, match=r"after 1 iteration and \d+ evaluations .* max_iter=1, before"):
+        MLPRegressor(**SHORT | {"max_iter": 1}).fit(X, TARGETS["one value"])
     with pytest.warns(ConvergenceWarning, match=r"max_fun=4, before it converged; allow more"):
         MLPRegressor(**SHORT | {"max_fun": 4}).fit(X, TARGETS["one value"])
     with warnings.catch_warnings():

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import io
 import json
 import math
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+
+import h5py
+import numpy as np
 
 from nnx.errors import NnxError
 from nnx.pages.page import document
 from nnx.report.section import Section
 from tests.fuzz.damage import Corpus, Random, pick
+from tests.fuzz.hdf5_files import seal
 
 
 def checked(make: Callable[[Path], Section]) -> Callable[[Path], None]:
@@ -48,6 +54,23 @@ _HOSTILE: tuple[Any, ...] = (
     "x" * 100_000,
     *(0, -1, 1e-320, 1e308, math.nan, math.inf, 10**400, 10**12, None, True, [], {}),
 )
+
+
+_EXTREME = np.array(
+    [0.0, 5e-324, 1e-308, 1e-300, 1.0, 1e16, 1e16 + 2, 1e300, sys.float_info.max, math.inf, math.nan]
+)
+
+
+def forge_history(random: Random, corpus: Corpus) -> bytes:
+    """Let a kept run have measured the largest and smallest numbers there are; a model alone stays as it is."""
+    image = io.BytesIO(pick(random, corpus))
+    with h5py.File(image, "r+") as file:
+        names = [name for name in file if name.startswith("history.")]
+        if names:
+            name = names[int(random.integers(len(names)))]
+            shape = file[name].shape
+            seal(file, name, random.choice([-1.0, 1.0], shape) * random.choice(_EXTREME, shape))
+    return image.getvalue()
 
 
 def forge_leaves(random: Random, corpus: Corpus) -> bytes:

@@ -12,12 +12,13 @@ import numpy as np
 import pytest
 from support import benchmark_results, experiment_reports
 from support.pages import Reader
+from support.reports import page_of, save_run
 from support.saved_models import X, Y, edit_config, make_model, seal
 
 import nnx
-from nnx.errors import FileFormatError, OptionError
+from nnx.errors import FileFormatError
 from nnx.experiments.reporting.writing import write
-from nnx.report import finding, results
+from nnx.report import results
 from nnx.report.finding import find
 from nnx.report.page import make
 
@@ -25,25 +26,6 @@ NO_DRAWING = "matplotlib is not installed: nothing draws pictures"
 PNG = base64.b64decode(
     "iVBORw0KGgoAAAANSUhEUgAAAAIAAAACCAAAAABX3VL4AAAADklEQVQI12P4z8DAwPAfAAcAAf9nb0JHAAAAAElFTkSuQmCC"
 )
-
-
-def save_run(path: Path, **options: object) -> Path:
-    """Keep a run of two epochs, with a validation part."""
-    keep, model = nnx.callbacks.Checkpoint(path), make_model()
-    watchers = [nnx.callbacks.EarlyStopping(patience=1, **options), keep]
-    model.fit(X, Y, epochs=2, batch_size=16, validation_split=0.2, callbacks=watchers)
-    return path
-
-
-@pytest.fixture
-def folder(tmp_path, monkeypatch) -> Path:
-    """An empty folder to stand in."""
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
-
-
-def page_of(*paths: Path) -> Reader:
-    return Reader(make(find(paths)).html())
 
 
 def pairs(reader: Reader) -> dict[str, str]:
@@ -221,45 +203,6 @@ def test_results_that_no_run_measures_are_refused(folder, change, wrong):
     (folder / "cpu.json").write_text(json.dumps(found))
     with pytest.raises(FileFormatError, match=f"cpu.json: its results are damaged: {re.escape(wrong)}"):
         results.benchmark(folder / "cpu.json")
-
-
-def test_folders_are_looked_through_for_what_is_of_nnx_and_the_rest_is_passed_over(folder):
-    runs = folder / "runs"
-    (runs / "deep").mkdir(parents=True)
-    (runs / ".hidden").mkdir()
-    for name in ("deep/b.h5", "a.h5", ".hidden/c.h5"):
-        save_run(runs / name)
-    (runs / "notes.json").write_text('{"format": "of another program"}')
-    (runs / "data.h5").write_bytes(b"of another program")
-    (runs / "picture.png").write_bytes(PNG)
-    with h5py.File(runs / "images.h5", "w") as file:
-        file["x"] = [1.0]
-    found = find([runs, runs / "a.h5"])
-    assert [source.path.relative_to(runs).as_posix() for source in found] == ["a.h5", "images.h5", "deep/b.h5"]
-    page = make(found)
-    assert len(page.sections) == 2
-    assert "expected a file of format 'nnx model'" in page.left_out[runs / "images.h5"]
-    assert "expected a file of format 'nnx model'" in "".join(Reader(page.html()).text)
-
-
-def test_what_cannot_be_shown_is_refused_with_what_to_give(folder, monkeypatch):
-    (folder / "notes.json").write_text("[]")
-    (folder / "notes.txt").write_text("notes")
-    with pytest.raises(OptionError, match=r"PATHS must exist, got 'none.h5'. Give a model or checkpoint"):
-        find([Path("none.h5")])
-    with pytest.raises(FileFormatError, match=r"notes.json: it holds no JSON object. Give a model"):
-        find([Path("notes.json")])
-    with pytest.raises(FileFormatError, match=r"notes.txt: it is neither HDF5 nor JSON"):
-        find([Path("notes.txt")])
-    monkeypatch.setattr(finding, "LARGEST", 1)
-    with pytest.raises(FileFormatError, match=r"expected at most 1 B, got 2 B"):
-        find([Path("notes.json")])
-    for name in ("a.h5", "b.h5"):
-        make_model().build((4,))
-        save_run(folder / name)
-    monkeypatch.setattr(finding, "MOST", 1)
-    with pytest.raises(OptionError, match=r"PATHS hold more than 1 files"):
-        find([folder])
 
 
 def test_a_report_of_nothing_says_what_to_do(folder):
