@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from nnx.errors import DataError, DtypeError, ShapeError, UnknownNameError
 from nnx.foreign import as_numpy, on_host
+from nnx.frames import column_names, no_number, refuse_unread
 from nnx.interface import Array
 from nnx.ops import Ops
 from nnx.parameters import State
@@ -46,23 +47,22 @@ def to_host(value: Any, argument: str, ops: Ops) -> Host:
 def plain_array(value: Any, argument: str) -> Host:
     """Return a numeric NumPy array of an array or of nested lists; raises as `to_host` does."""
     _refuse_masks(value, argument)
+    refuse_unread(value, argument)
     try:
         array = as_numpy(value, argument)
     except ValueError as error:
         raise ShapeError(f"{argument} must be rectangular, got nested sequences of unequal lengths.") from error
     if array.dtype.kind not in "biuf":
-        hint = _NO_NUMBERS.get(array.dtype.kind, "")
-        raise DtypeError(f"{argument} must hold real numbers, got dtype {array.dtype}.{hint}")
+        found = no_number(value, array)
+        hint = f": {found}." if found else _NO_NUMBERS.get(array.dtype.kind, ".")
+        raise DtypeError(f"{argument} must hold real numbers, got dtype {array.dtype}{hint}")
     return array
 
 
-_TEXT = " Turn characters or words into numbers first."
 _NO_NUMBERS = {
-    "U": _TEXT,
-    "S": _TEXT,
-    "O": " Objects, such as None, are no numbers: leave them out or replace them, and convert by .astype(float).",
-    "V": " Convert it to float32 first, or give its columns as one array.",
-    "c": " Give real and imaginary parts as features of their own.",
+    "O": ". Objects are no numbers: convert them by .astype(float).",
+    "V": ". Convert it to float32 first, or give its columns as one array.",
+    "c": ". Give real and imaginary parts as features of their own.",
 }
 """What to do about arrays of other kinds."""
 
@@ -88,7 +88,7 @@ def check_x(x: Any, extents: Extents | None, vocabulary: int | None, ops: Ops, a
     check_extents(array.shape, extents, vocabulary, argument)
     if vocabulary is not None:
         return _check_tokens(array, vocabulary, argument)
-    return as_dtype(array, ops.dtype, argument)
+    return as_dtype(array, ops.dtype, argument, column_names(x))
 
 
 def check_extents(shape: tuple[int, ...], extents: Extents | None, vocabulary: int | None, argument: str) -> None:
@@ -164,23 +164,24 @@ def _check_tokens(array: Host, vocabulary: int, argument: str) -> Host:
     return array.astype(np.int64)
 
 
-def check_finite(array: Host, argument: str) -> None:
-    """Raise DataError if there is NaN or infinity, naming the first row that holds it."""
+def check_finite(array: Host, argument: str, columns: Sequence[str] = ()) -> None:
+    """Raise DataError if there is NaN or infinity, naming the first row that holds it, and its column if known."""
     if array.dtype.kind == "f" and not np.isfinite(array).all():
-        row = int(np.argwhere(~np.isfinite(array))[0][0])
+        row, *rest = (int(axis) for axis in np.argwhere(~np.isfinite(array))[0])
+        column = f", column {columns[rest[0]]!r}" if columns and rest else ""
         raise DataError(
-            f"{argument} holds NaN or infinity as {array.dtype}, first in {place((row,))}; replace or remove such "
-            "values."
+            f"{argument} holds NaN or infinity as {array.dtype}, first in {place((row,))}{column}; replace or "
+            "remove such values."
         )
 
 
-def as_dtype(array: Host, dtype: str, argument: str) -> Host:
-    """Return finite numbers in the dtype of the computation.
+def as_dtype(array: Host, dtype: str, argument: str, columns: Sequence[str] = ()) -> Host:
+    """Return finite numbers in the dtype of the computation; errors name columns that are known by name.
 
     Raises:
         DataError: there is NaN or infinity, or a number is too large for the dtype.
     """
-    check_finite(array, argument)
+    check_finite(array, argument, columns)
     with np.errstate(over="ignore"):
         converted: Host = array.astype(dtype, copy=False)
     if converted is array:

@@ -132,8 +132,10 @@ def listed(names: Iterable[str]) -> str:
 
 def check_activation(activation: object) -> str:
     """Return the name of a known activation."""
-    if activation not in ACTIVATIONS:
-        raise UnknownNameError("activation", activation, ACTIVATIONS)
+    if not isinstance(activation, str) or activation not in ACTIVATIONS:
+        name = getattr(activation, "activation", None)  # of a layer
+        advice = f"Give the name {name!r}." if isinstance(name, str) else ""
+        raise UnknownNameError("activation", activation, ACTIVATIONS, None, advice)
     return str(activation)
 
 

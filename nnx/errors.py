@@ -79,16 +79,20 @@ class OptionError(NnxError, ValueError):
 class UnknownNameError(NnxError, ValueError):
     """A name is not one of the known ones; the nearest valid name is suggested."""
 
-    def __init__(self, kind: str, name: object, known: Iterable[str], meant: str | None = None) -> None:
+    def __init__(
+        self, kind: str, name: object, known: Iterable[str], meant: str | None = None, advice: str = ""
+    ) -> None:
         """Build the sentence for `kind` ("activation", "backend", ...), the `name` given and all `known` ones.
 
-        What is `meant` by a name that others use may look nothing like it.
+        What is `meant` by a name that others use may look nothing like it. The advice ends the sentence.
         """
         words = sorted(known)
         names = {word.lower(): word for word in words}
         nearest = [meant.lower()] if meant else difflib.get_close_matches(str(name)[:_LONGEST].lower(), names, n=1)
         hint = f" Did you mean {names[nearest[0]]!r}?" if nearest else ""
-        super().__init__(f"Unknown {kind} {shown(name)}.{hint} Known: {_listed(words, str(name))}.")
+        super().__init__(
+            f"Unknown {kind} {shown(name)}.{hint} Known: {_listed(words, str(name))}. {advice}".rstrip()
+        )
 
 
 def _listed(words: list[str], name: str) -> str:

@@ -89,6 +89,13 @@ def check_readable(source: Path, remedy: str) -> None:
     raise FileFormatError(f"{source}: {found}. {remedy}".rstrip())
 
 
+def begins_with(source: Path, mark: bytes) -> bool:
+    """Tell whether a file begins with these bytes; False where it cannot be read."""
+    with suppress(OSError), source.open("rb") as stream:
+        return stream.read(len(mark)) == mark
+    return False
+
+
 def check_target(path: object, option: str = "path") -> Path:
     """Return the path of a file to write, which errors call by the name of its option.
 

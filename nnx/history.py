@@ -60,7 +60,9 @@ class History(Mapping[str, list[float]]):
 
     def __getitem__(self, name: str) -> list[float]:
         if name not in self.measurements:
-            raise UnknownNameError("measurement", name, self.measurements)
+            unvalidated = str(name).startswith("val_") and not any(key.startswith("val_") for key in self)
+            advice = "Nothing was validated: give fit validation_data or validation_split." * unvalidated
+            raise UnknownNameError("measurement", name, self.measurements, None, advice)
         return self.measurements[name]
 
     def __contains__(self, name: object) -> bool:

@@ -215,7 +215,8 @@ class Sequential(Predictor):
         Raises:
             NotBuiltError: the model has no weights yet.
             OptionError: a layer of one's own that nobody has said how to write, lengths for layers that would take
-                padding for steps, more than an ONNX file holds, or path is a folder, or in none that exists.
+                padding for steps, more than an ONNX file holds, or path is a folder, in none that exists, or of the
+                ending of another format.
             DivergenceError: the model holds NaN or infinity.
             BackendError: another thread trains or changes the model.
             StorageError: the file cannot be written, because the disk is full, for example.
@@ -254,4 +255,5 @@ class Sequential(Predictor):
 
     def __repr__(self) -> str:
         where = f" on {self.backend.name}, {self.store.count()} parameters" if self.built else ", not built"
-        return f"<Sequential of {len(self.chain.layers)} layers{where}>"
+        count = len(self.chain.layers)
+        return f"<Sequential of {count} layer{'' if count == 1 else 's'}{where}>"

@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from nnx.errors import MissingClassError, VersionError, shown
-from nnx.files import check_readable
+from nnx.files import begins_with, check_readable
 from nnx.hdf5 import StrictFile, open_hdf5
 from nnx.network import DTYPES
 
 FORMAT, VERSION = "nnx model", 2
+_ONNX = b"\x08"  # what ONNX files write first: the mark of the version of their format
 CONFIG_LIMIT = 1 << 20
 """Largest configuration that is read, in bytes."""
 
@@ -32,6 +33,8 @@ def opened(source: Path, missing: str, damaged: str) -> Iterator[StrictFile]:
         VersionError: it is of another version.
     """
     check_readable(source, missing)
+    if begins_with(source, _ONNX):
+        damaged = "If it is an ONNX file, nnx.onnx.load reads it."
     with open_hdf5(source, damaged) as file:
         found = file.attribute("format"), file.attribute("version")
         if found[0] != FORMAT:

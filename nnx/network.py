@@ -227,4 +227,5 @@ def check_input_shape(shape: object) -> Shape:
     try:
         return tuple(check_count("input_shape", extent) for extent in shape)
     except OptionError as error:
-        raise OptionError(f"input_shape must hold whole numbers of at least 1, got {shape!r}.") from error
+        hint = " For any number of steps give one of them, such as 1: recurrent layers take all." * (None in shape)
+        raise OptionError(f"input_shape must hold whole numbers of at least 1, got {shape!r}.{hint}") from error

@@ -32,6 +32,7 @@ _BUNDLED = {
     "cupy": "nnx_cupy:CupyBackend",
 }
 _NAMESPACES = ("array_api_strict", "cupy", "numpy", "torch")
+_DEVICES = {"gpu": "cupy", "cuda": "cupy", "cpu": "numpy"}
 
 Factory = Callable[[], Backend]
 
@@ -130,7 +131,7 @@ def _factory(name: str) -> Factory:
         return lambda: point.load()()
     if name in _BUNDLED:
         return lambda: _bundled(_BUNDLED[name])
-    raise UnknownNameError("backend", name, _selectable())
+    raise UnknownNameError("backend", name, _selectable(), _DEVICES.get(name.lower().partition(":")[0]))
 
 
 def _selectable() -> list[str]:
@@ -272,7 +273,9 @@ def _from_environment() -> Backend:
     try:
         return get(name)
     except UnknownNameError:
-        raise UnknownNameError("backend in NNX_BACKEND", name, _selectable()) from None
+        raise UnknownNameError(
+            "backend in NNX_BACKEND", name, _selectable(), _DEVICES.get(name.lower().partition(":")[0])
+        ) from None
 
 
 def describe(name: str) -> BackendInfo:

@@ -43,15 +43,21 @@ def _labels(y: Host, shape: Shape, dtype: str, name: str, lost_steps: int | None
         )
     y = y.reshape(y.shape[0], *steps)
     if y.dtype.kind == "f" and (y != np.floor(y)).any():
-        raise DataError(f"labels {name} must be whole numbers, got {y[y != np.floor(y)][0]:g}.")
+        where = _first(y != np.floor(y))
+        raise DataError(f"labels {name} must be whole numbers, got {y[where]:g} in {place(where)}.")
     low, high = float(y.min()), float(y.max())
     if low < 0 or high >= outputs:
         advice = "Give the last layer one unit per class." if low >= 0 else "Number the classes from 0 on."
         raise DataError(
             f"labels {name} must be 0 to {outputs - 1} for a model with {outputs} outputs, "
-            f"got {low:g} to {high:g}. {advice}"
+            f"got {low:g} to {high:g}, the first wrong one in {place(_first((y < 0) | (y >= outputs)))}. {advice}"
         )
     return y.astype(np.int64)
+
+
+def _first(wrong: Host) -> tuple[int, ...]:
+    """Return the index of the first element that is true."""
+    return tuple(np.argwhere(wrong)[0].tolist())
 
 
 def _hint(y: Host, steps: Shape, lost_steps: int | None) -> str:
@@ -69,9 +75,8 @@ def _hint(y: Host, steps: Shape, lost_steps: int | None) -> str:
 
 
 def _distributions(y: Host, dtype: str, name: str) -> Host:
-    negative = np.argwhere(y < 0)
-    if negative.size:
-        where = tuple(negative[0])
+    if (y < 0).any():
+        where = _first(y < 0)
         raise DataError(
             f"each row of {name} must be a distribution, of shares of at least 0, "
             f"{place(where[:-1])} holds {y[where]:g}."
@@ -79,9 +84,9 @@ def _distributions(y: Host, dtype: str, name: str) -> Host:
     sums = y.sum(axis=-1, dtype=np.float64)
     wrong = np.abs(sums - 1)
     if (wrong > 1e-3).any():
-        where = np.unravel_index(int(np.argmax(wrong)), wrong.shape)
+        worst = np.unravel_index(int(np.argmax(wrong)), wrong.shape)
         raise DataError(
-            f"each row of {name} must be a distribution that sums to 1, {place(where)} sums to {sums[where]:g}."
+            f"each row of {name} must be a distribution that sums to 1, {place(worst)} sums to {sums[worst]:g}."
         )
     return as_dtype(y, dtype, name)
 
@@ -100,8 +105,10 @@ def _values(y: Host, shape: Shape, dtype: str, name: str, lost_steps: int | None
 def _binary(y: Host, shape: Shape, dtype: str, name: str, lost_steps: int | None) -> Host:
     targets = _values(y, shape, dtype, name, lost_steps)
     if targets.min() < 0 or targets.max() > 1:
+        where = _first((targets < 0) | (targets > 1))
         raise DataError(
-            f"{name} must lie between 0 and 1 for this loss, got {targets.min():g} to {targets.max():g}."
+            f"{name} must lie between 0 and 1 for this loss, got {targets.min():g} to {targets.max():g}, the first "
+            f"wrong one in {place(where[:-1])}."
         )
     return targets
 

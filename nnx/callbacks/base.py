@@ -202,6 +202,11 @@ def check_callbacks(callbacks: Iterable[Callback]) -> list[Callback]:
     """
     if isinstance(callbacks, Callback):
         raise OptionError(f"callbacks must be a list of nnx callbacks, got a single {type(callbacks).__name__}.")
+    if isinstance(callbacks, str) or not isinstance(callbacks, Iterable):
+        raise OptionError(
+            f"callbacks must be a list of nnx callbacks, such as [nnx.callbacks.EarlyStopping()], got "
+            f"{callbacks!r}."
+        )
     checked = list(callbacks)
     for callback in checked:
         if not isinstance(callback, Callback):

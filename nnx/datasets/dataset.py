@@ -35,6 +35,14 @@ class Dataset:
         """Yield `train`, then `test`."""
         return iter((self.train, self.test))
 
+    def __getitem__(self, place: int) -> Split:
+        """Return `train` for 0, `test` for 1."""
+        return (self.train, self.test)[place]
+
+    def __len__(self) -> int:
+        """Return 2, the number of parts."""
+        return 2
+
     def __repr__(self) -> str:
         train, test = self.train[0].shape, self.test[0].shape
         return f"Dataset(name={self.name!r}, train={train}, test={test}, classes={len(self.classes)})"

@@ -38,6 +38,7 @@ def find_team(distributed: bool) -> Team:
     """
     if not distributed or open_group().size == 1:
         return Team()
+    open_group().enter()
     return RankTeam(open_group())
 
 
@@ -65,6 +66,8 @@ class RankTeam(Team):
             yield
         except Exception as error:
             failure = error
+        except BaseException as error:  # the rank ends, and the others would wait for it below
+            self._group.abort(error)
         wrong = isinstance(failure, OptionError | UnknownNameError)
         found = self._group.collect(None if failure is None else (wrong, f"{type(failure).__name__}: {failure}"))
         if failure is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import sys
 from functools import cache
@@ -39,6 +40,7 @@ class Group:
         """Take a communicator of mpi4py."""
         self.comm, self.rank, self.size = comm, int(comm.Get_rank()), int(comm.Get_size())
         self.agreed: BaseException | None = None
+        self._doors: Any = None
 
     @property
     def leads(self) -> bool:
@@ -61,6 +63,31 @@ class Group:
         self.comm.Allgather(sent, found)
         return found
 
+    def enter(self) -> None:
+        """Begin what all ranks do together; end all of them if one of them ends its program instead.
+
+        Each rank either enters or leaves next, and tells all others; who does so first waits for them, as it would
+        in what it enters or, leaving, in the end of MPI. They talk by a channel of its own, so that what is said
+        here is never taken for anything else.
+        """
+        told = self._doors.allgather(True)
+        if not all(told) and told.index(True) == self.rank:
+            self._end_all(
+                f"rank {told.index(False)} of {self.size} ended its program, and rank {self.rank} would wait for "
+                "it in fit for ever, which ends all of them. Every rank must reach each fit(distributed=True)."
+            )
+
+    def _leave(self, process: int) -> None:
+        """Wait until all ranks end; a process that this one has forked is no rank."""
+        from mpi4py import MPI
+
+        if os.getpid() != process or MPI.Is_finalized():
+            return
+        for stream in (sys.stdout, sys.stderr):  # what stands in their buffers would be lost if all are ended
+            if stream is not None and not stream.closed:
+                stream.flush()
+        self._doors.allgather(False)
+
     def agree_on(self, error: BaseException) -> BaseException:
         """Note that all ranks raise this error, each its own, at the same place."""
         self.agreed = error
@@ -71,17 +98,23 @@ class Group:
         text = str(error).strip() or "no reason given"
         kind = "interrupted" if isinstance(error, KeyboardInterrupt) else f"{type(error).__name__}: {text}"
         kept = f" The run stands in {str(saved)!r} as it was last saved." if saved else ""
-        print(
-            f"nnx: rank {self.rank} of {self.size} failed, which ends all of them. {kind.rstrip('.')}.{kept}",
-            file=sys.__stderr__,
-            flush=True,
+        self._end_all(
+            f"rank {self.rank} of {self.size} failed, which ends all of them. {kind.rstrip('.')}.{kept}",
+            130 if isinstance(error, KeyboardInterrupt) else 1,
         )
-        self.comm.Abort(130 if isinstance(error, KeyboardInterrupt) else 1)
-        raise SystemExit(1)  # for the sake of MPIs whose Abort returns
+
+    def _end_all(self, text: str, code: int = 1) -> NoReturn:
+        print(f"nnx: {text}", file=sys.__stderr__, flush=True)
+        self.comm.Abort(code)
+        raise SystemExit(code)  # for the sake of MPIs whose Abort returns
 
     def watch(self) -> None:
-        """Have an error that nobody catches, in whatever a script does besides, end all ranks."""
-        former = sys.excepthook
+        """Have an error that nobody catches, and an end that others do not come to, end all ranks.
+
+        All must call this.
+        """
+        former, self._doors = sys.excepthook, self.comm.Dup()
+        atexit.register(self._leave, os.getpid())
 
         def hook(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
             if error is not self.agreed or self.leads:

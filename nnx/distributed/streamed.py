@@ -8,13 +8,21 @@ import numpy as np
 
 from nnx.distributed.group import Group
 from nnx.distributed.shares import RankBatches, RankShare, own_places
-from nnx.errors import NnxError
+from nnx.errors import DataError, DtypeError, NnxError, ShapeError, StorageError
 from nnx.inputs import DeviceExamples, Examples
 from nnx.ops import Ops
 from nnx.stored import AnyExamples, StoredBatches, StoredExamples
 from nnx.stored.batches import Wanted
 from nnx.stored.plan import Plan, Rows
 from nnx.stored.reading import Ahead
+
+_TOLD: tuple[type[NnxError], ...] = (DataError, DtypeError, ShapeError, StorageError)
+"""What reading raises. Each is made of one sentence, so that it can be made again of what another rank has sent."""
+
+
+def told_as(failure: NnxError) -> type[NnxError]:
+    """Return as what all ranks raise an error of one of them, whose own kind may be made of other things."""
+    return next((kind for kind in _TOLD if isinstance(failure, kind)), NnxError)
 
 
 class StoredRankBatches(StoredBatches):
@@ -49,13 +57,14 @@ class StoredRankBatches(StoredBatches):
 
         Raises:
             DataError, DtypeError, ShapeError, StorageError: the first that a rank has found, in their order.
+            NnxError: another error that a rank has met in nnx, in its words.
         """
         failure: NnxError | None = None
         try:
             order = ahead.result()
         except NnxError as error:
             failure = error
-        found = self._group.collect(None if failure is None else (type(failure), str(failure)))
+        found = self._group.collect(None if failure is None else (told_as(failure), str(failure)))
         for told in found:
             if told is not None:
                 kind, text = told

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nnx.errors import FileFormatError, UnsupportedOperatorError, VersionError, excerpt, shown
-from nnx.files import check_path
+from nnx.files import begins_with, check_path
 from nnx.onnx.library import library
 
 Constant = NDArray[Any]
@@ -120,6 +120,8 @@ def read_source(path: str | Path) -> Source:
     size = source.stat().st_size
     if size > LARGEST:
         raise FileFormatError(f"expected at most {LARGEST:,} bytes, got {size:,}")
+    if begins_with(source, b"\x89HDF"):
+        raise FileFormatError("expected an ONNX file, got an HDF5 file; nnx.load reads those that nnx has saved")
     try:
         message = onnx.ModelProto.FromString(source.read_bytes())
     except Exception as error:  # protobuf's own error, whose module depends on how it was built

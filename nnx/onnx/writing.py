@@ -11,7 +11,7 @@ import numpy as np
 
 from nnx.checks import check_flag, check_json
 from nnx.errors import DivergenceError, OptionError
-from nnx.files import check_target, storing
+from nnx.files import check_ending, check_target, storing
 from nnx.network import Network
 from nnx.onnx.exports import write_chain
 from nnx.onnx.graph import Graph, Value
@@ -30,6 +30,7 @@ INPUT, LENGTHS, OUTPUT = "x", "lengths", "y"
 def write_model(model: Network, metadata: dict[str, Any], path: str | Path, lengths: bool) -> None:
     """Write a built model; `Sequential.export_onnx` says what is written, and what is raised."""
     target, kept = check_target(path), check_json("metadata", metadata)
+    check_ending(target, (".onnx",), "path must end in .onnx, as ONNX files do,")
     message = _message(model, kept, check_flag("lengths", lengths))
     with storing(target) as part:
         part.write_bytes(message.SerializeToString(deterministic=True))

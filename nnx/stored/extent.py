@@ -35,6 +35,7 @@ class Extent:
             and dataset.chunks is None
             and dataset.external is None
             and dataset.file.driver == "sec2"
+            and dataset.file.id.get_access_plist().get_page_buffer_size()[0] == 0  # flushing leaves data in pages
             and dataset.id.get_type().equal(h5py.h5t.py_create(dataset.dtype))
         )
         offset = dataset.id.get_offset() if known else None  # None too where nothing has been written yet

@@ -50,7 +50,7 @@ class Plan:
     chunk: int
     buffer: int
     batch: int
-    _kept: dict[Shuffle, Rows] = field(default_factory=dict, compare=False, repr=False)
+    _kept: list[tuple[Shuffle, Rows]] = field(default_factory=list, compare=False, repr=False)
 
     @property
     def buffers(self) -> int:
@@ -80,13 +80,13 @@ class Plan:
         return runs
 
     def _chunks(self, shuffle: Shuffle) -> Rows:
-        if shuffle not in self._kept:
-            self._kept.clear()
-            stream = random.stream_of("shuffle.chunks")
-            self._kept[shuffle] = random.permutation(
-                -(-self.count // self.chunk), shuffle.seed, stream, shuffle.epoch
-            )
-        return self._kept[shuffle]
+        for kept, chunks in self._kept:
+            if kept == shuffle:
+                return chunks
+        stream = random.stream_of("shuffle.chunks")
+        drawn = random.permutation(-(-self.count // self.chunk), shuffle.seed, stream, shuffle.epoch)
+        self._kept[:] = [(shuffle, drawn)]  # in one step: the thread that reads ahead may be in here too
+        return drawn
 
     def order(self, shuffle: Shuffle | None, number: int) -> Rows:
         """Return in what order the rows of a buffer come, counted from its beginning."""

@@ -21,8 +21,8 @@ from nnx.stored.plan import Run
 BLOCK_BYTES = 2**19
 """What is read at a time to be converted and checked, while it is in the processor's cache."""
 
-_UNREAD = (OSError, ValueError, RuntimeError)
-"""What h5py and the system raise, also where another thread closes the file."""
+_UNREAD = (OSError, ValueError, RuntimeError, TypeError)
+"""What h5py and the system raise, also where another thread closes the file or resizes the dataset."""
 
 Reader = Callable[[int, Host], None]
 """Reads the rows that begin at the first argument into the second."""
@@ -54,19 +54,22 @@ class Source:
         self._argument, self.stored = argument, is_stored(data)
         self._start, self.chunk = 0, 1
         self._extent: Extent | None = None
-        if not self.stored:
-            self._data: Any = to_host(data, argument, ops)
-            self.shape, self.dtype = self._data.shape, self._data.dtype
-            return
-        self._data = data
+        self._data: Any = data if self.stored else to_host(data, argument, ops)
         if isinstance(data, Rows):
             self._data, self._start = data.dataset, data.start
+        if self.stored:
+            self._look_up()
+        self.shape: tuple[int, ...] = data.shape if self.stored else self._data.shape
+        self.dtype: np.dtype[Any] = self._data.dtype
+
+    def _look_up(self) -> None:
+        """Note how the dataset is stored, for as long as it can be asked; refuse what holds no array of numbers."""
         self._need_open()
-        self.shape = data.shape
-        if self.shape is None:
-            raise ShapeError(f"{argument} must have a batch axis first, got {self._data}, which has no values.")
-        self.dtype = self._data.dtype
-        plain_array(np.empty(0, self.dtype), argument)  # which refuses what holds no numbers
+        if self._data.shape is None:
+            raise ShapeError(
+                f"{self._argument} must have a batch axis first, got {self._data}, which has no values."
+            )
+        plain_array(np.empty(0, self._data.dtype), self._argument)
         self._name, self._file = self._data.name, self._data.file.filename
         self.chunk = (self._data.chunks or (1,))[0]
         self._extent = Extent.of(self._data)
@@ -147,8 +150,18 @@ class Source:
         out[...] = self._data[start : start + len(out)]
 
     def _read_by_library(self, start: int, out: Host) -> None:
-        first = self._start + start
-        self._data.read_direct(out, np.s_[first : first + len(out)])
+        first, stop = self._start + start, self._start + start + len(out)
+        self._need_rows(stop)
+        self._data.read_direct(out, np.s_[first:stop])
+        self._need_rows(stop)  # if only one row was left by then, it now stands in all of `out`
+
+    def _need_rows(self, stop: int) -> None:
+        shape = self._data.shape
+        if stop > shape[0] or shape[1:] != self.shape[1:]:
+            raise OSError(
+                f"the dataset has been resized to {shape} meanwhile; leave its shape as it is until training, "
+                "evaluation or prediction has ended"
+            )
 
     def _read_by_system(self, extent: Extent, handle: int, start: int, out: Host) -> None:
         extent.read(handle, self._start + start, out)
@@ -164,7 +177,7 @@ class Source:
         self._need_open()
         return StorageError(
             f"{self._argument}, dataset {self._name!r} of {self._file!r}, cannot be read in rows {start} to "
-            f"{stop - 1}: {error}"
+            f"{stop - 1}: {str(error).rstrip('.')}."
         )
 
     def room(self, rows: int) -> Host:

@@ -287,6 +287,19 @@ def loop_rank() -> int:
     return open_group().rank
 
 
+def leave(how: str) -> None:
+    """End one rank before the others train, or all of them where none waits for another."""
+    rank, model = loop_rank(), dense("numpy")
+    print(f"rank {rank} of a script", end="")
+    if how == "left-after-fit":
+        fitted(model, *data(), distributed=True)
+    if how == "left-together":
+        sys.exit(5)
+    if rank == 1:
+        sys.exit(3 if how == "left-with-3" else 0)
+    fitted(model, *data(), distributed=True)
+
+
 def _raise_in_the_third_epoch(kind: type) -> None:
     begin = kind._begin_epoch
 
@@ -339,6 +352,8 @@ def main(folder: Path, names: list[str]) -> None:
         app(names, prog_name="nnx")
     if names[0] in ("killed", "raises", "terminated"):
         end(names[0])
+    if names[0].startswith("left-"):
+        leave(names[0])
     if names[0] == "refused":
         for fault in names[1:]:
             (folder / f"{fault}-{loop_rank()}.txt").write_text(refused(fault))

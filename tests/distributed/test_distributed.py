@@ -132,6 +132,24 @@ def test_an_error_on_one_rank_ends_all_of_them_with_one_line(tmp_path):
     assert nnx.load(tmp_path / "run.h5").epoch in (1, 2)  # rank 0 may have been writing that of the second epoch
 
 
+@pytest.mark.parametrize("how", ["left-with-0", "left-with-3", "left-after-fit"])
+def test_no_rank_waits_for_ever_for_one_that_has_ended_its_program(tmp_path, how):
+    result = mpiexec(2, tmp_path, how)
+    assert result.returncode == 1
+    told = [line for line in result.stderr.splitlines() if line.startswith("nnx: ")]
+    assert told == [
+        "nnx: rank 1 of 2 ended its program, and rank 0 would wait for it in fit for ever, which ends all of them. "
+        "Every rank must reach each fit(distributed=True)."
+    ]
+    assert "rank 1 of a script" in result.stdout  # which stood in a buffer
+
+
+def test_ranks_that_end_together_keep_their_own_exit_code(tmp_path):
+    result = mpiexec(2, tmp_path, "left-together")
+    assert result.returncode == 5
+    assert result.stderr == ""
+
+
 def test_a_signal_to_one_rank_saves_the_run_and_ends_all_of_them(tmp_path):
     result = mpiexec(2, tmp_path, "terminated")
     assert result.returncode == 143

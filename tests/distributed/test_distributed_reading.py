@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from itertools import chain
 from typing import Any
 
@@ -12,6 +13,14 @@ import pytest
 import nnx
 from nnx.distributed.shares import RankShare, own_places
 from nnx.distributed.streamed import StoredRankBatches
+from nnx.errors import (
+    BackendUnavailableError,
+    DataError,
+    MemoryLimitError,
+    NnxError,
+    StorageError,
+    UnknownNameError,
+)
 from nnx.stored import StoredBatches, StoredExamples
 from nnx.stored.plan import Plan, Shuffle
 from nnx.stored.source import Source
@@ -26,7 +35,10 @@ class LoneGroup:
         self.rank, self.size = rank, size
 
     def collect(self, value: object) -> list[object]:
-        return [value]
+        return [pickle.loads(pickle.dumps(value))]  # as MPI sends it
+
+    def agree_on(self, error: BaseException) -> BaseException:
+        return error
 
 
 @pytest.fixture
@@ -95,6 +107,31 @@ def test_what_a_rank_reads_of_a_buffer_are_whole_stretches_of_the_file(size):
             places = own_places(LoneGroup(rank, size), plan.order(Shuffle(1, 2), number), 64)
             runs = plan.runs_of(Shuffle(1, 2), number, np.sort(places[places >= 0]))
             assert len(runs) <= -(-32 // size) + 2
+
+
+@pytest.mark.parametrize(
+    ("error", "kind"),
+    [
+        (DataError("y is wrong"), DataError),
+        (StorageError("x cannot be read"), StorageError),
+        (UnknownNameError("loss", "mse", ["mean_squared_error"]), NnxError),
+        (MemoryLimitError("a buffer", 2**40, 2**30, "make it smaller."), NnxError),
+        (BackendUnavailableError("cuda", "No CUDA device was found."), NnxError),
+    ],
+)
+def test_what_one_rank_cannot_read_all_refuse_in_the_same_words(stored, monkeypatch, error, kind):
+    model, examples = stored
+    batches = batches_of(model, examples, 0, 2)
+
+    def failing(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(batches, "_fill", failing)
+    batches.shuffle(4, 1)
+    with pytest.raises(kind) as caught:
+        batches.restart()
+    assert type(caught.value) is kind
+    assert str(caught.value) == str(error)
 
 
 def test_what_every_rank_holds_shrinks_with_their_number(stored):

@@ -65,6 +65,47 @@ def test_what_only_the_library_can_read_is_left_to_it(tmp_path: Path) -> None:
             np.testing.assert_array_equal(rows.read([(3, 40)], rows.room(37)), dataset[3:40])
 
 
+def test_what_is_left_in_a_page_buffer_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "pages.h5"
+    with h5py.File(path, "w", fs_strategy="page") as file:
+        file["x"] = X
+    with h5py.File(path, "r+", page_buf_size=2**20) as file:
+        rows = source(file["x"])
+        file["x"][3:40] = 7.0  # which flushing the dataset does not write to the file
+        assert Extent.of(file["x"]) is None
+        assert (rows.read([(3, 40)], rows.room(37)) == 7).all()
+
+
+@pytest.mark.parametrize(
+    ("left", "run"), [(0, (0, 9)), (1, (0, 9)), (41, (40, 44)), (41, (50, 60)), (82, (82, 83))]
+)
+def test_rows_that_are_no_longer_there_are_told(file: Any, left: int, run: tuple[int, int]) -> None:
+    dataset = file.create_dataset("shrinks", data=X, chunks=(10, 4), maxshape=(None, 4))
+    whole, part = source(dataset), source(nnx.datasets.Rows(dataset, 10))
+    dataset.resize(left, axis=0)
+    start, stop = run
+    says = rf"cannot be read in rows {start} to {stop - 1}: the dataset has been resized to \({left}, 4\) meanwhile"
+    with pytest.raises(StorageError, match=says):
+        whole.read([run], whole.room(stop - start))
+    with pytest.raises(StorageError, match=says):
+        whole.fill([run], np.empty((stop - start, 4), "float32"))
+    with pytest.raises(StorageError, match="has been resized"):
+        part.read([(62, 73)], part.room(11))
+
+
+def test_a_dataset_that_shrinks_as_it_is_read_is_told(file: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    dataset = file.create_dataset("shrinks", data=X, chunks=(10, 4), maxshape=(None, 4))
+    rows, read = source(dataset), h5py.Dataset.read_direct
+
+    def late(self: Any, *given: Any) -> None:
+        self.resize(1, axis=0)
+        read(self, *given)
+
+    monkeypatch.setattr(h5py.Dataset, "read_direct", late)
+    with pytest.raises(StorageError, match=r"has been resized to \(1, 4\) meanwhile"):
+        rows.read([(0, 9)], rows.room(9))
+
+
 def test_what_is_written_while_the_file_is_open_is_read(file: Any) -> None:
     rows = source(file["x"])
     for value in (2.0, 3.0):

@@ -58,8 +58,8 @@ def test_wrong_shapes_and_dtypes_are_refused_before_anything_is_trained(
     [
         ("x", 70, np.nan, "x holds NaN or infinity as float64, first in row 70;"),
         ("x", 0, np.inf, "x holds NaN or infinity as float64, first in row 0;"),
-        ("y", 82, 9, "labels y must be 0 to 2 for a model with 3 outputs, got "),
-        ("y", 57, -1, "labels y must be 0 to 2 for a model with 3 outputs, got "),
+        ("y", 82, 9, "to 9, the first wrong one in row 82. Give the last layer"),
+        ("y", 57, -1, ", the first wrong one in row 57. Number the classes"),
     ],
 )
 def test_values_are_refused_by_their_row_and_the_epoch_is_undone(
@@ -74,6 +74,25 @@ def test_values_are_refused_by_their_row_and_the_epoch_is_undone(
     np.testing.assert_array_equal(weights_of(model), before)
     with pytest.raises(DataError):
         model.evaluate(file["x"], file["y"], batch_size=8)
+
+
+@pytest.mark.parametrize(
+    ("loss", "says"),
+    [
+        ("softmax_cross_entropy", "labels y must be whole numbers, got 1.5 in row 71."),
+        (
+            "sigmoid_cross_entropy",
+            "y must lie between 0 and 1 for this loss, got 0 to 1.5, the first wrong one in row 71.",
+        ),
+    ],
+)
+def test_targets_that_are_no_classes_are_refused_by_their_row(file: Any, loss: str, says: str) -> None:
+    y = np.float64(Y > 0)
+    y[71] = 1.5
+    model = nnx.Sequential([nnx.Dense(3 if loss.startswith("softmax") else 1)], backend="numpy").compile(loss)
+    with pytest.raises(DataError) as caught:
+        model.fit(file["x"], stored(file, "y", y), batch_size=8, shuffle=False)
+    assert says in str(caught.value)
 
 
 def test_prediction_names_the_row_too(file: Any) -> None:
@@ -137,6 +156,35 @@ def test_a_file_that_cannot_be_read_any_more_is_told_by_its_rows(file: Any, tmp_
         ):
             full_network("numpy").fit(dataset, Y, batch_size=8)
     assert file  # the other file is as it was
+
+
+class Resizing(Callback):
+    """Resizes a dataset in the middle of the second epoch, while the next buffer is being read."""
+
+    every = 14
+
+    def __init__(self, dataset: Any, shape: tuple[int, int]) -> None:
+        self.dataset, self.shape = dataset, shape
+
+    def on_steps(self, *_: Any) -> None:
+        self.dataset.resize(self.shape)
+
+    def config(self) -> None:
+        """It has no bearing on training."""
+
+
+@pytest.mark.parametrize("shape", [(0, 4), (41, 4), (82, 4), (83, 1), (83, 5)])
+def test_a_dataset_that_is_resized_in_use_is_told_and_nothing_made_up_is_trained_on(
+    file: Any, shape: tuple[int, int]
+) -> None:
+    x = file.create_dataset("may be resized", data=X, chunks=(10, 4), maxshape=(None, None))
+    model = full_network("numpy")
+    with pytest.raises(StorageError) as caught:
+        model.fit(x, file["y"], epochs=3, batch_size=8, callbacks=[Resizing(x, shape)])
+    told = str(caught.value)
+    assert told.startswith("x, dataset '/may be resized' of ")
+    assert file.filename in told
+    assert f"the dataset has been resized to {shape} meanwhile; leave its shape as it is" in told
 
 
 def test_a_share_drawn_at_random_is_not_read_from_a_file(file: Any) -> None:

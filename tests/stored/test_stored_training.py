@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import sys
+import time
 import tracemalloc
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +42,35 @@ def test_every_row_comes_once_per_epoch_in_the_order_that_is_documented(
         np.testing.assert_array_equal(np.sort(came), np.arange(count))
     whole = np.concatenate([plan.rows(None, number) for number in range(plan.buffers)])
     np.testing.assert_array_equal(whole, np.arange(count))
+
+
+class SlowShuffle(Shuffle):
+    """A key that lets the other thread go on wherever it is looked up."""
+
+    def __hash__(self) -> int:
+        time.sleep(0)
+        return super().__hash__()
+
+    def __eq__(self, other: object) -> bool:
+        time.sleep(0)
+        return super().__eq__(other)
+
+
+def test_two_threads_that_ask_for_different_epochs_get_each_its_own() -> None:
+    plan = Plan(40, 3, 16, 8)
+    expected = [Plan(40, 3, 16, 8).runs(Shuffle(1, epoch), 0) for epoch in range(60)]
+
+    def ask(first: int) -> bool:
+        epochs = [epoch % 60 for epoch in range(first, 2000, 2)]
+        return all(plan.runs(SlowShuffle(1, epoch), 0) == expected[epoch] for epoch in epochs)
+
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        with ThreadPoolExecutor(2) as threads:
+            assert all(threads.map(ask, (0, 1)))
+    finally:
+        sys.setswitchinterval(before)
 
 
 def test_in_the_order_of_the_file_it_is_training_on_arrays_bit_for_bit(backend: Any, file: Any) -> None:
