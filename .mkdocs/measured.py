@@ -32,7 +32,7 @@ _UNIT = re.compile(r"(?<=\d) (?=(?:s|ms|us|ns|MB)\b)")
 
 def networks() -> str:
     """Return the table of networks, as in the README."""
-    return table.markdown(table.together([STORED / "cpu-quick.json", STORED / "cpu-images-sequences.json"]))
+    return table.markdown(results.read(table.STORED))
 
 
 def verdicts(found: Mapping[str, Any]) -> list[Mapping[str, Any]]:

@@ -1,12 +1,12 @@
-"""The table of the README, from results: python -m benchmarks.table [RESULTS.json]...
+"""The table of the README, from results: python -m benchmarks.table [RESULTS.json].
 
-Several files, of one machine, make one table. Rewrites what stands between the two markers, and nothing else.
+Rewrites what stands between the two markers, and nothing else.
 """
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,9 @@ from benchmarks import results
 from benchmarks.environment import ROOT
 from benchmarks.workloads import WORKLOADS
 from nnx.errors import FileFormatError
+
+STORED = results.FOLDER / "cpu-quick.json"
+"""What the table is made of, unless other results are named: both thread counts."""
 
 BEGIN, END = "<!-- speed: begin -->", "<!-- speed: end -->"
 
@@ -71,21 +74,14 @@ def replaced(text: str, table: str) -> str:
     return f"{head}{BEGIN}\n{table}\n{END}{tail}"
 
 
-def together(paths: Sequence[Path]) -> dict[str, Any]:
-    """Return the results of several runs on one machine as if they were one."""
-    found = [results.read(path) for path in paths]
-    return {**found[0], "rounds": [measured for one in found for measured in one["rounds"]]}
-
-
-def rewrite(readme: Path, *paths: str) -> None:
-    """Rewrite the table of a README from results, by default those of the last full run."""
-    chosen = [Path(path) for path in paths] or [results.default_path("cpu", quick=False)]
+def rewrite(readme: Path, path: Path) -> None:
+    """Rewrite the table of a README from results."""
     text = readme.read_text(encoding="utf-8")
-    readme.write_text(replaced(text, markdown(together(chosen))), encoding="utf-8")
+    readme.write_text(replaced(text, markdown(results.read(path))), encoding="utf-8")
 
 
 if __name__ == "__main__":
     try:
-        rewrite(ROOT / "README.md", *sys.argv[1:])
+        rewrite(ROOT / "README.md", Path(sys.argv[1]) if sys.argv[1:] else STORED)
     except FileFormatError as error:
         sys.exit(f"error: {error}\nusage: {__doc__}")

@@ -41,18 +41,6 @@ def test_missing_results_say_how_to_get_them(tmp_path):
         results.read(tmp_path / "none.json")
 
 
-def test_several_results_make_one_table(tmp_path):
-    readme = tmp_path / "README.md"
-    readme.write_text(f"{table.BEGIN}\n{table.END}\n")
-    stored = tmp_path / "results.json"
-    stored.write_text(results.dump(sample()))
-    table.rewrite(readme, str(stored))
-    once = readme.read_text().count("per ")
-    table.rewrite(readme, str(stored), str(stored))
-    assert once > 0
-    assert readme.read_text().count("per ") == 2 * once
-
-
 def test_quick_results_do_not_replace_full_ones():
     assert results.default_path("cpu", quick=True) != results.default_path("cpu", quick=False)
 
@@ -76,12 +64,12 @@ def test_table_replaces_only_what_stands_between_the_markers(tmp_path):
     stored, readme = tmp_path / "cpu.json", tmp_path / "README.md"
     stored.write_text(results.dump(sample()), encoding="utf-8")
     readme.write_text(f"before\n{table.BEGIN}\nold\n{table.END}\nafter\n", encoding="utf-8")
-    table.rewrite(readme, str(stored))
+    table.rewrite(readme, stored)
     once = readme.read_text(encoding="utf-8")
     assert once.startswith(f"before\n{table.BEGIN}\n| Workload")
     assert once.endswith(f"{table.END}\nafter\n")
     assert "old" not in once
-    table.rewrite(readme, str(stored))
+    table.rewrite(readme, stored)
     assert readme.read_text(encoding="utf-8") == once
 
 
