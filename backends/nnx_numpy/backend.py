@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+from functools import cache
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -86,6 +87,7 @@ class NumpyBackend(
         return Replay(tape)
 
 
+@cache
 def _processor() -> str:
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()

@@ -259,7 +259,7 @@ def test_without_the_library_our_own_kernels_multiply_and_the_log_says_so(
     monkeypatch.setitem(sys.modules, "cuda.pathfinder", None)
     monkeypatch.setattr(cublaslt, "_file_name", lambda major: f"libabsent.so.{major}")
     assert isinstance(best_products(FakeCupy(9), tf32=False), OwnProducts)
-    assert [record.name for record in caplog.records] == ["nnx_cupy"]
+    assert [record.name for record in caplog.records] == ["nnx.backends.cupy"]
     assert "libabsent.so.13" in caplog.text
 
 

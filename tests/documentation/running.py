@@ -9,6 +9,7 @@ import contextlib
 import io
 import json
 import os
+import signal
 import subprocess
 import sys
 import warnings
@@ -41,6 +42,7 @@ def run(page: Path) -> list[str]:
     names: dict[str, Any] = {"__name__": "__main__"}
     printed = []
     warnings.simplefilter("error")
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs begin without it
     for number, block in enumerate(blocks_of(page.read_text(encoding="utf-8")), 1):
         with contextlib.redirect_stdout(io.StringIO()) as out:
             exec(compile(block.code, f"{page.name}, block {number}", "exec"), names)

@@ -178,7 +178,8 @@ def reports() -> list[bytes]:
 
 
 def benchmarks() -> list[bytes]:
-    """Return one round of stored results."""
+    """Return the beginning of each part of one round of stored results."""
     path = results.FOLDER / "cpu-quick.json"
     whole = json.loads(path.read_text(encoding="utf-8"))
-    return [json.dumps({**whole, "rounds": whole["rounds"][:1]}).encode()[:100_000]]
+    part = {name: held[:12] if isinstance(held, list) else held for name, held in whole["rounds"][0].items()}
+    return [json.dumps({**whole, "rounds": [part]}).encode()]
