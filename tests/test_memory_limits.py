@@ -129,7 +129,8 @@ def test_what_has_been_drawn_is_not_asked_for_again(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr("nnx.builder.host_memory", lambda: Memory(next(asked) * MIB, 1 << 40))
     monkeypatch.setattr("nnx.shortage.SMALL", 1 << 20)
     layers = [nnx.Dense(1500, init="zeros"), nnx.Dense(1, init="zeros")]
-    nnx.Sequential(layers, input_shape=(3000,))
+    model = nnx.Sequential(layers, input_shape=(3000,))  # raises where the first layer is asked for twice
+    assert model.get_weights()["0.weight"].shape == (3000, 1500)
 
 
 def test_a_request_that_was_refused_can_be_sent_to_another_process() -> None:
